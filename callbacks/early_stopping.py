@@ -1,0 +1,54 @@
+"""Early stopping that waits for layers to be unfrozen."""
+
+from typing import Any, Literal
+
+from lightning import Trainer
+from lightning.pytorch.callbacks import EarlyStopping as LightningEarlyStopping
+
+from callbacks.gradual_unfreezing import GradualUnfreezing
+from lightning_modules import ImageClassifier
+
+
+class EarlyStopping(LightningEarlyStopping):
+    """Stops when a score no longer improves, but never while groups of layers still wait to be unfrozen.
+
+    A frozen network reaches its ceiling early; Lightning's callback would run out of patience before the network
+    opens. Epochs before the last unfreezing don't count here.
+
+    Args:
+        monitor: Name of the score.
+        mode: ``max`` if more is better, else ``min``.
+        patience: Validations without improvement that are tolerated; null never stops.
+        min_delta: Smallest change that counts as improvement.
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val/f1",
+        mode: Literal["min", "max"] = "max",
+        patience: int | None = 10,
+        min_delta: float = 0.0,
+    ) -> None:
+        super().__init__(monitor, mode=mode, patience=0 if patience is None else patience, min_delta=min_delta)
+        self.enabled = patience is not None
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Resume, with the patience that this run asks for; Lightning's callback would restore the old one.
+
+        Args:
+            state_dict: The saved state.
+        """
+        super().load_state_dict({**state_dict, "patience": self.patience})
+
+    def _should_skip_check(self, trainer: Trainer) -> bool:
+        return not self.enabled or super()._should_skip_check(trainer) or _is_waiting(trainer)
+
+
+def _is_waiting(trainer: Trainer) -> bool:
+    module = trainer.lightning_module
+    assert isinstance(module, ImageClassifier)
+    return any(
+        not callback.is_complete([*module.group_names], trainer.current_epoch)
+        for callback in trainer.callbacks  # type: ignore[attr-defined]
+        if isinstance(callback, GradualUnfreezing)
+    )

@@ -1,0 +1,63 @@
+"""Writes the scores of a run as JSON and prints them as a short table."""
+
+import json
+from typing import Any
+
+from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+from callbacks.run_folder import run_folder, write_atomically
+
+_TITLES = {"accuracy": "accuracy", "top5_accuracy": "top-5", "precision": "precision", "recall": "recall", "f1": "F1"}
+
+
+class ScoreFile(Callback):
+    """Writes ``test_scores.json``, ``val_scores.json`` and, at the end of training, ``fit_scores.json``.
+
+    Args:
+        enabled: Off switch.
+    """
+
+    def __init__(self, enabled: bool = True) -> None:
+        self.enabled = enabled
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write and print the test's scores.
+
+        Args:
+            trainer: The trainer.
+            pl_module: The classifier.
+        """
+        self._report(trainer, "test", {"checkpoint": trainer.ckpt_path})
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write and print the scores of ``validate``; arguments as in ``on_test_end``."""
+        if trainer.state.fn == "validate":
+            self._report(trainer, "val", {"checkpoint": trainer.ckpt_path})
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write and print the last validation's scores, and which checkpoint is best; arguments as in ``on_test_end``."""
+        facts: dict[str, Any] = {"epochs": trainer.current_epoch}
+        checkpoint = trainer.checkpoint_callback
+        if isinstance(checkpoint, ModelCheckpoint) and checkpoint.best_model_score is not None:
+            facts |= {"checkpoint": checkpoint.best_model_path, f"best {checkpoint.monitor}": float(checkpoint.best_model_score)}
+        self._report(trainer, "fit", facts)
+
+    def _report(self, trainer: Trainer, stage: str, facts: dict[str, Any]) -> None:
+        folder = run_folder(trainer)
+        if not self.enabled or not trainer.is_global_zero or trainer.fast_dev_run:  # type: ignore[attr-defined]
+            return
+        scores = {name: float(value) for name, value in sorted(trainer.callback_metrics.items())}
+        write_atomically(folder / f"{stage}_scores.json", json.dumps({**facts, **scores}, indent=2) + "\n")
+        lines = [*_table("val" if stage == "fit" else stage, scores), *(f"{name}: {value}" for name, value in facts.items())]
+        lines += [f"reports: {folder}", f"tensorboard --logdir {folder.parent.parent}"]
+        print("\n" + "\n".join(lines), flush=True)  # noqa: T201 - the result that the user waits for
+
+
+def _table(stage: str, scores: dict[str, float]) -> list[str]:
+    """Lay the plain scores and those with test-time augmentation out side by side."""
+    stages = [name for name in (stage, f"{stage}_tta") if f"{name}/accuracy" in scores]
+    lines = [f"{stage:10}" + "".join(f"{'TTA' if name.endswith('_tta') else 'plain':>8}" for name in stages)]
+    for name, title in _TITLES.items():
+        lines.append(f"{title:10}" + "".join(f"{scores[f'{column}/{name}']:8.4f}" for column in stages))
+    return lines if stages else []

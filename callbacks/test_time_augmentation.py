@@ -1,0 +1,112 @@
+"""Averages predictions over several views of each image."""
+
+from collections.abc import Iterator
+
+from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from torch import Tensor
+from torchvision.transforms.v2.functional import horizontal_flip, resized_crop
+
+from lightning_modules import ImageClassifier
+
+
+class TestTimeAugmentation(Callback):
+    """Reports ``test_tta/...`` beside ``test/...`` in one pass, from the mean of the probabilities over all views.
+
+    ``validate`` reports ``val_tta/...`` likewise, so that views can be chosen without looking at the test set; the
+    validations within ``fit`` stay plain.
+
+    A view changes whole batches, so row i of every view is image i. The plain image is always among the views; its
+    logits serve the plain scores too.
+
+    Args:
+        enabled: Off switch.
+        flip: See every crop mirrored as well.
+        scales: Sides of the crops, as shares of the image's side; 1 is the whole image.
+        shift: How far crops move from the centre towards each corner, as a share of the way there; 0 sees the centre
+            only, more adds four views for each scale below 1.
+        predict: Average the probabilities of ``predict`` too, not those of ``test`` alone.
+
+    Raises:
+        MisconfigurationException: If a scale or the shift is out of range.
+    """
+
+    __test__ = False  # pytest would take the class for a test
+
+    def __init__(
+        self,
+        enabled: bool = True,
+        flip: bool = True,
+        scales: list[float] | None = None,
+        shift: float = 0.0,
+        predict: bool = False,
+    ) -> None:
+        self.enabled = enabled
+        self.flip = flip
+        self.scales = [1.0, 0.875] if scales is None else scales
+        self.shift = shift
+        self.predict = predict
+        if any(not 0 < scale <= 1 for scale in self.scales):
+            raise MisconfigurationException(f"tta.scales is {self.scales}: each has to be above 0 and at most 1.")
+        if not 0 <= shift <= 1:
+            raise MisconfigurationException(f"tta.shift is {shift}: it has to be between 0 and 1.")
+
+    def views(self, images: Tensor) -> Iterator[Tensor]:
+        """Make the views, all but the plain image.
+
+        Args:
+            images: Pixels, uint8 of shape (batch, channels, height, width).
+
+        Yields:
+            Batches of the same shape.
+        """
+        if self.flip:
+            yield horizontal_flip(images)
+        height, width = images.shape[-2:]
+        directions = [(0.0, 0.0)]
+        if self.shift:
+            directions += [(-self.shift, -self.shift), (-self.shift, self.shift), (self.shift, -self.shift), (self.shift, self.shift)]
+        for scale in self.scales:
+            if scale == 1:
+                continue
+            crop_height, crop_width = round(scale * height), round(scale * width)
+            for down, right in directions:
+                top = round((height - crop_height) * (1 + down) / 2)
+                left = round((width - crop_width) * (1 + right) / 2)
+                crop = resized_crop(images, top, left, crop_height, crop_width, [height, width], antialias=True)
+                yield crop
+                if self.flip:
+                    yield horizontal_flip(crop)
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Install the views.
+
+        Args:
+            trainer: The trainer.
+            pl_module: The classifier.
+        """
+        self._install(pl_module, self.enabled)
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Install the views for ``validate``; arguments as in ``on_test_start``."""
+        self._install(pl_module, self.enabled and trainer.state.fn == "validate")
+
+    def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Install the views if ``predict`` asks for them; arguments as in ``on_test_start``."""
+        self._install(pl_module, self.enabled and self.predict)
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Remove the views; arguments as in ``on_test_start``."""
+        self._install(pl_module, False)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Remove the views; arguments as in ``on_test_start``."""
+        self._install(pl_module, False)
+
+    def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Remove the views; arguments as in ``on_test_start``."""
+        self._install(pl_module, False)
+
+    def _install(self, module: LightningModule, wanted: bool) -> None:
+        assert isinstance(module, ImageClassifier)
+        module.views = self.views if wanted else None

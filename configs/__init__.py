@@ -1,0 +1,1 @@
+"""Experiments, a YAML file each, and the parser that reads them."""

@@ -1,0 +1,76 @@
+"""A parser that answers a mistake with one line."""
+
+import argparse
+import re
+import sys
+from typing import Any, NoReturn
+
+from lightning.pytorch.cli import LightningArgumentParser
+
+from configs.suggestions import did_you_mean
+
+# What a message about nested types says besides the mistake itself.
+_NOISE = re.compile(
+    r"^(- )?(Does not validate against any of|Subtypes:|Errors:|Given value|Expected a <class 'NoneType'>)"
+)
+_NAME = re.compile(r"(?:[Oo]ption '|unrecognized arguments: --|invalid choice: ')([\w.+-]+)")
+_CLASS = re.compile(r"module '([\w.]+)' has no attribute '(\w+)'")
+
+
+class StrictParser(LightningArgumentParser):
+    """Lightning's parser without abbreviated options and without a page of usage before each error.
+
+    Args:
+        *args: Arguments of ``LightningArgumentParser``.
+        **kwargs: Arguments of ``LightningArgumentParser``.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs["allow_abbrev"] = False  # else --trainer.max_epoch would pass for max_epochs
+        super().__init__(*args, **kwargs)
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Print one line, with the nearest valid name if there is one, and exit with code 2.
+
+        Args:
+            message: What is wrong, perhaps in many lines.
+            ex: The exception behind it.
+        """
+        sys.stderr.write(f"train.py: error: {one_line(message)}.{self._suggest(message)}\n")
+        sys.exit(2)
+
+    def _suggest(self, message: str) -> str:
+        missing_class = _CLASS.search(message)
+        if missing_class:
+            return did_you_mean(missing_class[2], dir(sys.modules.get(missing_class[1])))
+        name = _NAME.search(message)
+        return did_you_mean(name[1], _known_names(self)) if name else ""
+
+
+def one_line(message: str) -> str:
+    """Reduce a message to what the user can mend.
+
+    Args:
+        message: A message of jsonargparse, perhaps in many lines.
+
+    Returns:
+        One line without a full stop.
+    """
+    lines = [line.strip() for line in message.splitlines()]
+    kept = [line.removeprefix("- ") for line in lines if line and not _NOISE.match(line)]
+    return " ".join(dict.fromkeys(kept)).rstrip(". ")
+
+
+def _known_names(parser: argparse.ArgumentParser) -> set[str]:
+    """Collect the options of a parser, its subcommands and the classes that are its defaults."""
+    names: set[str] = set()
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for name, child in action.choices.items():
+                names |= {name, *_known_names(child)}
+        elif action.dest != argparse.SUPPRESS and not action.dest.endswith(".help"):
+            names.add(action.dest)
+            default = action.default
+            if isinstance(default, dict):
+                names |= {f"{action.dest}.{key}" for key in default.get("init_args", {})}
+    return names

@@ -1,0 +1,204 @@
+"""What all data modules share: loaders, transforms, seeds and the folder to predict."""
+
+import os
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import albumentations as A
+import cv2
+import lightning as L
+import numpy as np
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from torch.utils.data import DataLoader
+
+from datamodules.image_dataset import ImageDataset
+from datamodules.image_reader import find_images
+from datamodules.pipelines import as_plain_dict, compose, default_eval_steps, default_train_steps
+from datamodules.samplers import EvenBatchSampler, ShardSampler, ShuffledSampler
+from datamodules.samples import Samples
+
+Split: TypeAlias = Literal["train", "val", "test", "predict"]
+
+_SPLITS_OF_STAGE: dict[str, tuple[Split, ...]] = {
+    "fit": ("train", "val"),
+    "validate": ("val",),
+    "test": ("test",),
+    "predict": ("predict",),
+}
+
+
+class ImageDataModule(L.LightningDataModule, ABC):
+    """Base of the data modules; a new one names its classes and lists the samples of its splits.
+
+    Args:
+        image_size: Side of the square images in pixels.
+        batch_size: Images per step over all devices together; each device takes an equal share.
+        num_workers: Processes per device that load images; 0 loads them in the main process.
+        seed: Seed of shuffling and augmentation; null takes the run's seed (``seed_everything``).
+        train_transforms: Albumentations steps for training; null takes the defaults. Where they end at another size
+            than ``image_size``, a resize follows.
+        eval_transforms: The same for validation, test and prediction.
+        predict_dir: Folder of photographs that ``predict`` classifies, sub-folders included.
+    """
+
+    def __init__(
+        self,
+        image_size: int = 400,
+        batch_size: int = 32,
+        num_workers: int = 2,
+        seed: int | None = None,
+        train_transforms: list[A.BasicTransform | A.BaseCompose] | None = None,
+        eval_transforms: list[A.BasicTransform | A.BaseCompose] | None = None,
+        predict_dir: str | None = None,
+    ) -> None:
+        super().__init__()
+        for name, value, least in (("image_size", image_size, 1), ("batch_size", batch_size, 1), ("num_workers", num_workers, 0)):
+            if value < least:
+                raise MisconfigurationException(f"data.{name} is {value}: it has to be {least} or more.")
+        self.image_size = image_size
+        self.batch_size = batch_size
+        self.num_workers = num_workers
+        self.seed = seed
+        self.predict_dir = predict_dir
+        resize = default_eval_steps(image_size)  # leaves images of that size alone
+        train_steps = default_train_steps(image_size) if train_transforms is None else [*train_transforms, *resize]
+        self.train_pipeline = compose(train_steps)
+        self.eval_pipeline = compose(resize if eval_transforms is None else [*eval_transforms, *resize])
+        self.datasets: dict[Split, ImageDataset] = {}
+
+    @property
+    @abstractmethod
+    def class_names(self) -> list[str]:
+        """Names of the classes in the order of their indices; known before ``setup``."""
+
+    @abstractmethod
+    def samples(self, split: Literal["train", "val", "test"]) -> Samples:
+        """List one split's files and labels.
+
+        Args:
+            split: The split.
+
+        Returns:
+            Its samples.
+
+        Raises:
+            MisconfigurationException: If files that the split needs are missing.
+        """
+
+    @property
+    def preprocessing(self) -> dict[str, Any]:
+        """The evaluation pipeline as plain values, to be stored beside the weights."""
+        return as_plain_dict(self.eval_pipeline)
+
+    @property
+    def dataset_options(self) -> dict[str, Any]:
+        """Arguments that a data module adds to its data sets."""
+        return {}
+
+    def setup(self, stage: str) -> None:
+        """Build the data sets that a stage needs, and no others.
+
+        Args:
+            stage: ``fit``, ``validate``, ``test`` or ``predict``.
+
+        Raises:
+            MisconfigurationException: If files are missing or a split is empty.
+        """
+        seed = int(os.environ.get("PL_GLOBAL_SEED", 0)) if self.seed is None else self.seed
+        for split in _SPLITS_OF_STAGE[stage]:
+            if split in self.datasets:
+                continue
+            samples = self._photographs() if split == "predict" else self.samples(split)
+            if not len(samples):
+                raise MisconfigurationException(f"The {split} split has no images.")
+            pipeline = self.train_pipeline if split == "train" else self.eval_pipeline
+            options = {} if split == "predict" else self.dataset_options
+            self.datasets[split] = ImageDataset(samples, pipeline, seed=seed, **options)
+
+    def _photographs(self) -> Samples:
+        if self.predict_dir is None:
+            raise MisconfigurationException("predict needs a folder of photographs: set data.predict_dir.")
+        if not Path(self.predict_dir).is_dir():
+            raise MisconfigurationException(f"data.predict_dir is {self.predict_dir}, which is not a folder.")
+        files = find_images(self.predict_dir)
+        if not files:
+            raise MisconfigurationException(f"There are no images in data.predict_dir, {self.predict_dir}.")
+        return Samples(np.array([str(path) for path in files]))
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """Shuffled, augmented batches of equal size.
+
+        Returns:
+            Batches of images, uint8 (batch, 3, size, size), and labels, int64 (batch,).
+
+        Raises:
+            MisconfigurationException: If the batch doesn't divide among the devices or exceeds the training set.
+        """
+        replicas, rank = self._devices()
+        if self.batch_size % replicas:
+            raise MisconfigurationException(
+                f"data.batch_size is {self.batch_size}, which {replicas} devices can't share equally."
+            )
+        dataset = self.datasets["train"]
+        if len(dataset) < self.batch_size:
+            raise MisconfigurationException(
+                f"data.batch_size is {self.batch_size}, but there are only {len(dataset)} training images: lower it."
+            )
+        epoch = self.trainer.current_epoch if self.trainer else 0
+        sampler = ShuffledSampler(dataset, dataset.seed, epoch, replicas, rank)
+        return self._loader("train", sampler=sampler, batch_size=self.batch_size // replicas, drop_last=True)
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        """Every validation sample once, in equally many batches per device.
+
+        Returns:
+            Batches of images, uint8 (batch, 3, size, size), and labels, int64 (batch,).
+        """
+        replicas, rank = self._devices()
+        shard = ShardSampler(self.datasets["val"], replicas, rank)
+        return self._loader("val", batch_sampler=EvenBatchSampler(shard, max(1, self.batch_size // replicas)))
+
+    def test_dataloader(self) -> DataLoader[Any]:
+        """Every test sample once.
+
+        Returns:
+            Batches of images, uint8 (batch, 3, size, size), and labels, int64 (batch,).
+        """
+        return self._sharded_loader("test")
+
+    def predict_dataloader(self) -> DataLoader[Any]:
+        """Every photograph once.
+
+        Returns:
+            Batches of images, uint8 (batch, 3, size, size), and their files, strings.
+        """
+        return self._sharded_loader("predict")
+
+    def _sharded_loader(self, split: Split) -> DataLoader[Any]:
+        replicas, rank = self._devices()
+        sampler = ShardSampler(self.datasets[split], replicas, rank)
+        return self._loader(split, sampler=sampler, batch_size=max(1, self.batch_size // replicas))
+
+    def _loader(self, split: Split, **batching: Any) -> DataLoader[Any]:
+        return DataLoader(
+            self.datasets[split],
+            num_workers=self.num_workers,
+            pin_memory=self.trainer is not None and self.trainer.strategy.root_device.type == "cuda",
+            persistent_workers=self.num_workers > 0 and split in ("train", "val"),
+            worker_init_fn=_single_threaded,
+            **batching,
+        )
+
+    def _devices(self) -> tuple[int, int]:
+        return (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
+
+
+def _single_threaded(worker_id: int) -> None:
+    """Keep OpenCV from starting a thread per core in every worker.
+
+    Args:
+        worker_id: The worker's number.
+    """
+    del worker_id
+    cv2.setNumThreads(0)

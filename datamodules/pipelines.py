@@ -1,0 +1,89 @@
+"""Albumentations pipelines: the defaults, and how a list from a config becomes one."""
+
+import warnings
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import albumentations as A
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+
+Step: TypeAlias = A.BasicTransform | A.BaseCompose
+
+
+def default_train_steps(image_size: int) -> list[Step]:
+    """Build the augmentation of training images.
+
+    Crops keep at least half of the picture: the common lower bound of 8 % shows doors and wheels that many models
+    share. Shrinking averages over the area, since Albumentations' plain interpolation aliases.
+
+    Args:
+        image_size: Side of the square result in pixels.
+
+    Returns:
+        Random resized crop, horizontal flip and a mild colour jitter.
+    """
+    return [
+        A.RandomResizedCrop(
+            size=(image_size, image_size), scale=(0.5, 1.0), ratio=(0.75, 4 / 3), area_for_downscale="image"
+        ),
+        A.HorizontalFlip(p=0.5),
+        A.ColorJitter(brightness=(0.8, 1.2), contrast=(0.8, 1.2), saturation=(0.8, 1.2), hue=(-0.02, 0.02), p=0.5),
+    ]
+
+
+def default_eval_steps(image_size: int) -> list[Step]:
+    """Build the preparation of images for validation, test and prediction.
+
+    The whole picture is squeezed into a square: on cars this beats centre crops (88.0 against 86.6 %) and padding
+    (86.0 %) (jianshen92/stanford-car-grab-challenge, ablation).
+
+    Args:
+        image_size: Side of the square result in pixels.
+
+    Returns:
+        One resize.
+    """
+    return [A.Resize(height=image_size, width=image_size, area_for_downscale="image")]
+
+
+def compose(steps: Sequence[Step]) -> A.Compose:
+    """Join steps into one pipeline.
+
+    Args:
+        steps: Albumentations transforms, in order.
+
+    Returns:
+        The pipeline, which takes and returns uint8 arrays of shape (height, width, 3) by the keyword ``image``.
+
+    Raises:
+        MisconfigurationException: If the steps don't join.
+    """
+    try:
+        return A.Compose(list(steps))
+    except (TypeError, ValueError) as error:
+        raise MisconfigurationException(f"Can't build the image transforms: {error}.") from error
+
+
+def as_plain_dict(pipeline: A.Compose) -> dict[str, Any]:
+    """Describe a pipeline by plain values, to be stored in a checkpoint.
+
+    Args:
+        pipeline: The pipeline.
+
+    Returns:
+        What ``albumentations.from_dict`` builds the same pipeline from, of dicts, lists, strings and numbers.
+    """
+    plain: dict[str, Any] = _plain(pipeline.to_dict())
+    return plain
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+# Albumentations only warns of unknown arguments and goes on with its defaults: a typo would change the experiment.
+warnings.filterwarnings("error", message=r"Argument\(s\) .* not valid for transform", category=UserWarning)

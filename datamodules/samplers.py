@@ -1,0 +1,102 @@
+"""Which sample comes when, on one device and on many."""
+
+import math
+from collections.abc import Iterator, Sized
+from typing import cast
+
+import numpy as np
+import torch
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from torch.utils.data import BatchSampler, Dataset, DistributedSampler, Sampler
+
+from datamodules.image_dataset import Draw
+
+
+class ShuffledSampler(DistributedSampler[Draw]):
+    """Shuffles anew each epoch, as a function of the seed and the epoch.
+
+    All devices share one order: device r takes the positions r, r + world_size, ..., so that with a fixed global batch
+    the k-th step sees the same images on any number of devices. Left-over images that don't fill a batch on every
+    device are dropped; the next epoch drops others.
+
+    It derives from ``DistributedSampler`` so that Lightning leaves it in place and tells it the epoch.
+
+    Args:
+        dataset: The data set.
+        seed: Seed of the order.
+        epoch: The first epoch. Lightning announces an epoch only after the first batches of a (resumed) run were
+            drawn, so the first one has to be known from the start (pytorch-lightning #21938).
+        num_replicas: Number of devices.
+        rank: This device.
+    """
+
+    def __init__(
+        self, dataset: Dataset[object], seed: int, epoch: int = 0, num_replicas: int = 1, rank: int = 0
+    ) -> None:
+        super().__init__(dataset, num_replicas=num_replicas, rank=rank, shuffle=True, seed=seed, drop_last=True)
+        self.epoch = epoch
+        self.num_samples = len(cast(Sized, dataset)) // num_replicas
+
+    def __iter__(self) -> Iterator[Draw]:
+        generator = torch.Generator()
+        generator.manual_seed(int(np.random.SeedSequence((self.seed, self.epoch)).generate_state(1)[0]))
+        order = torch.randperm(len(cast(Sized, self.dataset)), generator=generator)
+        epoch = self.epoch
+        for index in order[: self.num_samples * self.num_replicas][self.rank :: self.num_replicas].tolist():
+            yield Draw(epoch, index)
+
+
+class ShardSampler(DistributedSampler[int]):
+    """Deals each sample to exactly one device, in order.
+
+    PyTorch's own sampler repeats samples until all devices hold equally many, which changes the scores
+    (pytorch-lightning #7929). Devices may hold one sample more or less than others here.
+
+    Args:
+        dataset: The data set.
+        num_replicas: Number of devices.
+        rank: This device.
+    """
+
+    def __init__(self, dataset: Dataset[object], num_replicas: int = 1, rank: int = 0) -> None:
+        super().__init__(dataset, num_replicas=num_replicas, rank=rank, shuffle=False)
+        self.indices = range(rank, len(cast(Sized, dataset)), num_replicas)
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.indices)
+
+
+class EvenBatchSampler(BatchSampler):
+    """Cuts unequal shards into equally many batches on every device.
+
+    Validation inside ``fit`` runs through ``DistributedDataParallel``, whose forward pass is collective: a device with
+    a batch less would leave the others waiting for ever.
+
+    Args:
+        sampler: This device's shard.
+        batch_size: Largest size of a batch.
+        drop_last: Not supported; here because Lightning copies batch samplers by this signature.
+    """
+
+    def __init__(self, sampler: Sampler[int], batch_size: int, drop_last: bool = False) -> None:
+        super().__init__(sampler, batch_size, drop_last)
+        if isinstance(sampler, ShardSampler):
+            largest_shard = math.ceil(len(cast(Sized, sampler.dataset)) / sampler.num_replicas)
+        else:
+            largest_shard = len(cast(Sized, sampler))
+        self.batches = math.ceil(largest_shard / batch_size)
+        if len(cast(Sized, sampler)) < self.batches:
+            raise MisconfigurationException(
+                f"The validation set is too small to give every device {self.batches} batches: use fewer devices or a "
+                "larger data.batch_size."
+            )
+
+    def __len__(self) -> int:
+        return self.batches
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for batch in np.array_split(np.fromiter(self.sampler, dtype=np.int64), self.batches):
+            yield batch.tolist()

@@ -1,0 +1,139 @@
+"""Puts pretrained weights into a network: from torchvision, timm or a local file."""
+
+import pickle
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+
+import safetensors.torch
+import torch
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from torch import Tensor, nn
+from torchvision.models import get_model_weights
+from torchvision.models.vision_transformer import interpolate_embeddings
+
+from lightning_modules.backbones import TIMM, Backbone
+from configs.suggestions import did_you_mean
+
+_FILE_SUFFIXES = {".pth", ".pt", ".bin", ".safetensors"}
+
+
+def load_weights(backbone: Backbone, name: str, weights: str) -> None:
+    """Fill a network, all but its new head, with pretrained weights.
+
+    Args:
+        backbone: The network; changed in place, its statistics too where the weights have their own.
+        name: Its name, as ``build_backbone`` takes it.
+        weights: ``DEFAULT``, the name of another set that torchvision publishes for the network, or a file: a state
+            dict (``.pth``) or ``.safetensors``.
+
+    Raises:
+        MisconfigurationException: If the weights can't be had, are no weights, or belong to another network.
+    """
+    if Path(weights).suffix.lower() in _FILE_SUFFIXES:
+        state = read_weights(weights)
+    elif name.startswith(TIMM):
+        state = _download_timm(name, weights)
+    else:
+        state = _download_torchvision(backbone, name, weights)
+    _fill(backbone, state, f"model.weights {weights}", name)
+
+
+def read_weights(path: str | Path) -> dict[str, Tensor]:
+    """Read a file of weights, without running any code that it may hold.
+
+    Args:
+        path: A ``.safetensors`` file or a state dict saved by ``torch.save``, bare or under the key ``state_dict``.
+
+    Returns:
+        The tensors by name.
+
+    Raises:
+        MisconfigurationException: If the file is missing, damaged or no state dict.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise MisconfigurationException(f"model.weights is {path}, but there is no such file.")
+    content: Any
+    try:
+        if path.suffix.lower() == ".safetensors":
+            content = safetensors.torch.load_file(path)
+        else:
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except (safetensors.SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
+        raise MisconfigurationException(
+            f"model.weights is {path}, which is damaged or no plain file of weights ({type(error).__name__})."
+        ) from error
+    if isinstance(content, dict):
+        content = content.get("state_dict", content.get("model", content))
+    if not isinstance(content, dict) or not any(isinstance(value, Tensor) for value in content.values()):
+        raise MisconfigurationException(f"model.weights is {path}, which holds no state dict (tensors by name).")
+    return {str(key).removeprefix("module."): value for key, value in content.items() if isinstance(value, Tensor)}
+
+
+def _download_torchvision(backbone: Backbone, name: str, weights: str) -> dict[str, Tensor]:
+    published = get_model_weights(name)
+    try:
+        entry = published[weights]
+    except KeyError:
+        names = [*published.__members__]
+        raise MisconfigurationException(
+            f"model.weights is {weights!r}, but {name} has {', '.join(names)}, and takes a file (.pth, .safetensors) or "
+            f"null.{did_you_mean(weights, names)}"
+        ) from None
+    try:
+        state: dict[str, Tensor] = entry.get_state_dict(progress=True, check_hash=True)
+    except (URLError, OSError) as error:
+        raise MisconfigurationException(
+            f"Can't download model.weights {weights} of {name} ({error}): check the network, or give a local file by "
+            "--model.weights FILE, or train from scratch by --model.weights null."
+        ) from error
+    statistics = entry.transforms()
+    backbone.mean, backbone.std = tuple(statistics.mean), tuple(statistics.std)
+    return state
+
+
+def _download_timm(name: str, weights: str) -> dict[str, Tensor]:
+    import timm
+
+    if weights != "DEFAULT":
+        raise MisconfigurationException(
+            f"model.weights is {weights!r}, but {name} takes DEFAULT, a file (.pth, .safetensors) or null; another set "
+            "of timm's is written into the name: timm/NAME.TAG."
+        )
+    try:
+        state: dict[str, Tensor] = timm.create_model(name.removeprefix(TIMM), pretrained=True).state_dict()
+    except Exception as error:  # timm and the hub's client raise many kinds
+        raise MisconfigurationException(
+            f"Can't download model.weights {weights} of {name} ({type(error).__name__}): check the network, or give a "
+            "local file by --model.weights FILE, or train from scratch by --model.weights null."
+        ) from error
+    return state
+
+
+def _fill(backbone: Backbone, state: dict[str, Tensor], source: str, name: str) -> None:
+    """Load everything but the head, and accept no other gap."""
+    own = backbone.network.state_dict()
+    head = {key for key in own if key.startswith(f"{backbone.head}.")}
+    embedding = own.get("encoder.pos_embedding")
+    if embedding is not None and "encoder.pos_embedding" in state:
+        grid = round((embedding.shape[1] - 1) ** 0.5)
+        state = dict(interpolate_embeddings(grid * backbone.network.patch_size, backbone.network.patch_size, state))  # type: ignore[arg-type,operator]
+    fitting = {key: value for key, value in state.items() if key in own and key not in head}
+    optional = {key for key in own if key.endswith("num_batches_tracked")}
+    missing = sorted(set(own) - head - set(fitting) - optional)
+    misshapen = sorted(key for key, value in fitting.items() if value.shape != own[key].shape)
+    if missing or misshapen:
+        reason = (
+            f"{len(missing)} of {len(own)} tensors are missing, {missing[0]} first"
+            if missing
+            else f"{misshapen[0]} has shape {tuple(state[misshapen[0]].shape)} instead of {tuple(own[misshapen[0]].shape)}"
+        )
+        raise MisconfigurationException(f"{source} don't fit model.backbone {name}: {reason}.")
+    if not all(bool(torch.isfinite(value).all()) for value in fitting.values() if value.is_floating_point()):
+        raise MisconfigurationException(f"{source} hold values that are not finite.")
+    _load(backbone.network, fitting)
+
+
+def _load(network: nn.Module, state: dict[str, Tensor]) -> None:
+    network.load_state_dict(state, strict=False)

@@ -1,0 +1,122 @@
+"""Fixtures of all tests: no network, no window, a tiny set of drawn cars."""
+
+import os
+import socket
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import pytest
+
+from datamodules import ToyCarsDataModule
+from train import main
+
+mpl.use("agg")
+CHECKOUT = Path(__file__).parent.parent
+
+TINY = {"train_images": 10, "test_images": 5, "val_fraction": 0.2, "image_size": 64, "batch_size": 16, "num_workers": 0}
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    connect = socket.socket.connect
+
+    def local_only(self: socket.socket, address: Any) -> None:
+        if self.family != socket.AF_UNIX and address[0] not in ("127.0.0.1", "::1", "localhost"):
+            raise AssertionError(f"a test tried to reach {address}")
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", local_only)
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Keep a run's seed from one test to the next, and Lightning from taking pytest's arguments for its own."""
+    monkeypatch.setattr(sys, "argv", ["train.py"])
+    seed = os.environ.pop("PL_GLOBAL_SEED", None)
+    with warnings.catch_warnings():
+        yield
+    os.environ.pop("PL_GLOBAL_SEED", None)
+    if seed is not None:
+        os.environ["PL_GLOBAL_SEED"] = seed
+
+
+@pytest.fixture(scope="session")
+def toy_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("toy_cars")
+    ToyCarsDataModule(root=str(root), **TINY).prepare_data()
+    return root
+
+
+@pytest.fixture
+def toy_data(toy_root: Path) -> Callable[..., ToyCarsDataModule]:
+    def build(**options: Any) -> ToyCarsDataModule:
+        return ToyCarsDataModule(root=str(toy_root), **{**TINY, **options})
+
+    return build
+
+
+@pytest.fixture
+def stanford_cars_root() -> Path:
+    root = os.environ.get("STANFORD_CARS_ROOT")
+    if not root:
+        pytest.skip("STANFORD_CARS_ROOT is not set")
+    return Path(root)
+
+
+@pytest.fixture
+def weights_dir() -> Path:
+    folder = os.environ.get("CARSPOTTER_WEIGHTS")
+    if not folder:
+        pytest.skip("CARSPOTTER_WEIGHTS is not set")
+    return Path(folder)
+
+
+@pytest.fixture
+def arguments(toy_root: Path, tmp_path: Path) -> list[str]:
+    """Arguments of a run on the tiny set with a tiny network."""
+    return [
+        "--config", str(CHECKOUT / "configs/demo.yaml"),
+        *(f"--data.{name}={value}" for name, value in TINY.items()),
+        f"--data.root={toy_root}",
+        "--model.backbone=squeezenet1_1",
+        "--model.learning_rate=0.0005",
+        "--model.warmup_epochs=0",
+        "--trainer.max_epochs=2",
+        "--trainer.log_every_n_steps=1",
+        "--trainer.enable_progress_bar=false",
+        "--trainer.enable_model_summary=false",
+        f"--trainer.logger.init_args.save_dir={tmp_path / 'logs'}",
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def run(arguments: list[str]) -> Callable[..., None]:
+    """Call the command line in this process: ``run("fit", "--tta.enabled=false")``."""
+
+    def call(subcommand: str, *extra: str) -> None:
+        main([subcommand, *arguments, *extra])
+
+    return call
+
+
+@pytest.fixture
+def mistake(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Call the command line with a mistake in it, and return the one line that it answers with."""
+
+    def call(subcommand: str, *extra: str) -> str:
+        with pytest.raises(SystemExit) as stop:
+            main([subcommand, *arguments, *extra])
+        if isinstance(stop.value.code, str):  # printed by the interpreter as it exits with code 1
+            answer = stop.value.code
+        else:
+            assert stop.value.code == 2
+            answer = capsys.readouterr().err.strip().splitlines()[-1]
+        assert "\n" not in answer
+        assert answer.startswith("train.py: error: ")
+        return answer
+
+    return call

@@ -1,0 +1,162 @@
+"""Trains, validates, tests and predicts: ``python train.py {fit,validate,test,predict} --config FILE``."""
+
+import logging
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import LightningDataModule
+from lightning.pytorch.callbacks import LearningRateMonitor
+from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+
+from callbacks import (
+    Checkpoint,
+    ConfusionMatrix,
+    EarlyStopping,
+    GradualUnfreezing,
+    PredictionFile,
+    RunConfig,
+    ScoreFile,
+    TestTimeAugmentation,
+)
+from configs.strict_parser import StrictParser
+from datamodules import ImageDataModule
+from lightning_modules import ImageClassifier
+from lightning_modules.checkpoints import compare_classes, find_checkpoint, read_hyper_parameters, run_of
+
+TRAINER_DEFAULTS: dict[str, Any] = {
+    "logger": {
+        "class_path": "lightning.pytorch.loggers.TensorBoardLogger",
+        "init_args": {"save_dir": "logs", "name": "default", "default_hp_metric": False},
+    },
+    "use_distributed_sampler": False,  # the data modules shard by themselves, without repeating samples
+}
+RUN_DEFAULTS = {
+    "weights_only": True,  # a checkpoint must not run code, not even one from a URL, where Lightning would let it
+    "verbose": False,  # ScoreFile prints a shorter table
+    "return_predictions": False,  # PredictionFile writes them; kept as well, they would fill the memory
+}
+
+
+class CommandLine(LightningCLI):
+    """LightningCLI with this project's callbacks, and with checkpoints that are never taken for something else."""
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add the callbacks under names of their own, so that no config can lose them, and link data to model.
+
+        Args:
+            parser: The parser of a subcommand.
+        """
+        parser.add_lightning_class_args(Checkpoint, "checkpoint")
+        parser.add_lightning_class_args(EarlyStopping, "early_stopping")
+        parser.add_lightning_class_args(GradualUnfreezing, "unfreezing")
+        parser.add_lightning_class_args(TestTimeAugmentation, "tta")
+        parser.add_lightning_class_args(ConfusionMatrix, "confusion_matrix")
+        parser.add_lightning_class_args(PredictionFile, "predictions")
+        parser.add_lightning_class_args(ScoreFile, "scores")
+        parser.set_defaults({"data": {"class_path": "datamodules.ToyCarsDataModule"}})
+        parser.link_arguments("data", "model.class_names", compute_fn=self.class_names, apply_on="instantiate")
+        parser.link_arguments("data.image_size", "model.image_size", apply_on="instantiate")
+        parser.link_arguments("data.preprocessing", "model.preprocessing", apply_on="instantiate")
+
+    def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
+        parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+        accepted = self._subcommand_method_arguments[subcommand]
+        parser.set_defaults({name: value for name, value in RUN_DEFAULTS.items() if name in accepted})
+        return parser
+
+    def class_names(self, data: LightningDataModule) -> list[str]:
+        """Take the class names from the data, or to predict, where no data is labelled, from the checkpoint.
+
+        Args:
+            data: The data module.
+
+        Returns:
+            The names in the order of their indices.
+        """
+        assert isinstance(data, ImageDataModule)
+        if self.subcommand == "predict":
+            return list(self.stored["class_names"])
+        if self.checkpoint:
+            compare_classes(self.checkpoint, self.stored["class_names"], data.class_names)
+        return data.class_names
+
+    def _parse_ckpt_path(self) -> None:
+        """Leave the config alone, where Lightning would put the checkpoint's arguments over the user's."""
+
+    def before_instantiate_classes(self) -> None:
+        """Find the checkpoint, see that it fits the config, and go on in the folder of its run."""
+        config = self.config[self.subcommand]
+        self.checkpoint: Path | None = None
+        if config.ckpt_path is None:
+            if self.subcommand != "fit":
+                raise MisconfigurationException(
+                    f"{self.subcommand} needs trained weights: add --ckpt_path with a checkpoint, the folder of a run, "
+                    "best or last."
+                )
+            return
+        logger = config.trainer.logger
+        place = logger.init_args if hasattr(logger, "init_args") else None
+        experiment = Path(place.save_dir) / (place.name or "") if place else Path()
+        self.checkpoint = find_checkpoint(config.ckpt_path, experiment, "last" if self.subcommand == "fit" else "best")
+        self.stored = read_hyper_parameters(self.checkpoint)
+        if config.model.backbone != self.stored["backbone"]:
+            raise MisconfigurationException(
+                f"{self.checkpoint} holds a {self.stored['backbone']}, but model.backbone is {config.model.backbone}: "
+                "use the config.yaml of its run."
+            )
+        config.ckpt_path = str(self.checkpoint)
+        config.model.weights = None  # the checkpoint brings its own
+        run = run_of(self.checkpoint)
+        if run and place:
+            place.save_dir, place.name, place.version = str(run.parent.parent), run.parent.name, run.name
+
+    def before_fit(self) -> None:
+        """Log learning rates wherever there is a logger, which Lightning's monitor insists on."""
+        if self.trainer.loggers:
+            self.trainer.callbacks.append(LearningRateMonitor())  # type: ignore[attr-defined]
+
+
+def main(args: ArgsType = None) -> None:
+    """Run the command line.
+
+    Args:
+        args: Arguments, for calls from Python; None takes those of the process.
+
+    Raises:
+        SystemExit: With code 1 or 2, after one line on what to mend, if the user made a mistake.
+    """
+    _quieten()
+    try:
+        CommandLine(
+            ImageClassifier,
+            ImageDataModule,
+            subclass_mode_data=True,
+            save_config_callback=RunConfig,
+            seed_everything_default=42,
+            trainer_defaults=TRAINER_DEFAULTS,
+            parser_class=StrictParser,
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,
+            args=args,
+        )
+    except (MisconfigurationException, ValueError) as error:
+        cause = error if isinstance(error, MisconfigurationException) else error.__cause__  # links wrap what they meet
+        if not isinstance(cause, MisconfigurationException):
+            raise
+        # an error in a loading process carries that process's traceback; its last line is the message
+        message = str(cause).strip().splitlines()[-1].rpartition("MisconfigurationException: ")[2]
+        sys.exit(f"train.py: error: {message}")
+
+
+def _quieten() -> None:
+    """Leave out what is no news to the user: an advertisement, and a warning that Lightning owes to itself."""
+    console = logging.getLogger("lightning.pytorch.utilities.rank_zero")
+    console.addFilter(lambda record: "litlogger" not in record.getMessage())
+    warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\)")
+
+
+if __name__ == "__main__":
+    main()
