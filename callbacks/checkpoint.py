@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any, Literal
 
+from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 
@@ -27,6 +28,17 @@ class Checkpoint(ModelCheckpoint):
             auto_insert_metric_name=False,  # the slash in val/f1 would make folders
             enable_version_counter=False,
         )
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save; the last state too when it is not the best, which Lightning's ``save_last`` leaves out.
+
+        Args:
+            trainer: The trainer.
+            pl_module: The classifier.
+        """
+        super().on_train_epoch_end(trainer, pl_module)
+        if not self._should_skip_saving_checkpoint(trainer):  # nothing has been saved at this step
+            self._save_last_checkpoint(trainer, self._monitor_candidates(trainer))
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Resume; a run's folder may have been moved, or be named in another way than when it began.

@@ -85,13 +85,17 @@ class GradualUnfreezing(Callback):
             pl_module.freeze_groups(self.frozen_groups([*pl_module.group_names], 0))
             self._announce(pl_module, trainer.current_epoch)
 
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Open what the schedule opens in this epoch.
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Open what a resumed run had opened: Lightning doesn't announce the epoch that a run resumes with.
 
         Args:
             trainer: The trainer.
             pl_module: The classifier.
         """
+        self.on_train_epoch_start(trainer, pl_module)
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Open what the schedule opens in this epoch; arguments as in ``on_train_start``."""
         if not self.active:
             return
         assert isinstance(pl_module, ImageClassifier)

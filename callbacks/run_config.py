@@ -33,4 +33,4 @@ class RunConfig(SaveConfigCallback):
         name = f"{'resume' if stage == 'fit' else stage}-config.yaml"
         if stage == "fit" and not (resumed and (folder / "config.yaml").exists()):
             name = "config.yaml"
-        write_atomically(folder / name, self.parser.dump(config, skip_none=False))
+        write_atomically(folder / name, self.parser.dump(config, skip_unset=False))

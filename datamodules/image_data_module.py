@@ -2,6 +2,7 @@
 
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -145,8 +146,7 @@ class ImageDataModule(L.LightningDataModule, ABC):
             raise MisconfigurationException(
                 f"data.batch_size is {self.batch_size}, but there are only {len(dataset)} training images: lower it."
             )
-        epoch = self.trainer.current_epoch if self.trainer else 0
-        sampler = ShuffledSampler(dataset, dataset.seed, epoch, replicas, rank)
+        sampler = ShuffledSampler(dataset, dataset.seed, replicas, rank)
         return self._loader("train", sampler=sampler, batch_size=self.batch_size // replicas, drop_last=True)
 
     def val_dataloader(self) -> DataLoader[Any]:
@@ -181,7 +181,7 @@ class ImageDataModule(L.LightningDataModule, ABC):
         return self._loader(split, sampler=sampler, batch_size=max(1, self.batch_size // replicas))
 
     def _loader(self, split: Split, **batching: Any) -> DataLoader[Any]:
-        return DataLoader(
+        return DeferredLoader(
             self.datasets[split],
             num_workers=self.num_workers,
             pin_memory=self.trainer is not None and self.trainer.strategy.root_device.type == "cuda",
@@ -192,6 +192,17 @@ class ImageDataModule(L.LightningDataModule, ABC):
 
     def _devices(self) -> tuple[int, int]:
         return (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
+
+
+class DeferredLoader(DataLoader[Any]):
+    """Draws the first batches when they are asked for, not when the iterator is made.
+
+    Lightning makes the first iterator of a run before it knows, from the checkpoint, which epoch the run resumes with,
+    and workers would at once load images of epoch 0 (pytorch-lightning #21938).
+    """
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        yield from super().__iter__()
 
 
 def _single_threaded(worker_id: int) -> None:

@@ -1,6 +1,5 @@
 """Albumentations pipelines: the defaults, and how a list from a config becomes one."""
 
-import warnings
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
@@ -83,7 +82,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return value
-
-
-# Albumentations only warns of unknown arguments and goes on with its defaults: a typo would change the experiment.
-warnings.filterwarnings("error", message=r"Argument\(s\) .* not valid for transform", category=UserWarning)

@@ -24,17 +24,12 @@ class ShuffledSampler(DistributedSampler[Draw]):
     Args:
         dataset: The data set.
         seed: Seed of the order.
-        epoch: The first epoch. Lightning announces an epoch only after the first batches of a (resumed) run were
-            drawn, so the first one has to be known from the start (pytorch-lightning #21938).
         num_replicas: Number of devices.
         rank: This device.
     """
 
-    def __init__(
-        self, dataset: Dataset[object], seed: int, epoch: int = 0, num_replicas: int = 1, rank: int = 0
-    ) -> None:
+    def __init__(self, dataset: Dataset[object], seed: int, num_replicas: int = 1, rank: int = 0) -> None:
         super().__init__(dataset, num_replicas=num_replicas, rank=rank, shuffle=True, seed=seed, drop_last=True)
-        self.epoch = epoch
         self.num_samples = len(cast(Sized, dataset)) // num_replicas
 
     def __iter__(self) -> Iterator[Draw]:

@@ -1,5 +1,6 @@
 """The classifier: a backbone with a new head, trained by transfer learning."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal, TypeAlias
 
@@ -142,6 +143,20 @@ class ImageClassifier(L.LightningModule):
         loss: Tensor = self.loss(self(images), labels)
         self.log("train/loss", loss, prog_bar=True, batch_size=len(labels))
         return loss
+
+    def on_train_batch_start(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """Seed what is random in a step (dropout, stochastic depth) from the run's seed and the step.
+
+        A resumed run then draws what the uninterrupted one would have drawn; the devices draw differently.
+
+        Args:
+            batch: The batch.
+            batch_idx: Its number.
+        """
+        seed = os.environ.get("PL_GLOBAL_SEED")
+        if seed is not None:
+            key = (int(seed), self.trainer.global_step, batch_idx, self.global_rank)
+            torch.manual_seed(int(np.random.SeedSequence(key).generate_state(1)[0]))
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Count a validation batch; arguments as in ``training_step``."""

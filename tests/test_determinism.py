@@ -1,0 +1,103 @@
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from datamodules import ToyCarsDataModule
+from datamodules.image_dataset import Draw
+from datamodules.samplers import EvenBatchSampler, ShardSampler, ShuffledSampler
+
+ToyData = Callable[..., ToyCarsDataModule]
+
+
+def epochs(data: ToyCarsDataModule, count: int = 2) -> list[list[tuple[Tensor, Tensor]]]:
+    data.setup("fit")
+    loader = data.train_dataloader()
+    assert isinstance(loader.sampler, ShuffledSampler)
+    batches = []
+    for epoch in range(count):
+        loader.sampler.set_epoch(epoch)  # as Lightning does
+        batches.append([(images, labels) for images, labels in loader])
+    return batches
+
+
+@pytest.mark.parametrize("context", [None, "spawn"])
+def test_batches_do_not_depend_on_workers(toy_data: ToyData, context: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    if context:
+        original = DataLoader.__init__
+
+        def with_context(self: DataLoader[object], *args: object, **kwargs: object) -> None:
+            workers = kwargs.get("num_workers")
+            original(self, *args, multiprocessing_context=context if workers else None, **kwargs)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(DataLoader, "__init__", with_context)
+    expected = epochs(toy_data(seed=3))
+    for workers in (2,) if context else (2, 3):
+        got = epochs(toy_data(seed=3, num_workers=workers))
+        for mine, theirs in zip(sum(expected, []), sum(got, []), strict=True):
+            assert torch.equal(mine[0], theirs[0])
+            assert torch.equal(mine[1], theirs[1])
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_no_two_epochs_see_the_same_crops(toy_data: ToyData, workers: int) -> None:
+    data = toy_data(seed=3, num_workers=workers)
+    data.setup("fit")
+    dataset = data.datasets["train"]
+    views = {dataset[Draw(epoch, 5)][0].numpy().tobytes() for epoch in range(6)}
+    assert len(views) == 6
+    seen: set[bytes] = set()
+    for batches in epochs(data, count=3):
+        crops = [image.numpy().tobytes() for images, _ in batches for image in images]
+        assert len(set(crops)) == len(crops)
+        assert not seen & set(crops)
+        seen |= set(crops)
+
+
+def test_another_seed_gives_other_batches(toy_data: ToyData) -> None:
+    first, second = epochs(toy_data(seed=3), 1)[0][0], epochs(toy_data(seed=4), 1)[0][0]
+    assert not torch.equal(first[0], second[0])
+
+
+def test_evaluation_is_the_same_each_time(toy_data: ToyData) -> None:
+    data = toy_data()
+    data.setup("validate")
+    first = torch.cat([images for images, _ in data.val_dataloader()])
+    second = torch.cat([images for images, _ in data.val_dataloader()])
+    assert torch.equal(first, second)
+
+
+@pytest.mark.parametrize("devices", [1, 2, 3, 4])
+def test_devices_share_one_order(toy_data: ToyData, devices: int) -> None:
+    data = toy_data()
+    data.setup("fit")
+    dataset = data.datasets["train"]
+    samplers = [ShuffledSampler(dataset, 1, devices, rank) for rank in range(devices)]
+    alone, shards = list(ShuffledSampler(dataset, seed=1)), [list(sampler) for sampler in samplers]
+    dealt = [draw for step in zip(*shards, strict=True) for draw in step]
+    assert dealt == alone[: len(dealt)]
+    assert len(alone) - len(dealt) < devices
+
+
+@pytest.mark.parametrize(("samples", "devices", "batch"), [(33, 2, 16), (40, 3, 4), (7, 4, 2), (8, 1, 3), (64, 2, 32)])
+def test_every_sample_counts_once_in_equally_many_batches(samples: int, devices: int, batch: int) -> None:
+    dataset = torch.utils.data.TensorDataset(torch.arange(samples))
+    samplers = [EvenBatchSampler(ShardSampler(dataset, devices, rank), batch) for rank in range(devices)]  # type: ignore[arg-type]
+    batches = [list(sampler) for sampler in samplers]
+    assert len({len(part) for part in batches}) == 1
+    assert all(0 < len(indices) <= batch for part in batches for indices in part)
+    assert [len(sampler) for sampler in samplers] == [len(part) for part in batches]
+    assert sorted(index for part in batches for indices in part for index in indices) == list(range(samples))
+
+
+def test_pixels_travel_as_bytes(toy_data: ToyData) -> None:
+    data = toy_data()
+    data.setup("fit")
+    images, labels = next(iter(data.train_dataloader()))
+    assert images.dtype == torch.uint8
+    assert images.shape == (16, 3, 64, 64)
+    assert labels.dtype == torch.int64
+    assert np.bincount(labels.numpy(), minlength=8).max() < 16

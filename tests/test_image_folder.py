@@ -1,0 +1,57 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from torchvision.datasets import ImageFolder
+
+from datamodules import ImageFolderDataModule, ToyCarsDataModule
+
+
+@pytest.fixture
+def folders(toy_data: Callable[..., ToyCarsDataModule], tmp_path: Path) -> Path:
+    data = toy_data()
+    for split in ("train", "val", "test"):
+        samples = data.samples(split)  # type: ignore[arg-type]
+        assert samples.labels is not None
+        for file, label in zip(samples.files, samples.labels, strict=True):
+            folder = tmp_path / split / data.class_names[label]
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / Path(file).name).symlink_to(file)
+    return tmp_path
+
+
+def test_equals_torchvisions_reader(folders: Path) -> None:
+    data = ImageFolderDataModule(root=str(folders))
+    for split in ("train", "val", "test"):
+        theirs = ImageFolder(folders / split)
+        samples = data.samples(split)  # type: ignore[arg-type]
+        assert samples.labels is not None
+        assert theirs.classes == data.class_names
+        assert list(zip(samples.files, samples.labels.tolist(), strict=True)) == theirs.samples
+
+
+def test_without_val_a_part_of_train_validates(folders: Path) -> None:
+    (folders / "val").rename(folders / "unused")
+    data = ImageFolderDataModule(root=str(folders), val_fraction=0.25)
+    train, val = data.samples("train"), data.samples("val")
+    assert len(val) == round(0.25 * (len(train) + len(val)))
+    assert not set(train.files) & set(val.files)
+    assert val.labels is not None
+    assert set(np.unique(val.labels)) == set(range(8))
+
+
+def test_an_unknown_or_empty_class_is_named(folders: Path) -> None:
+    (folders / "test" / "Zeppelin").mkdir()
+    with pytest.raises(MisconfigurationException, match="Zeppelin"):
+        ImageFolderDataModule(root=str(folders)).samples("test")
+    (folders / "train" / "Airship").mkdir()
+    with pytest.raises(MisconfigurationException, match="Airship"):
+        ImageFolderDataModule(root=str(folders)).samples("train")
+
+
+def test_one_class_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "train" / "only").mkdir(parents=True)
+    with pytest.raises(MisconfigurationException, match="holds 1 class folders"):
+        _ = ImageFolderDataModule(root=str(tmp_path)).class_names

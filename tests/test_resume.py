@@ -1,0 +1,60 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+UNFREEZING = ["--trainer.max_epochs=4", "--unfreezing.epochs=[1,2]", "--data.num_workers=1"]
+PROBE = "tests.probes."
+
+
+def last_checkpoint(run_folder: Path) -> dict[str, Any]:
+    checkpoint: dict[str, Any] = torch.load(run_folder / "checkpoints/last.ckpt", weights_only=True)
+    return checkpoint
+
+
+@pytest.mark.parametrize("epoch", [1, 2, 3])
+def test_an_interrupted_run_ends_as_if_nothing_had_happened(
+    run: Callable[..., None], tmp_path: Path, epoch: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # a batch-norm network, whose statistics have to stand still while frozen and carry on afterwards
+    network = ["--model.backbone=mobilenet_v3_small", *UNFREEZING]
+    record = f"--trainer.callbacks+={PROBE}BatchRecord"
+    run("fit", *network, record, f"--trainer.callbacks.file={tmp_path / 'whole.txt'}")
+    resumed_record = [record, f"--trainer.callbacks.file={tmp_path / 'torn.txt'}"]
+    interruption = [f"--trainer.callbacks+={PROBE}Interruption", f"--trainer.callbacks.epoch={epoch}"]
+    with pytest.raises(InterruptedError):
+        run("fit", *network, *resumed_record, *interruption)
+    torn = tmp_path / "logs/demo/version_1"
+    run("fit", *network, *resumed_record, "--ckpt_path=last")
+
+    assert (tmp_path / "whole.txt").read_text() == (tmp_path / "torn.txt").read_text()
+    assert not (tmp_path / "logs/demo/version_2").exists()
+    whole, resumed = last_checkpoint(tmp_path / "logs/demo/version_0"), last_checkpoint(torn)
+    assert whole["epoch"] == resumed["epoch"] == 3
+    for name, tensor in whole["state_dict"].items():
+        assert torch.equal(tensor, resumed["state_dict"][name]), name
+    mine, theirs = whole["optimizer_states"][0], resumed["optimizer_states"][0]
+    assert mine["param_groups"] == theirs["param_groups"]
+    for number, state in mine["state"].items():
+        for key, tensor in state.items():
+            assert torch.equal(tensor, theirs["state"][number][key])
+    config = yaml.safe_load((torn / "config.yaml").read_text())
+    assert config["ckpt_path"] is None
+    assert (torn / "resume-config.yaml").is_file()
+
+
+def test_a_resumed_run_remembers_its_best_score(run: Callable[..., None], tmp_path: Path) -> None:
+    run("fit")
+    first = tmp_path / "logs/demo/version_0"
+    moved = tmp_path / "elsewhere/demo/version_0"
+    moved.parent.mkdir(parents=True)
+    first.rename(moved)
+    best = torch.load(moved / "checkpoints/best.ckpt", weights_only=True)
+    # the head begins to unlearn: no later epoch may pass for best
+    run("fit", "--trainer.max_epochs=3", f"--ckpt_path={moved}", "--model.learning_rate=100")
+    again = torch.load(moved / "checkpoints/best.ckpt", weights_only=True)
+    assert again["epoch"] == best["epoch"]
+    assert last_checkpoint(moved)["epoch"] == 2
