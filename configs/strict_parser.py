@@ -3,8 +3,11 @@
 import argparse
 import re
 import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
+import yaml
 from lightning.pytorch.cli import LightningArgumentParser
 
 from configs.suggestions import did_you_mean
@@ -29,6 +32,24 @@ class StrictParser(LightningArgumentParser):
         kwargs["allow_abbrev"] = False  # else --trainer.max_epoch would pass for max_epochs
         super().__init__(*args, **kwargs)
 
+    def parse_args(self, args: Any = None, *others: Any, **kwargs: Any) -> Any:
+        """Parse a command line; a config that is no YAML is named, which jsonargparse's message leaves out.
+
+        Args:
+            args: The arguments; None takes those of the process.
+            *others: Arguments of ``ArgumentParser.parse_args``.
+            **kwargs: Arguments of ``ArgumentParser.parse_args``.
+
+        Returns:
+            The parsed config.
+        """
+        for path in _config_files(sys.argv[1:] if args is None else args):
+            try:
+                yaml.safe_load(path.read_text(encoding="utf-8"))
+            except (yaml.YAMLError, UnicodeDecodeError) as error:
+                self.error(f"{path} is no YAML: {str(error).replace('<unicode string>', path.name)}")
+        return super().parse_args(args, *others, **kwargs)
+
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Print one line, with the nearest valid name if there is one, and exit with code 2.
 
@@ -45,6 +66,15 @@ class StrictParser(LightningArgumentParser):
             return did_you_mean(missing_class[2], dir(sys.modules.get(missing_class[1])))
         name = _NAME.search(message)
         return did_you_mean(name[1], _known_names(self)) if name else ""
+
+
+def _config_files(args: Sequence[str]) -> Iterator[Path]:
+    for position, argument in enumerate(args):
+        name, _, value = argument.partition("=")
+        if name in ("--config", "-c"):
+            path = Path(value or next(iter(args[position + 1 :]), ""))
+            if path.is_file():
+                yield path
 
 
 def one_line(message: str) -> str:

@@ -52,14 +52,14 @@ class ClassificationScores(nn.Module):
         """Add a batch.
 
         Args:
-            probabilities: Probabilities of (or logits for) the classes, floats of shape (batch, classes).
+            probabilities: Probabilities of the classes, floats of shape (batch, classes).
             labels: True classes, int64 of shape (batch,).
         """
         scores = probabilities.float()
         self.confusion.update(scores, labels)
         self.top5.update(scores, labels)
-        losses = nn.functional.nll_loss(scores.clamp(min=torch.finfo(torch.float32).tiny).log(), labels)
-        self.loss.update(losses, weight=len(labels))
+        logs = scores.clamp(min=torch.finfo(torch.float32).tiny).log()
+        self.loss.update(nn.functional.nll_loss(logs, labels, reduction="none"))
 
     def compute(self) -> dict[str, Tensor]:
         """Compute the scores of all batches of all devices.

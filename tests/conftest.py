@@ -1,5 +1,6 @@
 """Fixtures of all tests: no network, no window, a tiny set of drawn cars."""
 
+import json
 import os
 import socket
 import sys
@@ -101,6 +102,17 @@ def run(arguments: list[str]) -> Callable[..., None]:
         main([subcommand, *arguments, *extra])
 
     return call
+
+
+@pytest.fixture
+def scores_of(tmp_path: Path) -> Callable[..., dict[str, Any]]:
+    """Read a JSON file of the first run: ``scores_of("test_scores.json")``."""
+
+    def read(name: str) -> dict[str, Any]:
+        scores: dict[str, Any] = json.loads((tmp_path / "logs/demo/version_0" / name).read_text())
+        return scores
+
+    return read
 
 
 @pytest.fixture

@@ -1,0 +1,40 @@
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help demo test lint format types check notebook clean
+.DEFAULT_GOAL := help
+
+help: ## List what there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+.venv/installed: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Carspotter needs Python 3.11 or later: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet -e '.[dev]'
+	touch $@
+
+demo: .venv/installed ## Train on drawn cars, test with TTA, print the scores (two minutes on two cores)
+	$(BIN)/python train.py fit --config configs/demo.yaml
+	$(BIN)/python train.py test --config configs/demo.yaml --ckpt_path best
+
+test: .venv/installed ## Run the tests
+	$(BIN)/python -m pytest
+
+lint: .venv/installed ## Check style and layout with ruff
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: .venv/installed ## Lay the code out with ruff
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: .venv/installed ## Check the types with mypy
+	$(BIN)/mypy .
+
+check: lint types test ## Everything that continuous integration checks
+
+notebook: .venv/installed ## Execute main.ipynb from top to bottom, in place
+	$(BIN)/jupyter nbconvert --to notebook --execute --inplace main.ipynb
+
+clean: ## Remove runs, drawn cars and caches (not the environment)
+	rm -rf logs data/toy_cars .pytest_cache .ruff_cache .mypy_cache

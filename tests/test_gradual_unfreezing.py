@@ -1,0 +1,114 @@
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from callbacks import EarlyStopping, GradualUnfreezing
+from lightning_modules import ImageClassifier
+
+GROUPS = ["stem", "layer1", "layer2", "head"]
+
+
+def test_the_schedule_opens_from_head_to_input() -> None:
+    interval = GradualUnfreezing(every_n_epochs=2)
+    assert [len(interval.frozen_groups(GROUPS, epoch)) for epoch in range(8)] == [3, 3, 2, 2, 1, 1, 0, 0]
+    assert interval.frozen_groups(GROUPS, 2) == ["stem", "layer1"]
+    listed = GradualUnfreezing(epochs=[1, 5])
+    assert [len(listed.frozen_groups(GROUPS, epoch)) for epoch in range(7)] == [3, 2, 2, 2, 2, 1, 1]
+    assert [listed.is_complete(GROUPS, epoch) for epoch in range(7)] == [False] * 5 + [True] * 2
+    probe = GradualUnfreezing(epochs=[])
+    assert probe.frozen_groups(GROUPS, 99) == ["stem", "layer1", "layer2"]
+    assert probe.is_complete(GROUPS, 0)
+    assert GradualUnfreezing().frozen_groups(GROUPS, 0) == []
+
+
+def test_frozen_layers_stand_still_batch_norm_included(run: Callable[..., None], tmp_path: Path) -> None:
+    run("fit", "--model.backbone=mobilenet_v3_small", "--unfreezing.epochs=[1]", "--trainer.max_epochs=1")
+    first = _state(tmp_path / "logs/demo/version_0")
+    model = ImageClassifier("mobilenet_v3_small", None, [str(number) for number in range(8)])
+    for epoch, folder in ((1, "version_1"), (2, "version_2")):
+        run("fit", "--model.backbone=mobilenet_v3_small", "--unfreezing.epochs=[1]", f"--trainer.max_epochs={epoch}")
+        state = _state(tmp_path / "logs/demo" / folder)
+        opened = {"head"} if epoch == 1 else {"head", "stage5"}
+        initial = _initial_state()
+        for group, names in model.group_names.items():
+            prefixes = {name.rpartition(".")[0] for name in names}
+            moved = [
+                name
+                for name, tensor in state.items()
+                if name.startswith("network.")
+                and name.removeprefix("network.").rpartition(".")[0] in prefixes
+                and not torch.equal(tensor, initial[name])
+            ]
+            assert bool(moved) == (group in opened), (epoch, group, moved)
+    assert first
+
+
+def _state(run_folder: Path) -> dict[str, torch.Tensor]:
+    state: dict[str, torch.Tensor] = torch.load(run_folder / "checkpoints/last.ckpt", weights_only=True)["state_dict"]
+    return state
+
+
+def _initial_state() -> dict[str, torch.Tensor]:
+    import lightning as L
+
+    L.seed_everything(42)
+    names = [str(number) for number in range(8)]
+    return ImageClassifier("mobilenet_v3_small", None, names, image_size=64).state_dict()
+
+
+def test_train_mode_does_not_wake_frozen_layers() -> None:
+    model = ImageClassifier("resnet18", None, ["a", "b"])
+    model.freeze_groups(["stem", "layer1"])
+    model.eval()
+    model.train()
+    network = model.network
+    assert not network.get_submodule("bn1").training
+    assert not network.get_submodule("layer1.0.bn1").training
+    assert network.get_submodule("layer2.0.bn1").training
+    before = network.get_buffer("layer1.0.bn1.running_mean").clone()
+    model(torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)).sum().backward()
+    assert torch.equal(network.get_buffer("layer1.0.bn1.running_mean"), before)
+    assert network.get_parameter("layer1.0.conv1.weight").grad is None
+    assert network.get_parameter("layer2.0.conv1.weight").grad is not None
+
+
+def _trainer(module: ImageClassifier, callbacks: list[Any], epoch: int) -> Any:
+    return SimpleNamespace(
+        lightning_module=module,
+        callbacks=callbacks,
+        current_epoch=epoch,
+        state=SimpleNamespace(fn="fit"),
+        sanity_checking=False,
+    )
+
+
+def test_early_stopping_waits_for_the_last_group() -> None:
+    module = ImageClassifier("resnet18", None, ["a", "b"])
+    stopping = EarlyStopping(patience=1)
+    unfreezing = GradualUnfreezing(every_n_epochs=1)
+    waits = [stopping._should_skip_check(_trainer(module, [unfreezing], epoch)) for epoch in range(7)]
+    assert waits == [True] * 5 + [False] * 2  # six groups: the last opens at epoch 5
+    assert not stopping._should_skip_check(_trainer(module, [GradualUnfreezing()], 0))
+    assert EarlyStopping(patience=None)._should_skip_check(_trainer(module, [], 9))
+
+
+def test_early_stopping_keeps_the_configured_patience_on_resume() -> None:
+    old, new = EarlyStopping(patience=2), EarlyStopping(patience=50)
+    old.wait_count = 1
+    new.load_state_dict(old.state_dict())
+    assert (new.patience, new.wait_count) == (50, 1)
+
+
+def test_early_stopping_stops(run: Callable[..., None], tmp_path: Path) -> None:
+    run("fit", "--trainer.max_epochs=9", "--early_stopping.patience=1", "--early_stopping.min_delta=2")
+    last = torch.load(tmp_path / "logs/demo/version_0/checkpoints/last.ckpt", weights_only=True)
+    assert last["epoch"] == 1
+
+
+@pytest.mark.parametrize("options", [["--unfreezing.epochs=[3,2]"], ["--unfreezing.every_n_epochs=0"], ["--unfreezing.epochs=[1]", "--unfreezing.every_n_epochs=1"]])
+def test_impossible_schedules_are_refused(mistake: Callable[..., str], options: list[str]) -> None:
+    assert "unfreezing" in mistake("fit", *options)

@@ -1,0 +1,89 @@
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from datamodules import ToyCarsDataModule
+from datamodules.samplers import ShuffledSampler
+from lightning_modules import ImageClassifier
+from lightning_modules.optimization import build_optimizer, parameter_groups, warmup_cosine
+from train import main
+
+
+def test_the_schedule_is_a_line_and_half_a_cosine() -> None:
+    groups = {"body": [nn.Parameter(torch.zeros(1))], "head": [nn.Parameter(torch.zeros(1))]}
+    optimizer = build_optimizer(parameter_groups(groups, 0.2, 0.5), "sgd", 0.0, 0.9)
+    scheduler = warmup_cosine(optimizer, warmup_steps=10, total_steps=100)
+    rates = []
+    for _ in range(100):
+        rates.append([group["lr"] for group in optimizer.param_groups])
+        optimizer.step()
+        scheduler.step()
+    for step, (body, head) in enumerate(rates):
+        if step < 10:
+            expected = 0.2 * (0.01 + 0.99 * step / 10)
+        else:
+            expected = 0.1 * (1 + math.cos(math.pi * (step - 10) / 90))
+        assert head == pytest.approx(expected, abs=1e-6)
+        assert body == pytest.approx(expected / 2, abs=1e-6)
+
+
+@pytest.mark.parametrize(("warmup", "total"), [(0, 1), (5, 1), (0, 10), (20, 10)])
+def test_short_runs_have_a_schedule_too(warmup: int, total: int) -> None:
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    scheduler = warmup_cosine(optimizer, warmup, total)
+    for _ in range(total):
+        assert 0 <= optimizer.param_groups[0]["lr"] <= 1
+        optimizer.step()
+        scheduler.step()
+
+
+def test_groups_are_named_and_their_rates_decay_towards_the_input() -> None:
+    model = ImageClassifier("resnet18", None, ["a", "b"])
+    groups = {name: list(model.parameters_of(name)) for name in model.group_names}
+    made = parameter_groups(groups, learning_rate=1.0, layer_decay=0.5)
+    assert [group["name"] for group in made] == ["stem", "layer1", "layer2", "layer3", "layer4", "head"]
+    assert [group["lr"] for group in made] == [1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0]
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_training_equals_plain_pytorch(
+    arguments: list[str], toy_data: Callable[..., ToyCarsDataModule], tmp_path: Path, optimizer: str
+) -> None:
+    network = ["--model.backbone=mobilenet_v3_small", f"--model.optimizer={optimizer}", "--model.learning_rate=0.01"]
+    main(["fit", *arguments, *network, "--model.warmup_epochs=1"])
+    trained = torch.load(tmp_path / "logs/demo/version_0/checkpoints/last.ckpt", weights_only=True)["state_dict"]
+
+    import lightning as L
+    import numpy as np
+
+    L.seed_everything(42)
+    data = toy_data(seed=42)
+    data.setup("fit")
+    model = ImageClassifier("mobilenet_v3_small", None, data.class_names, image_size=64)
+    kinds = {
+        "adamw": lambda: torch.optim.AdamW(model.network.parameters(), lr=0.01, weight_decay=0.01),
+        "sgd": lambda: torch.optim.SGD(model.network.parameters(), lr=0.01, momentum=0.9, nesterov=True, weight_decay=0.01),
+    }
+    plain = kinds[optimizer]()
+    loader = data.train_dataloader()
+    steps, step = 2 * len(loader), 0
+    model.train()
+    for epoch in range(2):
+        assert isinstance(loader.sampler, ShuffledSampler)
+        loader.sampler.set_epoch(epoch)
+        for number, (images, labels) in enumerate(loader):
+            torch.manual_seed(int(np.random.SeedSequence((42, step, number, 0)).generate_state(1)[0]))
+            rise = steps // 2
+            factor = 0.01 + 0.99 * step / rise if step < rise else (1 + math.cos(math.pi * (step - rise) / rise)) / 2
+            plain.param_groups[0]["lr"] = 0.01 * factor
+            loss = nn.functional.cross_entropy(model.network(model.normalize(images)), labels, label_smoothing=0.1)
+            plain.zero_grad()
+            loss.backward()
+            plain.step()
+            step += 1
+    for name, tensor in model.state_dict().items():
+        torch.testing.assert_close(tensor, trained[name], rtol=1e-4, atol=1e-5)

@@ -1,0 +1,64 @@
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import accuracy_score, confusion_matrix, log_loss, precision_recall_fscore_support, top_k_accuracy_score
+from torchmetrics.functional.classification import multiclass_f1_score, multiclass_precision, multiclass_recall
+
+from lightning_modules.classification_scores import ClassificationScores, scores_from_confusion
+
+
+def predictions(samples: int, classes: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.randint(classes, (samples,), generator=generator)
+    logits = torch.randn(samples, classes, generator=generator) + 2 * torch.nn.functional.one_hot(labels, classes)
+    return logits.softmax(dim=1), labels
+
+
+@pytest.mark.parametrize(("samples", "classes"), [(500, 8), (700, 196), (40, 196), (30, 2), (64, 4)])
+def test_scores_equal_scikit_learns(samples: int, classes: int) -> None:
+    probabilities, labels = predictions(samples, classes, seed=classes)
+    scores = ClassificationScores(classes)
+    for start in range(0, samples, 7):  # macro averages must not depend on the batches
+        scores.update(probabilities[start : start + 7], labels[start : start + 7])
+    got = {name: float(value) for name, value in scores.compute().items()}
+    predicted = probabilities.argmax(dim=1)
+    precision, recall, f1, _ = precision_recall_fscore_support(labels, predicted, average="macro", zero_division=0)
+    top5 = top_k_accuracy_score(labels, probabilities, k=min(5, classes), labels=range(classes)) if classes > 2 else 1.0
+    expected = {
+        "loss": log_loss(labels, probabilities.double(), labels=range(classes)),
+        "accuracy": accuracy_score(labels, predicted),
+        "precision": precision,
+        "recall": recall,
+        "f1": f1,
+        "top5_accuracy": top5,
+    }
+    assert got == pytest.approx(expected, abs=2e-6)
+    matrix = confusion_matrix(labels, predicted, labels=range(classes))
+    np.testing.assert_array_equal(scores.confusion.compute().numpy(), matrix)
+
+
+def test_scores_equal_torchmetrics() -> None:
+    probabilities, labels = predictions(60, 196, seed=1)  # most classes are absent
+    predicted = probabilities.argmax(dim=1)
+    matrix = torch.from_numpy(confusion_matrix(labels, predicted, labels=range(196)))
+    got = scores_from_confusion(matrix)
+    for name, reference in (
+        ("precision", multiclass_precision),
+        ("recall", multiclass_recall),
+        ("f1", multiclass_f1_score),
+    ):
+        assert float(got[name]) == pytest.approx(float(reference(predicted, labels, 196, average="macro")), abs=1e-6)
+
+
+def test_an_empty_matrix_scores_zero() -> None:
+    assert all(float(value) == 0 for value in scores_from_confusion(torch.zeros(3, 3, dtype=torch.int64)).values())
+
+
+def test_a_reset_forgets() -> None:
+    scores = ClassificationScores(8)
+    scores.update(*predictions(20, 8, seed=0))
+    scores.reset()
+    probabilities, labels = predictions(30, 8, seed=5)
+    scores.update(probabilities, labels)
+    assert int(scores.confusion.compute().sum()) == 30
+    assert float(scores.compute()["accuracy"]) == pytest.approx(float((probabilities.argmax(1) == labels).float().mean()))
