@@ -7,6 +7,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 _ANNOTATED = 30  # classes up to which cells and names can be read
 
@@ -101,5 +102,5 @@ def _draw_pairs(axes: Axes, matrix: npt.NDArray[np.int64], class_names: list[str
     axes.barh(range(len(pairs)), counts, color="tab:blue", height=0.6)
     axes.set_yticks(range(len(pairs)), labels, fontsize=7)
     axes.invert_yaxis()
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel="images", title="Most frequent mistakes (true → predicted)")

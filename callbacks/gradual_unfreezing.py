@@ -1,9 +1,9 @@
 """Opens a pretrained network to training from its head towards its input."""
 
 from lightning import Callback, LightningModule, Trainer
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities import rank_zero_info
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from lightning_modules import ImageClassifier
 
@@ -34,7 +34,9 @@ class GradualUnfreezing(Callback):
                 f"unfreezing.every_n_epochs is {every_n_epochs}: it has to be 1 or more, or null to freeze nothing."
             )
         if epochs is not None and (sorted(epochs) != list(epochs) or any(epoch < 1 for epoch in epochs)):
-            raise MisconfigurationException(f"unfreezing.epochs is {epochs}: they have to rise and start at 1 or later.")
+            raise MisconfigurationException(
+                f"unfreezing.epochs is {epochs}: they have to rise and start at 1 or later."
+            )
         self.every_n_epochs = every_n_epochs
         self.epochs = epochs
 

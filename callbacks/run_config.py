@@ -30,7 +30,7 @@ class RunConfig(SaveConfigCallback):
         config = self.config.clone()
         resumed = config.get("ckpt_path") is not None
         config["ckpt_path"] = None
-        name = "resume-config.yaml" if stage == "fit" else f"{trainer.state.fn}-config.yaml"
+        name = "resume-config.yaml" if stage == "fit" else f"{stage}-config.yaml"
         if stage == "fit" and not (resumed and (folder / "config.yaml").exists()):
             name = "config.yaml"
         write_atomically(folder / name, self.parser.dump(config, skip_unset=False))

@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 from lightning import Trainer
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 
 def run_folder(trainer: Trainer) -> Path:

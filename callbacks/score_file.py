@@ -36,11 +36,14 @@ class ScoreFile(Callback):
             self._report(trainer, "val", {"checkpoint": trainer.ckpt_path})
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write and print the last validation's scores, and which checkpoint is best; arguments as in ``on_test_end``."""
+        """Write and print the last validation's scores and the best checkpoint; arguments as in ``on_test_end``."""
         facts: dict[str, Any] = {"epochs": trainer.current_epoch}
         checkpoint = trainer.checkpoint_callback
         if isinstance(checkpoint, ModelCheckpoint) and checkpoint.best_model_score is not None:
-            facts |= {"checkpoint": checkpoint.best_model_path, f"best {checkpoint.monitor}": float(checkpoint.best_model_score)}
+            facts |= {
+                "checkpoint": checkpoint.best_model_path,
+                f"best {checkpoint.monitor}": float(checkpoint.best_model_score),
+            }
         self._report(trainer, "fit", facts)
 
     def _report(self, trainer: Trainer, stage: str, facts: dict[str, Any]) -> None:
@@ -49,7 +52,13 @@ class ScoreFile(Callback):
             return
         scores = {name: float(value) for name, value in sorted(trainer.callback_metrics.items())}
         write_atomically(folder / f"{stage}_scores.json", json.dumps({**facts, **scores}, indent=2) + "\n")
-        lines = [*_table("val" if stage == "fit" else stage, scores), *(f"{name}: {value}" for name, value in facts.items())]
+        lines = [
+            *_table("val" if stage == "fit" else stage, scores),
+            *(
+                f"{name}: {value:.4f}" if isinstance(value, float) else f"{name}: {value}"
+                for name, value in facts.items()
+            ),
+        ]
         lines += [f"reports: {folder}", f"tensorboard --logdir {folder.parent.parent}"]
         print("\n" + "\n".join(lines), flush=True)  # noqa: T201 - the result that the user waits for
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from lightning import Callback, LightningModule, Trainer
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 from torchvision.transforms.v2.functional import horizontal_flip, resized_crop
 
@@ -65,7 +65,12 @@ class TestTimeAugmentation(Callback):
         height, width = images.shape[-2:]
         directions = [(0.0, 0.0)]
         if self.shift:
-            directions += [(-self.shift, -self.shift), (-self.shift, self.shift), (self.shift, -self.shift), (self.shift, self.shift)]
+            directions += [
+                (-self.shift, -self.shift),
+                (-self.shift, self.shift),
+                (self.shift, -self.shift),
+                (self.shift, self.shift),
+            ]
         for scale in self.scales:
             if scale == 1:
                 continue

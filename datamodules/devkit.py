@@ -1,10 +1,11 @@
 """The annotation files of Stanford Cars, read and written."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from scipy.io import loadmat, savemat
 
 from datamodules.samples import Samples
@@ -17,18 +18,20 @@ _BOX = ("bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2")
 _FIELDS = (*_BOX, "class", "fname")
 
 
-def _load(path: Path, key: str) -> npt.NDArray[np.object_]:
+def _load(path: Path, key: str) -> npt.NDArray[Any]:
     if not path.is_file():
         raise MisconfigurationException(
-            f"There is no {path}: data.root has to hold devkit/cars_meta.mat, devkit/cars_train_annos.mat, cars_train/, "
-            "cars_test/ and cars_test_annos_withlabels.mat (the last two are enough to test, with cars_meta.mat)."
+            f"There is no {path}: data.root has to hold devkit/cars_meta.mat, devkit/cars_train_annos.mat and "
+            "cars_train/ to train; devkit/cars_meta.mat, cars_test_annos_withlabels.mat and cars_test/ to test."
         )
     try:
         content = loadmat(path, squeeze_me=True)
     except Exception as error:  # scipy raises whatever the damaged bytes lead to
         raise MisconfigurationException(f"Can't read {path} as a MATLAB file: {error}.") from error
     if key not in content:
-        raise MisconfigurationException(f"{path} has no variable {key!r}: it is not an annotation file of Stanford Cars.")
+        raise MisconfigurationException(
+            f"{path} has no variable {key!r}: it is not an annotation file of Stanford Cars."
+        )
     return np.atleast_1d(content[key])
 
 
@@ -72,9 +75,10 @@ def read_samples(root: Path, part: str, classes: int) -> Samples:
     if not (root / IMAGES[part]).is_dir():
         raise MisconfigurationException(f"There is no folder {root / IMAGES[part]}, which {path} refers to.")
     labels = annotations["class"].astype(np.int64) - 1
-    if len(labels) and not (0 <= labels.min() and labels.max() < classes):
+    if len(labels) and not (labels.min() >= 0 and labels.max() < classes):
         raise MisconfigurationException(
-            f"{path} has class numbers from {labels.min() + 1} to {labels.max() + 1}, but {root / META} names {classes} classes."
+            f"{path} has class numbers from {labels.min() + 1} to {labels.max() + 1}, but {root / META} names "
+            f"{classes} classes."
         )
     # stored in the smallest unsigned type of each value: differences would wrap around
     x1, y1, x2, y2 = (annotations[field].astype(np.int64) for field in _BOX)
@@ -103,7 +107,7 @@ def write_samples(root: Path, part: str, samples: Samples) -> None:
     rows = np.empty(len(samples), dtype=[(field, object) for field in _FIELDS])
     if samples.labels is None or samples.boxes is None:
         raise ValueError("annotations need labels and boxes")
-    for field, column in zip(_BOX, (samples.boxes + (1, 1, 0, 0)).T, strict=True):
+    for field, column in zip(_BOX, (samples.boxes + np.array([1, 1, 0, 0])).T, strict=True):
         rows[field] = column.tolist()
     rows["class"] = (samples.labels + 1).tolist()
     rows["fname"] = [Path(str(file)).name for file in samples.files]

@@ -10,7 +10,7 @@ import albumentations as A
 import cv2
 import lightning as L
 import numpy as np
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch.utils.data import DataLoader
 
 from datamodules.image_dataset import ImageDataset
@@ -58,7 +58,11 @@ class ImageDataModule(L.LightningDataModule, ABC):
         predict_dir: str | None = None,
     ) -> None:
         super().__init__()
-        for name, value, least in (("image_size", image_size, 1), ("batch_size", batch_size, 1), ("num_workers", num_workers, 0)):
+        for name, value, least in (
+            ("image_size", image_size, 1),
+            ("batch_size", batch_size, 1),
+            ("num_workers", num_workers, 0),
+        ):
             if value < least:
                 raise MisconfigurationException(f"data.{name} is {value}: it has to be {least} or more.")
         if not 0.25 <= eval_scale <= 4:

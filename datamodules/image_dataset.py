@@ -5,7 +5,7 @@ from typing import NamedTuple
 import albumentations as A
 import numpy as np
 import torch
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -17,7 +17,7 @@ class Draw(NamedTuple):
     """What a sampler asks for: a sample, as it is to be seen in a certain epoch."""
 
     epoch: int
-    index: int
+    sample: int
 
 
 class ImageDataset(Dataset[tuple[Tensor, int | str]]):

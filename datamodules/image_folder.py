@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from datamodules.image_data_module import ImageDataModule
 from datamodules.image_reader import find_images
@@ -69,7 +69,9 @@ class ImageFolderDataModule(ImageDataModule):
 
     def _read(self, folder: Path) -> Samples:
         indices = {name: index for index, name in enumerate(self.class_names)}
-        unknown = sorted({path.name for path in folder.iterdir() if path.is_dir() and path.name[0] != "."} - set(indices))
+        unknown = sorted(
+            {path.name for path in folder.iterdir() if path.is_dir() and path.name[0] != "."} - set(indices)
+        )
         if unknown:
             raise MisconfigurationException(
                 f"{folder / unknown[0]} is a class that the training folder doesn't have: rename or remove it."

@@ -6,7 +6,7 @@ from typing import TypeAlias
 import cv2
 import numpy as np
 import numpy.typing as npt
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 Image: TypeAlias = npt.NDArray[np.uint8]
 
@@ -41,7 +41,8 @@ def read_image(path: str | Path, upright: bool = True) -> Image:
         raise MisconfigurationException(f"Can't decode the image {path}: {error.err}.") from error
     if image is None:
         raise MisconfigurationException(
-            f"Can't decode the image {path} ({data.size} bytes): it is empty, truncated or no image; replace or remove it."
+            f"Can't decode the image {path} ({data.size} bytes): it is empty, truncated or no image; replace or remove "
+            "it."
         )
     return image.astype(np.uint8, copy=False)
 

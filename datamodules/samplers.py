@@ -6,7 +6,7 @@ from typing import cast
 
 import numpy as np
 import torch
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch.utils.data import BatchSampler, Dataset, DistributedSampler, Sampler
 
 from datamodules.image_dataset import Draw

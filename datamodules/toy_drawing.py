@@ -25,9 +25,19 @@ _OUTLINES: dict[str, list[tuple[float, float]]] = {
     "van": [(0.01, 0.22), (0.01, 0.40), (0.05, 0.43), (0.40, 0.44), (0.66, 0.42), (0.86, 0.27), (0.96, 0.22)],
 }
 _WINDOWS: dict[str, list[list[tuple[float, float]]]] = {
-    "saloon": [[(0.26, 0.26), (0.33, 0.345), (0.44, 0.35), (0.44, 0.26)], [(0.46, 0.26), (0.46, 0.35), (0.54, 0.35), (0.65, 0.26)]],
-    "fastback": [[(0.20, 0.265), (0.27, 0.32), (0.44, 0.35), (0.44, 0.26)], [(0.46, 0.26), (0.46, 0.35), (0.54, 0.35), (0.65, 0.26)]],
-    "estate": [[(0.07, 0.26), (0.10, 0.35), (0.25, 0.36), (0.25, 0.26)], [(0.27, 0.26), (0.27, 0.36), (0.44, 0.36), (0.44, 0.26)], [(0.46, 0.26), (0.46, 0.36), (0.54, 0.355), (0.65, 0.26)]],
+    "saloon": [
+        [(0.26, 0.26), (0.33, 0.345), (0.44, 0.35), (0.44, 0.26)],
+        [(0.46, 0.26), (0.46, 0.35), (0.54, 0.35), (0.65, 0.26)],
+    ],
+    "fastback": [
+        [(0.20, 0.265), (0.27, 0.32), (0.44, 0.35), (0.44, 0.26)],
+        [(0.46, 0.26), (0.46, 0.35), (0.54, 0.35), (0.65, 0.26)],
+    ],
+    "estate": [
+        [(0.07, 0.26), (0.10, 0.35), (0.25, 0.36), (0.25, 0.26)],
+        [(0.27, 0.26), (0.27, 0.36), (0.44, 0.36), (0.44, 0.26)],
+        [(0.46, 0.26), (0.46, 0.36), (0.54, 0.355), (0.65, 0.26)],
+    ],
     "van": [[(0.50, 0.28), (0.50, 0.40), (0.65, 0.40), (0.79, 0.28)]],
 }
 
@@ -100,7 +110,9 @@ def _scene(random: np.random.Generator) -> npt.NDArray[np.float64]:
         x = 0
         while x < WIDTH:
             width, height = int(random.integers(12, 40)), int(random.integers(8, 60))
-            cv2.rectangle(scene, (x, horizon - height), (x + width, horizon), random.uniform(60, 190, size=3).tolist(), -1)
+            cv2.rectangle(
+                scene, (x, horizon - height), (x + width, horizon), random.uniform(60, 190, size=3).tolist(), -1
+            )
             x += width + int(random.integers(0, 6))
     else:
         for _ in range(int(random.integers(2, 5))):
@@ -192,7 +204,9 @@ def _draw_nose(colour: Image, model: CarModel) -> None:
     else:
         for x in range(corner[0] + 4, far[0], 8):
             cv2.line(colour, (x, corner[1]), (x, far[1]), (110, 110, 110), 2, cv2.LINE_AA)
-    cv2.fillPoly(colour, [_pixels([(0.005, 0.22), (0.045, 0.23), (0.045, 0.18), (0.005, 0.17)])], (200, 30, 30), cv2.LINE_AA)
+    cv2.fillPoly(
+        colour, [_pixels([(0.005, 0.22), (0.045, 0.23), (0.045, 0.18), (0.005, 0.17)])], (200, 30, 30), cv2.LINE_AA
+    )
 
 
 def _draw_wheel(colour: Image, alpha: Image, x: float, spokes: int, angle: float) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torchvision
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import nn
 from torchvision.models import get_model, get_model_weights, list_models
 
@@ -85,7 +85,8 @@ def replace_head(network: nn.Module, num_classes: int) -> str:
     Raises:
         MisconfigurationException: If the last layer is neither linear nor a convolution.
     """
-    for name, layer in reversed(list(network.named_modules())):
+    layers: list[tuple[str, nn.Module]] = [*network.named_modules()]
+    for name, layer in reversed(layers):
         parent = network.get_submodule(name.rpartition(".")[0])
         attribute = name.rpartition(".")[2]
         if isinstance(layer, nn.Linear):
@@ -115,14 +116,13 @@ def _build_timm(name: str, num_classes: int, image_size: int) -> Backbone:
     architecture = name.partition(".")[0]
     if not timm.is_model(architecture):
         raise MisconfigurationException(
-            f"model.backbone is {TIMM}{name}, which timm doesn't have."
-            f"{did_you_mean(architecture, timm.list_models())}"
+            f"model.backbone is {TIMM}{name}, which timm doesn't have.{did_you_mean(architecture, timm.list_models())}"
         )
     try:
         network = timm.create_model(name, pretrained=False, num_classes=num_classes, img_size=image_size)
     except TypeError:  # convolutional networks fit any size and don't take the argument
         network = timm.create_model(name, pretrained=False, num_classes=num_classes)
-    published = network.pretrained_cfg
+    published: Any = network.pretrained_cfg
     head = published.get("classifier", "")
     return Backbone(
         network,

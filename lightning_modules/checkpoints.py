@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 _KEYWORDS = {"best", "last"}
 
@@ -31,8 +31,8 @@ def find_checkpoint(wanted: str, experiment: Path, prefer: str) -> Path:
             if file.is_file():
                 return file
         raise MisconfigurationException(
-            f"--ckpt_path is {wanted}, but no run in {experiment} has checkpoints/{wanted}.ckpt: train first, or give a "
-            "checkpoint file or the folder of a run."
+            f"--ckpt_path is {wanted}, but no run in {experiment} has checkpoints/{wanted}.ckpt: train first, or give "
+            "a checkpoint file or the folder of a run."
         )
     path = Path(wanted)
     if path.is_dir():

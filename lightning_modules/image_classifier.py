@@ -8,7 +8,7 @@ import lightning as L
 import numpy as np
 import numpy.typing as npt
 import torch
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
@@ -91,7 +91,7 @@ class ImageClassifier(L.LightningModule):
         if weights is not None:
             load_weights(built, backbone, weights)
         self.normalize = PixelNormalization(pixel_mean or built.mean, pixel_std or built.std)
-        self.network = built.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = built.network.to(memory_format=torch.channels_last)
         self.group_names = layer_groups(self.network, built.head)
 
     def configure_scores(self) -> None:
@@ -253,7 +253,7 @@ class ImageClassifier(L.LightningModule):
         Returns:
             Both, the schedule to be stepped after every batch.
         """
-        hparams = self.hparams
+        hparams: Any = self.hparams
         groups = {name: list(self.parameters_of(name)) for name in self.group_names}
         optimizer = build_optimizer(
             parameter_groups(groups, hparams.learning_rate, hparams.layer_decay),
@@ -284,7 +284,8 @@ class ImageClassifier(L.LightningModule):
         Returns:
             Probability by class name, the most probable first.
         """
-        pixels = preprocess(image, self.hparams.preprocessing, self.hparams.image_size).to(self.device)
+        hparams: Any = self.hparams
+        pixels = preprocess(image, hparams.preprocessing, hparams.image_size).to(self.device)
         training = self.training
         self.eval()
         probabilities = self(pixels[None]).float().softmax(dim=1)[0]

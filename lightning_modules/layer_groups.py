@@ -120,7 +120,7 @@ def _timm_groups(network: nn.Module, head: str) -> dict[str, list[str]]:
 
 
 def _assign(parameters: Iterable[str], stages: dict[str, tuple[str, ...]], head: str) -> dict[str, list[str]]:
-    """Give each parameter to the stage whose prefix it carries; what comes between the last stage and the head is head."""
+    """Give each parameter to the stage whose prefix it carries, and what belongs to none to the head."""
     groups: dict[str, list[str]] = {name: [] for name in [*stages, "head"]}
     for parameter in parameters:
         owners = [

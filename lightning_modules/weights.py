@@ -1,19 +1,20 @@
 """Puts pretrained weights into a network: from torchvision, timm or a local file."""
 
 import pickle
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 
 import safetensors.torch
 import torch
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
-from torch import Tensor, nn
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from torch import Tensor
 from torchvision.models import get_model_weights
 from torchvision.models.vision_transformer import interpolate_embeddings
 
-from lightning_modules.backbones import TIMM, Backbone
 from configs.suggestions import did_you_mean
+from lightning_modules.backbones import TIMM, Backbone
 
 _FILE_SUFFIXES = {".pth", ".pt", ".bin", ".safetensors"}
 
@@ -78,8 +79,8 @@ def _download_torchvision(backbone: Backbone, name: str, weights: str) -> dict[s
     except KeyError:
         names = [*published.__members__]
         raise MisconfigurationException(
-            f"model.weights is {weights!r}, but {name} has {', '.join(names)}, and takes a file (.pth, .safetensors) or "
-            f"null.{did_you_mean(weights, names)}"
+            f"model.weights is {weights!r}, but {name} has {', '.join(names)}, and takes a file (.pth, .safetensors) "
+            f"or null.{did_you_mean(weights, names)}"
         ) from None
     try:
         state: dict[str, Tensor] = entry.get_state_dict(progress=True, check_hash=True)
@@ -118,7 +119,8 @@ def _fill(backbone: Backbone, state: dict[str, Tensor], source: str, name: str) 
     embedding = own.get("encoder.pos_embedding")
     if embedding is not None and "encoder.pos_embedding" in state:
         grid = round((embedding.shape[1] - 1) ** 0.5)
-        state = dict(interpolate_embeddings(grid * backbone.network.patch_size, backbone.network.patch_size, state))  # type: ignore[arg-type,operator]
+        patch: Any = backbone.network.patch_size
+        state = dict(interpolate_embeddings(grid * patch, patch, OrderedDict(state)))
     fitting = {key: value for key, value in state.items() if key in own and key not in head}
     optional = {key for key in own if key.endswith("num_batches_tracked")}
     missing = sorted(set(own) - head - set(fitting) - optional)
@@ -127,13 +129,9 @@ def _fill(backbone: Backbone, state: dict[str, Tensor], source: str, name: str) 
         reason = (
             f"{len(missing)} of {len(own)} tensors are missing, {missing[0]} first"
             if missing
-            else f"{misshapen[0]} has shape {tuple(state[misshapen[0]].shape)} instead of {tuple(own[misshapen[0]].shape)}"
+            else f"{misshapen[0]} has shape {[*state[misshapen[0]].shape]} instead of {[*own[misshapen[0]].shape]}"
         )
         raise MisconfigurationException(f"{source} don't fit model.backbone {name}: {reason}.")
     if not all(bool(torch.isfinite(value).all()) for value in fitting.values() if value.is_floating_point()):
         raise MisconfigurationException(f"{source} hold values that are not finite.")
-    _load(backbone.network, fitting)
-
-
-def _load(network: nn.Module, state: dict[str, Tensor]) -> None:
-    network.load_state_dict(state, strict=False)
+    backbone.network.load_state_dict(fitting, strict=False)

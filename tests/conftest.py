@@ -18,7 +18,14 @@ from train import main
 mpl.use("agg")
 CHECKOUT = Path(__file__).parent.parent
 
-TINY = {"train_images": 10, "test_images": 5, "val_fraction": 0.2, "image_size": 64, "batch_size": 16, "num_workers": 0}
+TINY: dict[str, Any] = {
+    "train_images": 10,
+    "test_images": 5,
+    "val_fraction": 0.2,
+    "image_size": 64,
+    "batch_size": 16,
+    "num_workers": 0,
+}
 
 
 @pytest.fixture(autouse=True)

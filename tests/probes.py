@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 from lightning import Callback, LightningModule, Trainer
+from torch import Tensor
 
 
 class Interruption(Callback):
@@ -24,7 +25,9 @@ class BatchRecord(Callback):
     def __init__(self, file: str) -> None:
         self.file = file
 
-    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx) -> None:  # type: ignore[no-untyped-def]
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: tuple[Tensor, Tensor], batch_idx: int
+    ) -> None:
         digest = hashlib.sha256(batch[0].numpy().tobytes() + batch[1].numpy().tobytes()).hexdigest()
         with Path(self.file).open("a") as file:
             file.write(f"{trainer.current_epoch} {digest}\n")

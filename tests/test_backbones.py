@@ -2,7 +2,7 @@ from itertools import chain
 
 import pytest
 import torch
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from lightning_modules import ImageClassifier
 from lightning_modules.backbones import build_backbone
@@ -58,7 +58,9 @@ def test_every_family_is_built_and_trained_a_step(name: str, size: int) -> None:
     assert model.eval()(images).shape == (2, 3)
 
 
-@pytest.mark.parametrize("name", ["resnet34", "resnet101", "resnet152", "vgg19", "densenet201", "convnext_base", "vit_l_32"])
+@pytest.mark.parametrize(
+    "name", ["resnet34", "resnet101", "resnet152", "vgg19", "densenet201", "convnext_base", "vit_l_32"]
+)
 def test_larger_members_divide_like_the_small_ones(name: str) -> None:
     with torch.device("meta"):
         built = build_backbone(name, 196, 224)

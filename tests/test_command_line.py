@@ -23,7 +23,14 @@ Run = Callable[..., None]
 def trained(tmp_path_factory: pytest.TempPathFactory, toy_root: Path) -> Path:
     """The logs of one run, made by the real command in a process of its own."""
     folder = tmp_path_factory.mktemp("trained")
-    options = ["--train_images=10", "--test_images=5", "--val_fraction=0.2", "--image_size=64", "--batch_size=16", "--num_workers=2"]
+    options = [
+        "--train_images=10",
+        "--test_images=5",
+        "--val_fraction=0.2",
+        "--image_size=64",
+        "--batch_size=16",
+        "--num_workers=2",
+    ]
     command = [
         sys.executable, "train.py", "fit", "--config", "configs/demo.yaml",
         *(f"--data.{option.removeprefix('--')}" for option in options), f"--data.root={toy_root}",
@@ -48,7 +55,7 @@ def test_a_run_leaves_what_it_should(trained: Path) -> None:
     names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     assert {"config.yaml", "checkpoints/best.ckpt", "checkpoints/last.ckpt", "fit_scores.json"} <= names
     assert any(name.startswith("events.out.tfevents") for name in names)
-    assert not [path for path in trained.rglob(".*")]
+    assert not list(trained.rglob(".*"))
 
 
 def test_the_config_of_a_run_reproduces_it(run_dir: Path, tmp_path: Path) -> None:
@@ -82,7 +89,9 @@ def test_validate_test_and_predict_run_from_the_config_of_a_run(run_dir: Path, t
     with (run_dir / "predictions.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["file"] for row in rows] == sorted(str(path) for path in photos.iterdir())
-    model = ImageClassifier.load_from_checkpoint(run_dir / "checkpoints/best.ckpt", map_location="cpu", weights_only=True)
+    model = ImageClassifier.load_from_checkpoint(
+        run_dir / "checkpoints/best.ckpt", map_location="cpu", weights_only=True
+    )
     for row in rows[:5]:  # a checkpoint alone says the same as the command line
         expected = list(model.classify(read_image(row["file"])).items())[:5]
         assert [row[f"class_{place}"] for place in range(1, 6)] == [name for name, _ in expected]
@@ -99,7 +108,9 @@ def test_a_checkpoint_is_found_however_it_is_named(run_dir: Path, how: str) -> N
     assert scores["checkpoint"] == str(run_dir / "checkpoints" / ("last.ckpt" if how == "last" else "best.ckpt"))
 
 
-def test_a_moved_checkpoint_needs_neither_run_nor_pretrained_weights(run_dir: Path, tmp_path: Path, arguments: list[str]) -> None:
+def test_a_moved_checkpoint_needs_neither_run_nor_pretrained_weights(
+    run_dir: Path, tmp_path: Path, arguments: list[str]
+) -> None:
     (run_dir / "checkpoints/best.ckpt").rename(tmp_path / "mine.ckpt")
     main(["test", *arguments, "--model.weights=gone.pth", f"--ckpt_path={tmp_path / 'mine.ckpt'}"])
     assert (tmp_path / "logs/demo/version_0/test_scores.json").is_file()
@@ -208,7 +219,12 @@ def test_predicting_needs_photographs(mistake: Callable[..., str], run_dir: Path
 
 def test_predicting_needs_no_data_set(run_dir: Path, toy_root: Path, tmp_path: Path) -> None:
     photos = next(toy_root.glob("edition*")) / "cars_test"
-    own = ["--config", str(CHECKOUT / "configs/own_photos.yaml"), "--model.backbone=squeezenet1_1", "--data.image_size=64"]
+    own = [
+        "--config",
+        str(CHECKOUT / "configs/own_photos.yaml"),
+        "--model.backbone=squeezenet1_1",
+        "--data.image_size=64",
+    ]
     main(["predict", *own, f"--ckpt_path={run_dir}", f"--data.predict_dir={photos}", "--data.num_workers=0"])
     assert len((run_dir / "predictions.csv").read_text().splitlines()) == 41
 

@@ -14,7 +14,13 @@ CHECKOUT = Path(__file__).parent.parent
 @pytest.fixture
 def command(arguments: list[str]) -> list[str]:
     strategy = ["--config", "configs/strategy/ddp.yaml", "--trainer.accelerator=cpu"]
-    return [*arguments, *strategy, "--model.backbone=mobilenet_v3_small", "--data.test_images=5", "--data.num_workers=1"]
+    return [
+        *arguments,
+        *strategy,
+        "--model.backbone=mobilenet_v3_small",
+        "--data.test_images=5",
+        "--data.num_workers=1",
+    ]
 
 
 def call(subcommand: str, devices: int, *options: str) -> None:

@@ -1,4 +1,6 @@
 from collections.abc import Callable
+from itertools import chain
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,19 +27,21 @@ def epochs(data: ToyCarsDataModule, count: int = 2) -> list[list[tuple[Tensor, T
 
 
 @pytest.mark.parametrize("context", [None, "spawn"])
-def test_batches_do_not_depend_on_workers(toy_data: ToyData, context: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batches_do_not_depend_on_workers(
+    toy_data: ToyData, context: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if context:
         original = DataLoader.__init__
 
-        def with_context(self: DataLoader[object], *args: object, **kwargs: object) -> None:
-            workers = kwargs.get("num_workers")
-            original(self, *args, multiprocessing_context=context if workers else None, **kwargs)  # type: ignore[arg-type]
+        def with_context(self: DataLoader[object], *args: Any, **kwargs: Any) -> None:
+            kwargs["multiprocessing_context"] = context if kwargs.get("num_workers") else None
+            original(self, *args, **kwargs)
 
         monkeypatch.setattr(DataLoader, "__init__", with_context)
     expected = epochs(toy_data(seed=3))
     for workers in (2,) if context else (2, 3):
         got = epochs(toy_data(seed=3, num_workers=workers))
-        for mine, theirs in zip(sum(expected, []), sum(got, []), strict=True):
+        for mine, theirs in zip(chain(*expected), chain(*got), strict=True):
             assert torch.equal(mine[0], theirs[0])
             assert torch.equal(mine[1], theirs[1])
 
@@ -85,7 +89,7 @@ def test_devices_share_one_order(toy_data: ToyData, devices: int) -> None:
 @pytest.mark.parametrize(("samples", "devices", "batch"), [(33, 2, 16), (40, 3, 4), (7, 4, 2), (8, 1, 3), (64, 2, 32)])
 def test_every_sample_counts_once_in_equally_many_batches(samples: int, devices: int, batch: int) -> None:
     dataset = torch.utils.data.TensorDataset(torch.arange(samples))
-    samplers = [EvenBatchSampler(ShardSampler(dataset, devices, rank), batch) for rank in range(devices)]  # type: ignore[arg-type]
+    samplers = [EvenBatchSampler(ShardSampler(dataset, devices, rank), batch) for rank in range(devices)]
     batches = [list(sampler) for sampler in samplers]
     assert len({len(part) for part in batches}) == 1
     assert all(0 < len(indices) <= batch for part in batches for indices in part)

@@ -109,6 +109,13 @@ def test_early_stopping_stops(run: Callable[..., None], tmp_path: Path) -> None:
     assert last["epoch"] == 1
 
 
-@pytest.mark.parametrize("options", [["--unfreezing.epochs=[3,2]"], ["--unfreezing.every_n_epochs=0"], ["--unfreezing.epochs=[1]", "--unfreezing.every_n_epochs=1"]])
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--unfreezing.epochs=[3,2]"],
+        ["--unfreezing.every_n_epochs=0"],
+        ["--unfreezing.epochs=[1]", "--unfreezing.every_n_epochs=1"],
+    ],
+)
 def test_impossible_schedules_are_refused(mistake: Callable[..., str], options: list[str]) -> None:
     assert "unfreezing" in mistake("fit", *options)

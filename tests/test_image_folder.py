@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torchvision.datasets import ImageFolder
 
 from datamodules import ImageFolderDataModule, ToyCarsDataModule
@@ -13,7 +13,7 @@ from datamodules import ImageFolderDataModule, ToyCarsDataModule
 def folders(toy_data: Callable[..., ToyCarsDataModule], tmp_path: Path) -> Path:
     data = toy_data()
     for split in ("train", "val", "test"):
-        samples = data.samples(split)  # type: ignore[arg-type]
+        samples = data.samples(split)
         assert samples.labels is not None
         for file, label in zip(samples.files, samples.labels, strict=True):
             folder = tmp_path / split / data.class_names[label]
@@ -26,7 +26,7 @@ def test_equals_torchvisions_reader(folders: Path) -> None:
     data = ImageFolderDataModule(root=str(folders))
     for split in ("train", "val", "test"):
         theirs = ImageFolder(folders / split)
-        samples = data.samples(split)  # type: ignore[arg-type]
+        samples = data.samples(split)
         assert samples.labels is not None
         assert theirs.classes == data.class_names
         assert list(zip(samples.files, samples.labels.tolist(), strict=True)) == theirs.samples

@@ -23,10 +23,8 @@ def test_the_schedule_is_a_line_and_half_a_cosine() -> None:
         optimizer.step()
         scheduler.step()
     for step, (body, head) in enumerate(rates):
-        if step < 10:
-            expected = 0.2 * (0.01 + 0.99 * step / 10)
-        else:
-            expected = 0.1 * (1 + math.cos(math.pi * (step - 10) / 90))
+        rise, fall = 0.01 + 0.99 * step / 10, (1 + math.cos(math.pi * (step - 10) / 90)) / 2
+        expected = 0.2 * (rise if step < 10 else fall)
         assert head == pytest.approx(expected, abs=1e-6)
         assert body == pytest.approx(expected / 2, abs=1e-6)
 
@@ -64,9 +62,11 @@ def test_training_equals_plain_pytorch(
     data = toy_data(seed=42)
     data.setup("fit")
     model = ImageClassifier("mobilenet_v3_small", None, data.class_names, image_size=64)
-    kinds = {
+    kinds: dict[str, Callable[[], torch.optim.Optimizer]] = {
         "adamw": lambda: torch.optim.AdamW(model.network.parameters(), lr=0.01, weight_decay=0.01),
-        "sgd": lambda: torch.optim.SGD(model.network.parameters(), lr=0.01, momentum=0.9, nesterov=True, weight_decay=0.01),
+        "sgd": lambda: torch.optim.SGD(
+            model.network.parameters(), lr=0.01, momentum=0.9, nesterov=True, weight_decay=0.01
+        ),
     }
     plain = kinds[optimizer]()
     loader = data.train_dataloader()
@@ -82,7 +82,7 @@ def test_training_equals_plain_pytorch(
             plain.param_groups[0]["lr"] = 0.01 * factor
             loss = nn.functional.cross_entropy(model.network(model.normalize(images)), labels, label_smoothing=0.1)
             plain.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             plain.step()
             step += 1
     for name, tensor in model.state_dict().items():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import yaml
 from jsonargparse import ArgumentParser
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from datamodules import ImageDataModule, ToyCarsDataModule
 from datamodules.pipelines import as_plain_dict, compose, default_eval_steps, default_train_steps
@@ -21,8 +21,14 @@ def test_the_spelt_out_default_is_the_default() -> None:
     parsed = parser.parse_object({"data": {"class_path": "datamodules.ToyCarsDataModule", "init_args": spelt_out}})
     data = parser.instantiate_classes(parsed).data
     train, evaluation = compose(default_train_steps(400)), compose(default_eval_steps(400))
-    assert as_plain_dict(data.train_pipeline)["transform"]["transforms"][:-1] == as_plain_dict(train)["transform"]["transforms"]
-    assert as_plain_dict(data.eval_pipeline)["transform"]["transforms"][:-1] == as_plain_dict(evaluation)["transform"]["transforms"]
+    assert (
+        as_plain_dict(data.train_pipeline)["transform"]["transforms"][:-1]
+        == as_plain_dict(train)["transform"]["transforms"]
+    )
+    assert (
+        as_plain_dict(data.eval_pipeline)["transform"]["transforms"][:-1]
+        == as_plain_dict(evaluation)["transform"]["transforms"]
+    )
 
 
 def test_a_pipeline_survives_as_plain_values() -> None:

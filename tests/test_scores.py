@@ -1,7 +1,13 @@
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import accuracy_score, confusion_matrix, log_loss, precision_recall_fscore_support, top_k_accuracy_score
+from sklearn.metrics import (
+    accuracy_score,
+    confusion_matrix,
+    log_loss,
+    precision_recall_fscore_support,
+    top_k_accuracy_score,
+)
 from torchmetrics.functional.classification import multiclass_f1_score, multiclass_precision, multiclass_recall
 
 from lightning_modules.classification_scores import ClassificationScores, scores_from_confusion
@@ -61,4 +67,6 @@ def test_a_reset_forgets() -> None:
     probabilities, labels = predictions(30, 8, seed=5)
     scores.update(probabilities, labels)
     assert int(scores.confusion.compute().sum()) == 30
-    assert float(scores.compute()["accuracy"]) == pytest.approx(float((probabilities.argmax(1) == labels).float().mean()))
+    assert float(scores.compute()["accuracy"]) == pytest.approx(
+        float((probabilities.argmax(1) == labels).float().mean())
+    )

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torchvision.datasets import StanfordCars
 
 from datamodules import StanfordCarsDataModule, ToyCarsDataModule, devkit
@@ -23,7 +23,7 @@ def compare_with_torchvision(root: Path, tmp_path: Path, step: int) -> None:
         for index in range(0, len(ours), step):
             image, label = theirs[index]
             assert ours.labels[index] == label
-            dataset = ImageDataset(ours, None, upright=False)  # type: ignore[arg-type]
+            dataset = ImageDataset(ours, None, upright=False)
             np.testing.assert_array_equal(dataset.read(index), np.asarray(image))
 
 

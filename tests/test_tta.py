@@ -29,10 +29,10 @@ def test_row_i_of_every_view_is_image_i() -> None:
 
 def test_views_are_what_they_are_called() -> None:
     images = striped(2)
-    flip, = TestTimeAugmentation(scales=[1.0]).views(images)
+    (flip,) = TestTimeAugmentation(scales=[1.0]).views(images)
     assert torch.equal(flip, images.flip(-1))
     assert list(TestTimeAugmentation(flip=False, scales=[1.0]).views(images)) == []
-    centre, = TestTimeAugmentation(flip=False, scales=[0.5]).views(images)
+    (centre,) = TestTimeAugmentation(flip=False, scales=[0.5]).views(images)
     expected = torch.nn.functional.interpolate(
         images[..., 8:24, 10:30].float(), size=(32, 40), mode="bilinear", antialias=True, align_corners=False
     )
@@ -55,7 +55,9 @@ def test_probabilities_are_averaged_not_logits() -> None:
 
 
 @pytest.mark.parametrize("stage", ["test", "validate"])
-def test_plain_scores_are_left_alone(run: Callable[..., None], scores_of: Callable[..., dict[str, Any]], stage: str) -> None:
+def test_plain_scores_are_left_alone(
+    run: Callable[..., None], scores_of: Callable[..., dict[str, Any]], stage: str
+) -> None:
     prefix = "val" if stage == "validate" else "test"
     run("fit")
     run(stage, "--ckpt_path=best", "--tta.enabled=false")

@@ -6,7 +6,7 @@ import pytest
 import safetensors.torch
 import torch
 import torchvision
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torchvision.models import WeightsEnum
 
 from lightning_modules import ImageClassifier
@@ -25,7 +25,11 @@ def test_a_local_file_fills_all_but_the_head(tmp_path: Path, name: str, suffix: 
         safetensors.torch.save_file(original.state_dict(), path)
     model = ImageClassifier(name, str(path), NAMES)
     state = original.state_dict()
-    equal = {key: torch.equal(value, state[key]) for key, value in model.network.state_dict().items() if value.shape == state[key].shape}
+    equal = {
+        key: torch.equal(value, state[key])
+        for key, value in model.network.state_dict().items()
+        if value.shape == state[key].shape
+    }
     assert all(equal.values())
     assert {key for key in state if key not in equal} == {key for key in state if key in _head(model)}
 
@@ -59,7 +63,9 @@ class Evil:
         return Path.touch, (Path("hacked"),)  # type: ignore[return-value]
 
 
-def test_weights_that_cannot_be_used_are_refused_in_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_that_cannot_be_used_are_refused_in_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     torch.save(torchvision.models.resnet18().state_dict(), "resnet18.pth")
     data = Path("resnet18.pth").read_bytes()
