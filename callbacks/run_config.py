@@ -2,6 +2,7 @@
 
 from lightning import LightningModule, Trainer
 from lightning.pytorch.cli import SaveConfigCallback
+from lightning.pytorch.trainer.states import TrainerFn
 
 from callbacks.run_folder import run_folder, write_atomically
 
@@ -30,7 +31,7 @@ class RunConfig(SaveConfigCallback):
         config = self.config.clone()
         resumed = config.get("ckpt_path") is not None
         config["ckpt_path"] = None
-        name = "resume-config.yaml" if stage == "fit" else f"{stage}-config.yaml"
+        name = "resume-config.yaml" if stage == "fit" else f"{TrainerFn(stage).value}-config.yaml"
         if stage == "fit" and not (resumed and (folder / "config.yaml").exists()):
             name = "config.yaml"
         write_atomically(folder / name, self.parser.dump(config, skip_unset=False))

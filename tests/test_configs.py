@@ -70,7 +70,7 @@ def test_the_demo_is_the_default_data(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_callbacks_of_a_config_add_to_the_projects_own(run: Callable[..., None], tmp_path: Path) -> None:
     (tmp_path / "extra.yaml").write_text(
-        "trainer:\n  callbacks:\n    - class_path: lightning.pytorch.callbacks.Timer\n"
+        "trainer:\n  callbacks:\n    - class_path: lightning.pytorch.callbacks.DeviceStatsMonitor\n"
     )
     run("fit", "--config", str(tmp_path / "extra.yaml"), "--trainer.max_epochs=1")
     assert (tmp_path / "logs/demo/version_0/checkpoints/best.ckpt").is_file()

@@ -1,6 +1,7 @@
 """Two processes on the CPU, through the real command line."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -19,14 +20,15 @@ def command(arguments: list[str]) -> list[str]:
         *strategy,
         "--model.backbone=mobilenet_v3_small",
         "--data.test_images=5",
-        "--data.num_workers=1",
+        "--data.num_workers=0",
     ]
 
 
 def call(subcommand: str, devices: int, *options: str) -> None:
     finished = subprocess.run(
         [sys.executable, "train.py", subcommand, *options, f"--trainer.devices={devices}"],
-        cwd=CHECKOUT, capture_output=True, text=True, check=False, timeout=300,
+        cwd=CHECKOUT, env={**os.environ, "OMP_NUM_THREADS": "1"}, timeout=300,
+        capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert finished.returncode == 0, finished.stderr[-3000:]
 

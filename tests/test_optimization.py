@@ -52,7 +52,7 @@ def test_training_equals_plain_pytorch(
     arguments: list[str], toy_data: Callable[..., ToyCarsDataModule], tmp_path: Path, optimizer: str
 ) -> None:
     network = ["--model.backbone=mobilenet_v3_small", f"--model.optimizer={optimizer}", "--model.learning_rate=0.01"]
-    main(["fit", *arguments, *network, "--model.warmup_epochs=1"])
+    main(["fit", *arguments, *network, "--model.warmup_epochs=1", "--model.weight_decay=0.01"])
     trained = torch.load(tmp_path / "logs/demo/version_0/checkpoints/last.ckpt", weights_only=True)["state_dict"]
 
     import lightning as L

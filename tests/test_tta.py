@@ -73,4 +73,4 @@ def test_plain_scores_are_left_alone(
 
 @pytest.mark.parametrize("option", ["--tta.scales=[0]", "--tta.scales=[1.2]", "--tta.shift=2"])
 def test_impossible_views_are_refused(mistake: Callable[..., str], option: str) -> None:
-    assert "tta." in mistake("test", option)
+    assert "tta." in mistake("fit", option)
