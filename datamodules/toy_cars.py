@@ -34,7 +34,7 @@ class ToyCarsDataModule(StanfordCarsDataModule):
     def __init__(
         self,
         root: str = "data/toy_cars",
-        train_images: int = 120,
+        train_images: int = 200,
         test_images: int = 40,
         toy_seed: int = 0,
         **options: Any,

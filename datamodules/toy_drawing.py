@@ -19,24 +19,21 @@ _GROUND = 420
 
 # Upper outlines from tail to nose and side windows, in car lengths; y counts upwards from the ground.
 _OUTLINES: dict[str, list[tuple[float, float]]] = {
-    "saloon": [(0.01, 0.22), (0.07, 0.25), (0.20, 0.255), (0.31, 0.36), (0.55, 0.37), (0.70, 0.255), (0.93, 0.22)],
-    "fastback": [(0.01, 0.22), (0.05, 0.26), (0.20, 0.32), (0.36, 0.365), (0.54, 0.37), (0.70, 0.255), (0.93, 0.22)],
-    "estate": [(0.01, 0.22), (0.03, 0.30), (0.07, 0.365), (0.20, 0.38), (0.55, 0.375), (0.70, 0.255), (0.93, 0.22)],
+    "saloon": [(0.01, 0.22), (0.04, 0.25), (0.23, 0.255), (0.31, 0.38), (0.55, 0.38), (0.70, 0.255), (0.93, 0.22)],
+    "fastback": [(0.01, 0.22), (0.04, 0.26), (0.18, 0.28), (0.38, 0.345), (0.52, 0.345), (0.73, 0.245), (0.93, 0.21)],
+    "estate": [(0.01, 0.22), (0.02, 0.33), (0.05, 0.395), (0.20, 0.40), (0.56, 0.39), (0.70, 0.255), (0.93, 0.22)],
     "van": [(0.01, 0.22), (0.01, 0.40), (0.05, 0.43), (0.40, 0.44), (0.66, 0.42), (0.86, 0.27), (0.96, 0.22)],
 }
 _WINDOWS: dict[str, list[list[tuple[float, float]]]] = {
     "saloon": [
-        [(0.26, 0.26), (0.33, 0.345), (0.44, 0.35), (0.44, 0.26)],
-        [(0.46, 0.26), (0.46, 0.35), (0.54, 0.35), (0.65, 0.26)],
+        [(0.27, 0.26), (0.33, 0.355), (0.44, 0.36), (0.44, 0.26)],
+        [(0.46, 0.26), (0.46, 0.36), (0.54, 0.36), (0.65, 0.26)],
     ],
-    "fastback": [
-        [(0.20, 0.265), (0.27, 0.32), (0.44, 0.35), (0.44, 0.26)],
-        [(0.46, 0.26), (0.46, 0.35), (0.54, 0.35), (0.65, 0.26)],
-    ],
+    "fastback": [[(0.24, 0.26), (0.38, 0.325), (0.51, 0.325), (0.66, 0.25)]],
     "estate": [
-        [(0.07, 0.26), (0.10, 0.35), (0.25, 0.36), (0.25, 0.26)],
-        [(0.27, 0.26), (0.27, 0.36), (0.44, 0.36), (0.44, 0.26)],
-        [(0.46, 0.26), (0.46, 0.36), (0.54, 0.355), (0.65, 0.26)],
+        [(0.05, 0.27), (0.08, 0.37), (0.24, 0.375), (0.24, 0.27)],
+        [(0.26, 0.27), (0.26, 0.375), (0.44, 0.375), (0.44, 0.27)],
+        [(0.46, 0.27), (0.46, 0.375), (0.55, 0.37), (0.65, 0.27)],
     ],
     "van": [[(0.50, 0.28), (0.50, 0.40), (0.65, 0.40), (0.79, 0.28)]],
 }
@@ -64,8 +61,8 @@ class CarModel:
 CAR_MODELS = (
     CarModel("Aldebaran Corso Saloon 2011", "saloon", 5, "round", "bars"),
     CarModel("Aldebaran Corso Saloon 2019", "saloon", 12, "slit", "mesh"),
-    CarModel("Borealis Lynx Fastback 2012", "fastback", 0, "round", "mesh"),
-    CarModel("Borealis Lynx Fastback 2020", "fastback", 5, "slit", "bars"),
+    CarModel("Borealis Lynx Fastback 2012", "fastback", 0, "round", "bars"),
+    CarModel("Borealis Lynx Fastback 2020", "fastback", 5, "slit", "mesh"),
     CarModel("Castor Meridian Estate 2010", "estate", 12, "round", "bars"),
     CarModel("Castor Meridian Estate 2018", "estate", 0, "slit", "mesh"),
     CarModel("Dorado Porter Van 2009", "van", 0, "round", "bars"),
@@ -128,7 +125,7 @@ def _scene(random: np.random.Generator) -> npt.NDArray[np.float64]:
 
 def _pose(random: np.random.Generator) -> Points:
     """Place the sprite on a canvas three times as large as the picture, facing either way and seen a little askew."""
-    scale = random.uniform(0.72, 0.98) * WIDTH * 3 / _LENGTH
+    scale = random.uniform(0.78, 0.98) * WIDTH * 3 / _LENGTH
     squeeze, angle = random.uniform(0.85, 1.0), np.deg2rad(random.uniform(-6, 6))
     facing = -1.0 if random.random() < 0.5 else 1.0
     centre = np.array([[1, 0, -_SPRITE / 2], [0, 1, -(_GROUND - 110)], [0, 0, 1]])
@@ -192,11 +189,11 @@ def _draw_nose(colour: Image, model: CarModel) -> None:
     glow: Colour = (255, 245, 200)
     if model.headlight == "round":
         centre = _pixels([(0.925, 0.185)])[0].tolist()
-        cv2.circle(colour, centre, 19, (60, 60, 60), -1, cv2.LINE_AA)
-        cv2.circle(colour, centre, 15, glow, -1, cv2.LINE_AA)
+        cv2.circle(colour, centre, 24, (60, 60, 60), -1, cv2.LINE_AA)
+        cv2.circle(colour, centre, 19, glow, -1, cv2.LINE_AA)
     else:
-        cv2.fillPoly(colour, [_pixels([(0.85, 0.20), (0.97, 0.17), (0.98, 0.185), (0.87, 0.215)])], glow, cv2.LINE_AA)
-    corner, far = _pixels([(0.915, 0.14), (0.99, 0.07)]).tolist()
+        cv2.fillPoly(colour, [_pixels([(0.83, 0.20), (0.97, 0.165), (0.98, 0.185), (0.85, 0.22)])], glow, cv2.LINE_AA)
+    corner, far = _pixels([(0.90, 0.14), (0.99, 0.06)]).tolist()
     cv2.rectangle(colour, corner, far, (30, 30, 30), -1)
     if model.grille == "bars":
         for y in range(corner[1] + 5, far[1], 10):
