@@ -34,7 +34,7 @@ types: .venv/installed ## Check the types with mypy
 check: lint types test ## Everything that continuous integration checks
 
 notebook: .venv/installed ## Execute main.ipynb from top to bottom, in place
-	$(BIN)/jupyter nbconvert --to notebook --execute --inplace main.ipynb
+	$(BIN)/jupyter-execute --inplace main.ipynb
 
 clean: ## Remove runs, drawn cars and caches (not the environment)
 	rm -rf logs data/toy_cars .pytest_cache .ruff_cache .mypy_cache

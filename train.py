@@ -152,10 +152,11 @@ def main(args: ArgsType = None) -> None:
 
 
 def _quieten() -> None:
-    """Leave out what is no news to the user: an advertisement, and a warning that Lightning owes to itself."""
+    """Leave out what is no news to the user: an advertisement, and warnings of what this project does on purpose."""
     console = logging.getLogger("lightning.pytorch.utilities.rank_zero")
     console.addFilter(lambda record: "litlogger" not in record.getMessage())
     warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\)")
+    warnings.filterwarnings("ignore", message=".*intended to run from within Python like if it were from the command")
 
 
 if __name__ == "__main__":

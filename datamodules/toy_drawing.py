@@ -20,7 +20,7 @@ _GROUND = 420
 # Upper outlines from tail to nose and side windows, in car lengths; y counts upwards from the ground.
 _OUTLINES: dict[str, list[tuple[float, float]]] = {
     "saloon": [(0.01, 0.22), (0.04, 0.25), (0.23, 0.255), (0.31, 0.38), (0.55, 0.38), (0.70, 0.255), (0.93, 0.22)],
-    "fastback": [(0.01, 0.22), (0.04, 0.26), (0.18, 0.28), (0.38, 0.345), (0.52, 0.345), (0.73, 0.245), (0.93, 0.21)],
+    "fastback": [(0.01, 0.21), (0.03, 0.265), (0.16, 0.27), (0.40, 0.33), (0.50, 0.33), (0.75, 0.24), (0.93, 0.20)],
     "estate": [(0.01, 0.22), (0.02, 0.33), (0.05, 0.395), (0.20, 0.40), (0.56, 0.39), (0.70, 0.255), (0.93, 0.22)],
     "van": [(0.01, 0.22), (0.01, 0.40), (0.05, 0.43), (0.40, 0.44), (0.66, 0.42), (0.86, 0.27), (0.96, 0.22)],
 }
@@ -29,7 +29,7 @@ _WINDOWS: dict[str, list[list[tuple[float, float]]]] = {
         [(0.27, 0.26), (0.33, 0.355), (0.44, 0.36), (0.44, 0.26)],
         [(0.46, 0.26), (0.46, 0.36), (0.54, 0.36), (0.65, 0.26)],
     ],
-    "fastback": [[(0.24, 0.26), (0.38, 0.325), (0.51, 0.325), (0.66, 0.25)]],
+    "fastback": [[(0.26, 0.255), (0.40, 0.31), (0.49, 0.31), (0.66, 0.245)]],
     "estate": [
         [(0.05, 0.27), (0.08, 0.37), (0.24, 0.375), (0.24, 0.27)],
         [(0.26, 0.27), (0.26, 0.375), (0.44, 0.375), (0.44, 0.27)],
@@ -62,7 +62,7 @@ CAR_MODELS = (
     CarModel("Aldebaran Corso Saloon 2011", "saloon", 5, "round", "bars"),
     CarModel("Aldebaran Corso Saloon 2019", "saloon", 12, "slit", "mesh"),
     CarModel("Borealis Lynx Fastback 2012", "fastback", 0, "round", "bars"),
-    CarModel("Borealis Lynx Fastback 2020", "fastback", 5, "slit", "mesh"),
+    CarModel("Borealis Lynx Fastback 2020", "fastback", 3, "slit", "mesh"),
     CarModel("Castor Meridian Estate 2010", "estate", 12, "round", "bars"),
     CarModel("Castor Meridian Estate 2018", "estate", 0, "slit", "mesh"),
     CarModel("Dorado Porter Van 2009", "van", 0, "round", "bars"),
