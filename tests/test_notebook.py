@@ -17,7 +17,7 @@ def test_every_cell_runs(tmp_path: Path, toy_root: Path) -> None:
     )
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(CHECKOUT)}}).execute()
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
-    pictures = [output for output in outputs if "image/png" in output.get("data", {})]
+    pictures = [output for output in outputs if {"image/jpeg", "image/png"} & set(output.get("data", {}))]
     assert len(pictures) == 5
     assert (tmp_path / "notebook/version_0/test_scores.json").is_file()
 
