@@ -81,18 +81,20 @@ def _annotate(
 
 
 def _label_by_first_word(axes: Axes, class_names: list[str]) -> None:
-    positions, labels, start = [], [], 0
+    positions: list[float] = []
+    labels, start = [], 0
     for word, members in groupby(class_names, key=lambda name: name.split()[0] if name.split() else ""):
         size = len(list(members))
-        positions.append(start + (size - 1) / 2)
-        labels.append(word)
+        middle = start + (size - 1) / 2
+        if not positions or middle - positions[-1] > len(class_names) / 90:  # nearer labels would overlap
+            positions.append(middle)
+            labels.append(word)
         if start:
             axes.axhline(start - 0.5, color="0.85", linewidth=0.4)
             axes.axvline(start - 0.5, color="0.85", linewidth=0.4)
         start += size
-    if len(labels) <= 80:
-        axes.set_xticks(positions, labels, rotation=90, fontsize=7)
-        axes.set_yticks(positions, labels, fontsize=7)
+    axes.set_xticks(positions, labels, rotation=90, fontsize=7)
+    axes.set_yticks(positions, labels, fontsize=7)
 
 
 def _draw_pairs(axes: Axes, matrix: npt.NDArray[np.int64], class_names: list[str]) -> None:

@@ -57,9 +57,10 @@ class ConfusionMatrix(Callback):
             write_atomically(folder / f"{stage}_confusion_matrix.csv", _matrix_csv(matrix, module.class_names))
             write_atomically(folder / f"{stage}_report.csv", report_csv(matrix, module.class_names))
             figure.savefig(folder / f"{stage}_confusion_matrix.png", dpi=110)
+        step = trainer.global_step if trainer.state.fn == "fit" else module.steps_trained
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
-                logger.experiment.add_figure(f"{stage}/confusion_matrix", figure, trainer.global_step, close=False)
+                logger.experiment.add_figure(f"{stage}/confusion_matrix", figure, step, close=False)
 
 
 def report_csv(matrix: npt.NDArray[np.int64], class_names: list[str]) -> str:

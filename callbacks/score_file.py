@@ -1,6 +1,7 @@
 """Writes the scores of a run as JSON and prints them as a short table."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
@@ -59,8 +60,12 @@ class ScoreFile(Callback):
                 for name, value in facts.items()
             ),
         ]
-        lines += [f"reports: {folder}", f"tensorboard --logdir {folder.parent.parent}"]
+        lines += [f"reports: {_shortest(folder)}", f"tensorboard --logdir {_shortest(folder.parent.parent)}"]
         print("\n" + "\n".join(lines), flush=True)  # noqa: T201 - the result that the user waits for
+
+
+def _shortest(folder: Path) -> Path:
+    return folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
 
 
 def _table(stage: str, scores: dict[str, float]) -> list[str]:

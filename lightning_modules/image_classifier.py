@@ -72,6 +72,7 @@ class ImageClassifier(L.LightningModule):
         self.configure_scores()
         self.loss = nn.CrossEntropyLoss(label_smoothing=label_smoothing)
         self.views: Views | None = None
+        self.steps_trained = 0
         self.frozen_groups: frozenset[str] = frozenset()
 
     def configure_network(
@@ -204,6 +205,8 @@ class ImageClassifier(L.LightningModule):
             scores = self._scores(name)
             self.log_dict({f"{name}/{key}": value for key, value in scores.compute().items()})
             scores.reset()
+        if self.trainer.state.fn != "fit":
+            self.log("step", float(self.steps_trained))  # Lightning's name for where a logger puts the others
 
     def parameters_of(self, group: str) -> Iterator[nn.Parameter]:
         """Iterate over the parameters of a group of layers.
@@ -265,6 +268,14 @@ class ImageClassifier(L.LightningModule):
         epochs = max(1, self.trainer.max_epochs or 1)
         scheduler = warmup_cosine(optimizer, round(hparams.warmup_epochs * total_steps / epochs), total_steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Note how long the weights were trained, so that their evaluation stands beside the curves of the training.
+
+        Args:
+            checkpoint: What is being loaded.
+        """
+        self.steps_trained = int(checkpoint.get("global_step", 0))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Note that a checkpoint brings its own weights, so that loading it needs no other file and no network.

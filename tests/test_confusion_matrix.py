@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from matplotlib.figure import Figure
 from sklearn.metrics import classification_report
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -75,9 +76,12 @@ def test_fit_and_test_draw_into_tensorboard(run: Callable[..., None], tmp_path: 
     run("fit")
     run("test", "--ckpt_path=best")
     folder = tmp_path / "logs/demo/version_0"
-    tags = [EventAccumulator(str(file)).Reload().Tags()["images"] for file in sorted(folder.glob("events*"))]
-    assert ["val/confusion_matrix"] in tags
-    assert ["test/confusion_matrix"] in tags
+    events = EventAccumulator(str(folder)).Reload()
+    last = torch.load(folder / "checkpoints/best.ckpt", weights_only=True)["global_step"]
+    assert len(events.Images("val/confusion_matrix")) == 2
+    assert [image.step for image in events.Images("test/confusion_matrix")] == [last]
+    # Lightning alone would put them at step 0, where the curves of the training begin
+    assert [score.step for score in events.Scalars("test_tta/f1")] == [last]
     with (folder / "test_confusion_matrix.csv").open() as file:
         rows = list(csv.reader(file))
     assert len(rows) == 9
