@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,11 +19,11 @@ def compare_with_torchvision(root: Path, tmp_path: Path, step: int) -> None:
         theirs = StanfordCars(tmp_path, split=part)
         ours = devkit.read_samples(root, part, len(names))
         assert names == theirs.classes
-        assert len(ours) == len(theirs)
         assert ours.labels is not None
+        listed = [(Path(file).name, label) for file, label in theirs._samples]
+        assert [(Path(file).name, label) for file, label in zip(ours.files, ours.labels, strict=True)] == listed
         for index in range(0, len(ours), step):
-            image, label = theirs[index]
-            assert ours.labels[index] == label
+            image, _ = theirs[index]
             dataset = ImageDataset(ours, None, upright=False)
             np.testing.assert_array_equal(dataset.read(index), np.asarray(image))
 
@@ -33,6 +34,27 @@ def test_equals_torchvision_on_drawn_cars(toy_data: Callable[..., ToyCarsDataMod
 
 def test_equals_torchvision_on_photographs(stanford_cars_root: Path, tmp_path: Path) -> None:
     compare_with_torchvision(stanford_cars_root, tmp_path, step=7)
+
+
+def test_official_annotations_have_the_official_counts(tmp_path: Path) -> None:
+    source = os.environ.get("OFFICIAL_ANNOTATIONS")
+    if not source:
+        pytest.skip("OFFICIAL_ANNOTATIONS is not set")
+    for name in ("devkit", "cars_test_annos_withlabels.mat"):
+        (tmp_path / name).symlink_to(Path(source, name).absolute())
+    for name in ("cars_train", "cars_test"):
+        (tmp_path / name).mkdir()
+    data = StanfordCarsDataModule(root=str(tmp_path), val_fraction=0.1)
+    assert len(data.class_names) == 196
+    assert data.class_names[173] == "Ram C/V Cargo Van Minivan 2012"
+    train, val, test = (data.samples(split) for split in ("train", "val", "test"))
+    assert (len(train) + len(val), len(test)) == (8144, 8041)
+    for samples in (train, val, test):
+        assert samples.labels is not None
+        assert samples.boxes is not None
+        assert set(samples.labels) == set(range(196))
+        widths, heights = (samples.boxes[:, 2:] - samples.boxes[:, :2]).T
+        assert min(widths.min(), heights.min()) > 10
 
 
 def test_validation_split_is_stratified_seeded_and_apart(stanford_cars_root: Path) -> None:
