@@ -102,11 +102,12 @@ class CommandLine(LightningCLI):
         experiment = Path(place.save_dir) / (place.name or "") if place else Path()
         self.checkpoint = find_checkpoint(config.ckpt_path, experiment, "last" if self.subcommand == "fit" else "best")
         self.stored = read_hyper_parameters(self.checkpoint)
-        if config.model.backbone != self.stored["backbone"]:
-            raise MisconfigurationException(
-                f"{self.checkpoint} holds a {self.stored['backbone']}, but model.backbone is {config.model.backbone}: "
-                "use the config.yaml of its run."
-            )
+        for key in ("backbone", "optimizer") if self.subcommand == "fit" else ("backbone",):
+            if config.model[key] != self.stored.get(key, config.model[key]):
+                raise MisconfigurationException(
+                    f"{self.checkpoint} was trained with model.{key} {self.stored[key]}, but it is set to "
+                    f"{config.model[key]}: use the config.yaml of its run."
+                )
         config.ckpt_path = str(self.checkpoint)
         config.model.weights = None  # the checkpoint brings its own
         run = run_of(self.checkpoint)

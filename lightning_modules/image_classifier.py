@@ -1,21 +1,19 @@
 """The classifier: a backbone with a new head, trained by transfer learning."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any, Literal, TypeAlias
 
-import lightning as L
 import numpy as np
 import numpy.typing as npt
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
 from lightning_modules.backbones import build_backbone
 from lightning_modules.classification_scores import ClassificationScores
+from lightning_modules.layer_group_module import LayerGroupModule
 from lightning_modules.layer_groups import layer_groups
-from lightning_modules.optimization import build_optimizer, parameter_groups, warmup_cosine
 from lightning_modules.pixel_normalization import PixelNormalization
 from lightning_modules.preprocessing import preprocess
 from lightning_modules.weights import load_weights
@@ -23,7 +21,7 @@ from lightning_modules.weights import load_weights
 Views: TypeAlias = Callable[[Tensor], Iterable[Tensor]]
 
 
-class ImageClassifier(L.LightningModule):
+class ImageClassifier(LayerGroupModule):
     """Fine-tunes an image classification network.
 
     Args:
@@ -73,7 +71,6 @@ class ImageClassifier(L.LightningModule):
         self.loss = nn.CrossEntropyLoss(label_smoothing=label_smoothing)
         self.views: Views | None = None
         self.steps_trained = 0
-        self.frozen_groups: frozenset[str] = frozenset()
 
     def configure_network(
         self,
@@ -207,67 +204,6 @@ class ImageClassifier(L.LightningModule):
             scores.reset()
         if self.trainer.state.fn != "fit":
             self.log("step", float(self.steps_trained))  # Lightning's name for where a logger puts the others
-
-    def parameters_of(self, group: str) -> Iterator[nn.Parameter]:
-        """Iterate over the parameters of a group of layers.
-
-        Args:
-            group: Its name, a key of ``group_names``.
-
-        Yields:
-            The parameters.
-        """
-        for name in self.group_names[group]:
-            yield self.network.get_parameter(name)
-
-    def freeze_groups(self, groups: Iterable[str]) -> None:
-        """Freeze these groups of layers and no others.
-
-        Args:
-            groups: Names of groups. Frozen parameters get no gradient, and frozen layers stay in eval mode, so that
-                their BatchNorm statistics stand still.
-        """
-        self.frozen_groups = frozenset(groups)
-        for group in self.group_names:
-            for parameter in self.parameters_of(group):
-                parameter.requires_grad = group not in self.frozen_groups
-        self.train(self.training)
-
-    def train(self, mode: bool = True) -> "ImageClassifier":
-        """Switch between training and evaluation; frozen layers stay in evaluation.
-
-        Args:
-            mode: Train.
-
-        Returns:
-            The module itself.
-        """
-        super().train(mode)
-        if mode and getattr(self, "frozen_groups", None):
-            for module in self.network.modules():
-                parameters = list(module.parameters())
-                if parameters and not any(parameter.requires_grad for parameter in parameters):
-                    module.eval()
-        return self
-
-    def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Build the optimizer, one parameter group for each group of layers, and the schedule.
-
-        Returns:
-            Both, the schedule to be stepped after every batch.
-        """
-        hparams: Any = self.hparams
-        groups = {name: list(self.parameters_of(name)) for name in self.group_names}
-        optimizer = build_optimizer(
-            parameter_groups(groups, hparams.learning_rate, hparams.layer_decay),
-            hparams.optimizer,
-            hparams.weight_decay,
-            hparams.momentum,
-        )
-        total_steps = int(self.trainer.estimated_stepping_batches)
-        epochs = max(1, self.trainer.max_epochs or 1)
-        scheduler = warmup_cosine(optimizer, round(hparams.warmup_epochs * total_steps / epochs), total_steps)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Note how long the weights were trained, so that their evaluation stands beside the curves of the training.

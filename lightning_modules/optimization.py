@@ -1,11 +1,12 @@
 """Optimizer and learning-rate schedule."""
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from torch import nn
 from torch.optim import SGD, AdamW, Optimizer
-from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, LRScheduler, SequentialLR
+from torch.optim.lr_scheduler import LambdaLR
 
 
 def parameter_groups(
@@ -51,8 +52,10 @@ def build_optimizer(
     return AdamW(groups, weight_decay=weight_decay)
 
 
-def warmup_cosine(optimizer: Optimizer, warmup_steps: int, total_steps: int) -> LRScheduler:
+def warmup_cosine(optimizer: Optimizer, warmup_steps: int, total_steps: int) -> LambdaLR:
     """Raise the learning rates linearly from 1 % to full, then lower them along half a cosine to 0.
+
+    The rate follows from the step alone, so that a resumed run may be given another length.
 
     Args:
         optimizer: The optimizer.
@@ -62,9 +65,32 @@ def warmup_cosine(optimizer: Optimizer, warmup_steps: int, total_steps: int) -> 
     Returns:
         The scheduler, to be stepped after each optimizer step.
     """
-    warmup_steps = min(warmup_steps, total_steps - 1)
-    cosine_steps = max(1, total_steps - warmup_steps)
-    if warmup_steps < 1:
-        return CosineAnnealingLR(optimizer, T_max=cosine_steps)
-    rise = LinearLR(optimizer, start_factor=0.01, total_iters=warmup_steps)
-    return SequentialLR(optimizer, [rise, CosineAnnealingLR(optimizer, T_max=cosine_steps)], milestones=[warmup_steps])
+    rise = min(warmup_steps, total_steps - 1)
+    fall = max(1, total_steps - rise)
+
+    def factor(step: int) -> float:
+        if step < rise:
+            return 0.01 + 0.99 * step / rise
+        return (1 + math.cos(math.pi * min(1.0, (step - rise) / fall))) / 2
+
+    return LambdaLR(optimizer, factor)
+
+
+def restate(scheduler: LambdaLR, groups: list[dict[str, Any]], weight_decay: float, momentum: float) -> None:
+    """Put the configured rates and decay in the place of those that a checkpoint has brought along.
+
+    Without a resumption, or with the same configuration, nothing changes.
+
+    Args:
+        scheduler: The scheduler, after a checkpoint has been restored; its optimizer is changed in place.
+        groups: Parameter groups as the configuration has them.
+        weight_decay: Weight decay.
+        momentum: Momentum of SGD.
+    """
+    scheduler.base_lrs = [group["lr"] for group in groups]
+    for own, base, factor in zip(
+        scheduler.optimizer.param_groups, scheduler.base_lrs, scheduler.lr_lambdas, strict=True
+    ):
+        own |= {"initial_lr": base, "lr": base * factor(scheduler.last_epoch), "weight_decay": weight_decay}
+        if "momentum" in own:
+            own |= {"momentum": momentum, "nesterov": momentum > 0}

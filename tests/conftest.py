@@ -90,6 +90,7 @@ def arguments(toy_root: Path, tmp_path: Path) -> list[str]:
         "--config", str(CHECKOUT / "configs/demo.yaml"),
         *(f"--data.{name}={value}" for name, value in TINY.items()),
         f"--data.root={toy_root}",
+        "--data.train_transforms=null",
         "--model.backbone=squeezenet1_1",
         "--model.learning_rate=0.0005",
         "--model.warmup_epochs=0",

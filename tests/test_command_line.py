@@ -149,7 +149,9 @@ class Evil:
 
 def test_checkpoints_that_do_not_fit_are_refused(mistake: Callable[..., str], run_dir: Path, tmp_path: Path) -> None:
     best = run_dir / "checkpoints/best.ckpt"
-    assert "holds a squeezenet1_1" in mistake("test", f"--ckpt_path={best}", "--model.backbone=resnet18")
+    assert "trained with model.backbone squeezenet1_1" in mistake(
+        "test", f"--ckpt_path={best}", "--model.backbone=resnet18"
+    )
     (tmp_path / "torn.ckpt").write_bytes(best.read_bytes()[:5000])
     assert "damaged or no checkpoint" in mistake("test", f"--ckpt_path={tmp_path / 'torn.ckpt'}")
     torch.save({"hyper_parameters": Evil()}, tmp_path / "evil.ckpt")

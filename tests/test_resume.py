@@ -1,3 +1,4 @@
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -5,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 UNFREEZING = ["--trainer.max_epochs=4", "--unfreezing.epochs=[1,2]", "--data.num_workers=1"]
 PROBE = "tests.probes."
@@ -44,6 +46,23 @@ def test_an_interrupted_run_ends_as_if_nothing_had_happened(
     config = yaml.safe_load((torn / "config.yaml").read_text())
     assert config["ckpt_path"] is None
     assert (torn / "resume-config.yaml").is_file()
+
+
+def test_what_is_set_wins_over_the_checkpoint(
+    run: Callable[..., None], mistake: Callable[..., str], tmp_path: Path
+) -> None:
+    run("fit")
+    longer = ["--ckpt_path=last", "--trainer.max_epochs=4"]
+    run("fit", *longer, "--model.learning_rate=0.002", "--model.weight_decay=0.3")
+    run_dir = tmp_path / "logs/demo/version_0"
+    for group in last_checkpoint(run_dir)["optimizer_states"][0]["param_groups"]:
+        assert (group["initial_lr"], group["weight_decay"]) == (0.002, 0.3)
+    rates = {event.step: event.value for event in EventAccumulator(str(run_dir)).Reload().Scalars("lr-AdamW/head")}
+    steps = last_checkpoint(run_dir)["global_step"]
+    assert rates[steps // 2 - 1] == pytest.approx(0.0005 * (1 + math.cos(math.pi * (1 - 2 / steps))) / 2)
+    assert rates[steps // 2] == pytest.approx(0.001)
+    assert rates[steps - 1] < rates[steps // 2]
+    assert "model.optimizer adamw" in mistake("fit", *longer, "--model.optimizer=sgd")
 
 
 def test_a_resumed_run_remembers_its_best_score(run: Callable[..., None], tmp_path: Path) -> None:
