@@ -157,6 +157,7 @@ def _quieten() -> None:
     console = logging.getLogger("lightning.pytorch.utilities.rank_zero")
     console.addFilter(lambda record: "litlogger" not in record.getMessage())
     warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\)")
+    warnings.filterwarnings("ignore", message=r".*sync_dist=True")  # torchmetrics has them synchronised already
     warnings.filterwarnings("ignore", message=".*intended to run from within Python like if it were from the command")
 
 

@@ -56,7 +56,9 @@ class ConfusionMatrix(Callback):
         if write:
             write_atomically(folder / f"{stage}_confusion_matrix.csv", _matrix_csv(matrix, module.class_names))
             write_atomically(folder / f"{stage}_report.csv", report_csv(matrix, module.class_names))
-            figure.savefig(folder / f"{stage}_confusion_matrix.png", dpi=110)
+            picture = io.BytesIO()
+            figure.savefig(picture, format="png", dpi=110)
+            write_atomically(folder / f"{stage}_confusion_matrix.png", picture.getvalue())
         step = trainer.global_step if trainer.state.fn == "fit" else module.steps_trained
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):

@@ -22,12 +22,12 @@ def run_folder(trainer: Trainer) -> Path:
     return Path(trainer.log_dir or trainer.default_root_dir)
 
 
-def write_atomically(path: Path, text: str) -> None:
+def write_atomically(path: Path, content: str | bytes) -> None:
     """Write a file under a temporary name and rename it, so that an interruption leaves the old one whole.
 
     Args:
         path: The file; its folder is made if need be.
-        text: The content.
+        content: Text, which becomes UTF-8, or bytes.
 
     Raises:
         MisconfigurationException: If the folder can't be written to.
@@ -36,8 +36,8 @@ def write_atomically(path: Path, text: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-                file.write(text)
+            with os.fdopen(handle, "wb") as file:
+                file.write(content.encode() if isinstance(content, str) else content)
             Path(draft).chmod(0o644)
             Path(draft).replace(path)
         except BaseException:

@@ -200,7 +200,8 @@ class ImageClassifier(LayerGroupModule):
     def _log_scores(self, stage: str) -> None:
         for name in [stage] if self.views is None else [stage, f"{stage}_tta"]:
             scores = self._scores(name)
-            self.log_dict({f"{name}/{key}": value for key, value in scores.compute().items()})
+            for key, value in scores.compute().items():
+                self.log(f"{name}/{key}", value, prog_bar=name == "val" and key in ("accuracy", "f1"))
             scores.reset()
         if self.trainer.state.fn != "fit":
             self.log("step", float(self.steps_trained))  # Lightning's name for where a logger puts the others

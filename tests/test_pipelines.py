@@ -19,8 +19,8 @@ def test_the_spelt_out_default_is_the_default() -> None:
     parser.add_subclass_arguments(ImageDataModule, "data")
     spelt_out = yaml.safe_load((CHECKOUT / "configs/augmentation/standard.yaml").read_text())["data"]["init_args"]
     parsed = parser.parse_object({"data": {"class_path": "datamodules.ToyCarsDataModule", "init_args": spelt_out}})
-    data = parser.instantiate_classes(parsed).data
-    train, evaluation = compose(default_train_steps(400)), compose(default_eval_steps(400))
+    data = parser.instantiate(parsed).data
+    train, evaluation = compose(default_train_steps(400)), compose(default_eval_steps(460))
     assert (
         as_plain_dict(data.train_pipeline)["transform"]["transforms"][:-1]
         == as_plain_dict(train)["transform"]["transforms"]
