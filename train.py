@@ -10,6 +10,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule
 from lightning.pytorch.callbacks import LearningRateMonitor
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
+from lightning.pytorch.utilities import rank_zero_warn
 
 from callbacks import (
     Checkpoint,
@@ -77,6 +78,12 @@ class CommandLine(LightningCLI):
             The names in the order of their indices.
         """
         assert isinstance(data, ImageDataModule)
+        if self.checkpoint and self.subcommand != "fit" and data.preprocessing != self.stored.get("preprocessing"):
+            rank_zero_warn(
+                f"Images are prepared in another way than {self.checkpoint} was validated with "
+                f"(data.image_size {data.image_size} here, {self.stored.get('image_size')} there, or other steps): "
+                "the config.yaml of its run has the right one."
+            )
         if self.subcommand == "predict":
             return list(self.stored["class_names"])
         if self.checkpoint:

@@ -3,6 +3,7 @@ import json
 import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,15 @@ def test_validate_test_and_predict_run_from_the_config_of_a_run(run_dir: Path, t
         written = {row[f"class_{place}"]: float(row[f"probability_{place}"]) for place in range(1, 6)}
         assert written == pytest.approx({name: expected[name] for name in written}, abs=1e-5)
         assert [*written.values()] == pytest.approx([*expected.values()][:5], abs=1e-5)
+
+
+def test_other_preprocessing_than_the_checkpoints_is_not_silent(run_dir: Path) -> None:
+    config = ["test", "--config", str(run_dir / "config.yaml"), "--ckpt_path", str(run_dir)]
+    with pytest.warns(UserWarning, match="data.image_size 48 here, 64 there"):
+        main([*config, "--data.image_size=48"])
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="Images are prepared")
+        main(config)
 
 
 @pytest.mark.parametrize("how", ["file", "run", "best", "last"])
