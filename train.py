@@ -165,6 +165,7 @@ def _quieten() -> None:
     console.addFilter(lambda record: "litlogger" not in record.getMessage())
     warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\)")
     warnings.filterwarnings("ignore", message=r".*sync_dist=True")  # torchmetrics has them synchronised already
+    warnings.filterwarnings("ignore", message=r".*module\(s\) in eval mode")  # frozen layers are, on purpose
     warnings.filterwarnings("ignore", message=".*intended to run from within Python like if it were from the command")
 
 
