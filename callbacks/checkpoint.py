@@ -40,6 +40,16 @@ class Checkpoint(ModelCheckpoint):
         if not self._should_skip_saving_checkpoint(trainer):  # nothing has been saved at this step
             self._save_last_checkpoint(trainer, self._monitor_candidates(trainer))
 
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save what the last epoch left to be saved; Lightning does so even in a ``fast_dev_run``.
+
+        Args:
+            trainer: The trainer.
+            pl_module: The classifier.
+        """
+        if not trainer.fast_dev_run:  # type: ignore[attr-defined]
+            super().on_train_end(trainer, pl_module)
+
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Resume; a run's folder may have been moved, or be named in another way than when it began.
 

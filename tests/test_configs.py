@@ -59,9 +59,10 @@ def test_every_shipped_file_resolves_to_what_it_says(path: Path, capsys: pytest.
 
 
 @pytest.mark.parametrize("overlay", [*OVERLAYS, CHECKOUT / "configs/debug.yaml"], ids=lambda path: path.stem)
-def test_overlays_run(run: Callable[..., None], overlay: Path, tmp_path: Path) -> None:
+def test_overlays_run(run: Callable[..., None], overlay: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     run("fit", "--config", str(overlay), "--trainer.fast_dev_run=true", "--data.batch_size=4")
-    assert not (tmp_path / "logs").exists()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_demo_is_the_default_data(capsys: pytest.CaptureFixture[str]) -> None:
