@@ -24,6 +24,7 @@ def test_every_cell_runs(tmp_path: Path, toy_root: Path) -> None:
 
 def test_what_is_committed_was_executed_and_is_small() -> None:
     assert NOTEBOOK.stat().st_size < 1_000_000
+    assert str(CHECKOUT) not in NOTEBOOK.read_text()
     cells = [cell for cell in nbformat.read(NOTEBOOK, as_version=4).cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in cells] == [*range(1, len(cells) + 1)]
     assert not [output for cell in cells for output in cell.outputs if output.output_type == "error"]
