@@ -8,7 +8,6 @@ from typing import Any
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule
-from lightning.pytorch.callbacks import LearningRateMonitor
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities import rank_zero_warn
 
@@ -17,6 +16,7 @@ from callbacks import (
     ConfusionMatrix,
     EarlyStopping,
     GradualUnfreezing,
+    LearningRates,
     PredictionFile,
     RunConfig,
     ScoreFile,
@@ -53,6 +53,7 @@ class CommandLine(LightningCLI):
         parser.add_lightning_class_args(Checkpoint, "checkpoint")
         parser.add_lightning_class_args(EarlyStopping, "early_stopping")
         parser.add_lightning_class_args(GradualUnfreezing, "unfreezing")
+        parser.add_lightning_class_args(LearningRates, "learning_rates")
         parser.add_lightning_class_args(TestTimeAugmentation, "tta")
         parser.add_lightning_class_args(ConfusionMatrix, "confusion_matrix")
         parser.add_lightning_class_args(PredictionFile, "predictions")
@@ -120,11 +121,6 @@ class CommandLine(LightningCLI):
         run = run_of(self.checkpoint)
         if run and place:
             place.save_dir, place.name, place.version = str(run.parent.parent), run.parent.name, run.name
-
-    def before_fit(self) -> None:
-        """Log learning rates wherever there is a logger, which Lightning's monitor insists on."""
-        if self.trainer.loggers:
-            self.trainer.callbacks.append(LearningRateMonitor())  # type: ignore[attr-defined]
 
 
 def main(args: ArgsType = None) -> None:

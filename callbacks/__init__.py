@@ -4,6 +4,7 @@ from callbacks.checkpoint import Checkpoint
 from callbacks.confusion_matrix import ConfusionMatrix
 from callbacks.early_stopping import EarlyStopping
 from callbacks.gradual_unfreezing import GradualUnfreezing
+from callbacks.learning_rates import LearningRates
 from callbacks.prediction_file import PredictionFile
 from callbacks.run_config import RunConfig
 from callbacks.score_file import ScoreFile
@@ -14,6 +15,7 @@ __all__ = [
     "ConfusionMatrix",
     "EarlyStopping",
     "GradualUnfreezing",
+    "LearningRates",
     "PredictionFile",
     "RunConfig",
     "ScoreFile",

@@ -1,8 +1,10 @@
 """Opens a pretrained network to training from its head towards its input."""
 
+from typing import Any, Literal
+
 from lightning import Callback, LightningModule, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.strategies import DDPStrategy
+from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 from lightning.pytorch.utilities import rank_zero_info
 
 from lightning_modules import ImageClassifier
@@ -11,53 +13,81 @@ from lightning_modules import ImageClassifier
 class GradualUnfreezing(Callback):
     """Trains the head first, then one more group of layers at a time (Howard & Ruder, ULMFiT, 2018, section 3.3).
 
-    What is frozen in an epoch follows from the schedule and the epoch's number alone, so that a resumed run carries on
+    What is frozen follows from the schedule and the epoch, or from the saved state, so that a resumed run carries on
     rightly. The optimizer knows all groups from the start; a frozen layer gets no gradient, costs no backward pass and
     keeps its BatchNorm statistics.
 
-    Without ``every_n_epochs`` and ``epochs`` nothing is ever frozen.
+    Of ``every_n_epochs``, ``epochs`` and ``patience`` one can be given; without any nothing is ever frozen.
 
     Args:
         every_n_epochs: Open a further group every so many epochs.
-        epochs: Open a further group at the start of each of these epochs, counted from 0; groups beyond the end of the
-            list stay frozen, so that an empty list trains the head alone (a linear probe).
+        epochs: Open a further group at the start of each of these epochs, counted from 0; an epoch may be named twice.
+            Groups beyond the end of the list stay frozen, so that an empty list trains the head alone (a linear probe).
+        patience: Open a further group when ``monitor`` has not improved for so many validations.
+        monitor: Name of the score that ``patience`` watches.
+        mode: ``max`` if more is better, else ``min``.
+        min_delta: Smallest change that counts as improvement.
+        warmup_epochs: Epochs over which the learning rate of what was just opened rises, fractions allowed.
 
     Raises:
-        MisconfigurationException: If both are given, or the epochs don't rise.
+        MisconfigurationException: If the schedule is none.
     """
 
-    def __init__(self, every_n_epochs: int | None = None, epochs: list[int] | None = None) -> None:
-        if every_n_epochs is not None and epochs is not None:
-            raise MisconfigurationException("unfreezing takes every_n_epochs or epochs, not both.")
-        if every_n_epochs is not None and every_n_epochs < 1:
-            raise MisconfigurationException(
-                f"unfreezing.every_n_epochs is {every_n_epochs}: it has to be 1 or more, or null to freeze nothing."
-            )
+    def __init__(
+        self,
+        every_n_epochs: int | None = None,
+        epochs: list[int] | None = None,
+        patience: int | None = None,
+        monitor: str = "val/f1",
+        mode: Literal["min", "max"] = "max",
+        min_delta: float = 0.0,
+        warmup_epochs: float = 0.5,
+    ) -> None:
+        if sum(given is not None for given in (every_n_epochs, epochs, patience)) > 1:
+            raise MisconfigurationException("unfreezing takes one of every_n_epochs, epochs and patience.")
+        for name, value in (("every_n_epochs", every_n_epochs), ("patience", patience)):
+            if value is not None and value < 1:
+                raise MisconfigurationException(
+                    f"unfreezing.{name} is {value}: it has to be 1 or more, or null to freeze nothing."
+                )
         if epochs is not None and (sorted(epochs) != list(epochs) or any(epoch < 1 for epoch in epochs)):
             raise MisconfigurationException(
                 f"unfreezing.epochs is {epochs}: they have to rise and start at 1 or later."
             )
+        if warmup_epochs < 0:
+            raise MisconfigurationException(f"unfreezing.warmup_epochs is {warmup_epochs}: it has to be 0 or more.")
         self.every_n_epochs = every_n_epochs
         self.epochs = epochs
+        self.patience = patience
+        self.monitor = monitor
+        self.sign = 1 if mode == "max" else -1
+        self.min_delta = min_delta
+        self.warmup_epochs = warmup_epochs
+        self.stalls, self.waited, self.best = 0, 0, float("-inf")
 
     @property
     def active(self) -> bool:
         """Whether anything is frozen at all."""
-        return self.every_n_epochs is not None or self.epochs is not None
+        return any(given is not None for given in (self.every_n_epochs, self.epochs, self.patience))
 
     def frozen_groups(self, groups: list[str], epoch: int) -> list[str]:
         """Say what is frozen in an epoch.
 
         Args:
             groups: Names of all groups, from input to head.
-            epoch: The epoch, counted from 0.
+            epoch: The epoch, counted from 0; with ``patience`` it is the present one, whatever is given.
 
         Returns:
             The names of the frozen groups, from input towards the head; never the head itself.
         """
         if not self.active:
             return []
-        opened = epoch // self.every_n_epochs if self.every_n_epochs else sum(at <= epoch for at in self.epochs or [])
+        if self.patience is not None:
+            opened = self.stalls
+        elif self.every_n_epochs is not None:
+            opened = epoch // self.every_n_epochs
+        else:
+            opened = sum(at <= epoch for at in self.epochs or [])
         return groups[: max(0, len(groups) - 1 - opened)]
 
     def is_complete(self, groups: list[str], epoch: int) -> bool:
@@ -81,11 +111,20 @@ class GradualUnfreezing(Callback):
             trainer: The trainer.
             pl_module: The classifier.
             stage: ``fit``; in others nothing is trained.
+
+        Raises:
+            MisconfigurationException: If the strategy can't train a network that opens by and by.
         """
-        if stage == "fit" and self.active:
-            assert isinstance(pl_module, ImageClassifier)
-            pl_module.freeze_groups(self.frozen_groups([*pl_module.group_names], 0))
-            self._announce(pl_module, trainer.current_epoch)
+        if stage != "fit" or not self.active:
+            return
+        if not isinstance(trainer.strategy, DDPStrategy | SingleDeviceStrategy):
+            raise MisconfigurationException(
+                f"unfreezing works on one device and with ddp, not with {type(trainer.strategy).__name__}."
+            )
+        assert isinstance(pl_module, ImageClassifier)
+        pl_module.opened_at = {}
+        pl_module.thaw_epochs = self.warmup_epochs
+        pl_module.freeze_groups(self.frozen_groups([*pl_module.group_names], 0))
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Open what a resumed run had opened: Lightning doesn't announce the epoch that a run resumes with.
@@ -94,25 +133,70 @@ class GradualUnfreezing(Callback):
             trainer: The trainer.
             pl_module: The classifier.
         """
-        self.on_train_epoch_start(trainer, pl_module)
+        if self.active:
+            self._open(trainer, pl_module)
+            self._announce(trainer, pl_module, "")
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Open what the schedule opens in this epoch; arguments as in ``on_train_start``."""
-        if not self.active:
+        opened = self._open(trainer, pl_module) if self.active else []
+        if opened:
+            self._announce(trainer, pl_module, f"unfroze {', '.join(opened)}; ")
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Look whether the score stalls; arguments as in ``on_train_start``.
+
+        Raises:
+            MisconfigurationException: If there is no such score.
+        """
+        if self.patience is None or trainer.sanity_checking or trainer.state.fn != "fit":
             return
-        assert isinstance(pl_module, ImageClassifier)
-        frozen = self.frozen_groups([*pl_module.group_names], trainer.current_epoch)
-        if frozenset(frozen) == pl_module.frozen_groups:
-            return
-        pl_module.freeze_groups(frozen)
+        if self.monitor not in trainer.callback_metrics:
+            known = ", ".join(sorted(trainer.callback_metrics))
+            raise MisconfigurationException(f"unfreezing.monitor is {self.monitor!r}, but there are only {known}.")
+        score = self.sign * float(trainer.callback_metrics[self.monitor])
+        self.waited += 1
+        if score > self.best + self.min_delta:
+            self.best, self.waited = score, 0
+        elif self.waited >= self.patience:
+            self.stalls, self.waited = self.stalls + 1, 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Say how far ``patience`` has come, for the checkpoint.
+
+        Returns:
+            Plain values.
+        """
+        return {"stalls": self.stalls, "waited": self.waited, "best": self.best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on where a checkpoint stood.
+
+        Args:
+            state_dict: What ``state_dict`` returned.
+        """
+        self.stalls, self.waited, self.best = state_dict["stalls"], state_dict["waited"], state_dict["best"]
+
+    def _open(self, trainer: Trainer, module: LightningModule) -> list[str]:
+        assert isinstance(module, ImageClassifier)
+        before = module.frozen_groups
+        frozen = self.frozen_groups([*module.group_names], trainer.current_epoch)
+        if frozenset(frozen) == before:
+            return []
+        module.freeze_groups(frozen)
         if isinstance(trainer.strategy, DDPStrategy):
             # DDP synchronises only what required gradients when it wrapped the model: layers opened later would drift
             # apart on the devices without a word (pytorch-lightning #20340). Wrapping again registers them.
-            trainer.strategy.model = pl_module
+            trainer.strategy.model = module
             trainer.strategy.configure_ddp()
-        self._announce(pl_module, trainer.current_epoch)
+        return [name for name in module.group_names if name in before - set(frozen)]
 
-    def _announce(self, module: ImageClassifier, epoch: int) -> None:
-        trainable = [name for name in module.group_names if name not in module.frozen_groups]
-        count = sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
-        rank_zero_info(f"Epoch {epoch}: training {', '.join(trainable)} ({count / 1e6:.2f} M parameters)")
+    def _announce(self, trainer: Trainer, module: LightningModule, news: str) -> None:
+        assert isinstance(module, ImageClassifier)
+        open_groups = [name for name in module.group_names if name not in module.frozen_groups]
+        total = sum(parameter.numel() for parameter in module.parameters())
+        trained = sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
+        rank_zero_info(
+            f"Epoch {trainer.current_epoch}: {news}training {', '.join(open_groups)} "
+            f"({trained / 1e6:.2f} of {total / 1e6:.2f} M parameters)"
+        )

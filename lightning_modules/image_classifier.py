@@ -34,7 +34,7 @@ class ImageClassifier(LayerGroupModule):
         preprocessing: What evaluation does to an image, as a plain Albumentations dict; the data module gives it.
         optimizer: ``adamw`` or ``sgd``.
         learning_rate: Peak learning rate of the head.
-        weight_decay: Weight decay.
+        weight_decay: Weight decay of all but norms and biases.
         momentum: Momentum of SGD.
         layer_decay: Factor of the learning rate from each group of layers to the one nearer to the input.
         warmup_epochs: Epochs of linear warm-up, fractions allowed; half a cosine follows.
@@ -212,6 +212,7 @@ class ImageClassifier(LayerGroupModule):
         Args:
             checkpoint: What is being loaded.
         """
+        super().on_load_checkpoint(checkpoint)
         self.steps_trained = int(checkpoint.get("global_step", 0))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -220,6 +221,7 @@ class ImageClassifier(LayerGroupModule):
         Args:
             checkpoint: What is about to be saved; changed in place.
         """
+        super().on_save_checkpoint(checkpoint)
         checkpoint["hyper_parameters"] = {**checkpoint["hyper_parameters"], "weights": None}
 
     @torch.inference_mode()

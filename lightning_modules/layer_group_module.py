@@ -8,7 +8,7 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
-from lightning_modules.optimization import build_optimizer, parameter_groups, restate, warmup_cosine
+from lightning_modules.optimization import Schedule, build_optimizer, parameter_groups, ramp, restate, warmup_cosine
 
 
 class LayerGroupModule(L.LightningModule):
@@ -21,6 +21,8 @@ class LayerGroupModule(L.LightningModule):
         network: The network.
         group_names: Names of the parameters of each group, relative to the network.
         frozen_groups: Names of the groups that are frozen now.
+        opened_at: Optimizer steps at which groups were unfrozen in mid-training.
+        thaw_epochs: Epochs over which the rate of what was just unfrozen rises, fractions allowed.
     """
 
     network: nn.Module
@@ -29,6 +31,9 @@ class LayerGroupModule(L.LightningModule):
     def __init__(self) -> None:
         super().__init__()
         self.frozen_groups: frozenset[str] = frozenset()
+        self.opened_at: dict[str, int] = {}
+        self.thaw_epochs = 0.0
+        self.thaw_steps = 0
 
     def parameters_of(self, group: str) -> Iterator[nn.Parameter]:
         """Iterate over the parameters of a group of layers.
@@ -49,10 +54,13 @@ class LayerGroupModule(L.LightningModule):
             groups: Names of groups. Frozen parameters get no gradient, and frozen layers stay in eval mode, so that
                 their BatchNorm statistics stand still.
         """
-        self.frozen_groups = frozenset(groups)
+        frozen = frozenset(groups)
+        for group in self.frozen_groups - frozen:
+            self.opened_at.setdefault(group, self.global_step)
+        self.frozen_groups = frozen
         for group in self.group_names:
             for parameter in self.parameters_of(group):
-                parameter.requires_grad = group not in self.frozen_groups
+                parameter.requires_grad = group not in frozen
         self.train(self.training)
 
     def train(self, mode: bool = True) -> Self:
@@ -73,26 +81,63 @@ class LayerGroupModule(L.LightningModule):
         return self
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Build the optimizer, one parameter group for each group of layers, and the schedule.
+        """Build the optimizer, with parameter groups for each group of layers, and the schedule.
 
         Returns:
             Both, the schedule to be stepped after every batch.
         """
         hparams: Any = self.hparams
-        optimizer = build_optimizer(self._parameter_groups(), hparams.optimizer, hparams.weight_decay, hparams.momentum)
+        groups = self._parameter_groups()
         total_steps = int(self.trainer.estimated_stepping_batches)
-        epochs = max(1, self.trainer.max_epochs or 1)
-        scheduler = warmup_cosine(optimizer, round(hparams.warmup_epochs * total_steps / epochs), total_steps)
+        steps_per_epoch = total_steps / max(1, self.trainer.max_epochs or 1)
+        self.thaw_steps = round(self.thaw_epochs * steps_per_epoch)
+        schedule = warmup_cosine(round(hparams.warmup_epochs * steps_per_epoch), total_steps)
+        optimizer = build_optimizer(groups, hparams.optimizer, hparams.momentum)
+        scheduler = LambdaLR(optimizer, [self._schedule_of(group["layers"], schedule) for group in groups])
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def _schedule_of(self, group: str, schedule: Schedule) -> Schedule:
+        """Hold a group's rate at 0 while it is frozen, and let it rise anew when it is opened."""
+
+        def factor(step: int) -> float:
+            if group in self.frozen_groups:
+                return 0.0
+            opened = self.opened_at.get(group, 0)
+            return schedule(step) * (ramp(step - opened, self.thaw_steps) if opened else 1.0)
+
+        return factor
 
     def on_train_start(self) -> None:
         """Let the configured learning rate and weight decay win over those of a resumed checkpoint."""
+        self._restate()
+
+    def on_train_epoch_start(self) -> None:
+        """Start the learning rates of what a callback has just unfrozen."""
+        self._restate()
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep when groups were unfrozen, on which their rates depend.
+
+        Args:
+            checkpoint: What is about to be saved; changed in place.
+        """
+        checkpoint["opened_at"] = dict(self.opened_at)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Restore when groups were unfrozen.
+
+        Args:
+            checkpoint: What is being loaded.
+        """
+        self.opened_at = dict(checkpoint.get("opened_at", {}))
+
+    def _restate(self) -> None:
         scheduler = self.lr_schedulers()
         if isinstance(scheduler, LambdaLR):
             hparams: Any = self.hparams
-            restate(scheduler, self._parameter_groups(), hparams.weight_decay, hparams.momentum)
+            restate(scheduler, self._parameter_groups(), hparams.momentum)
 
     def _parameter_groups(self) -> list[dict[str, Any]]:
         hparams: Any = self.hparams
         groups = {name: list(self.parameters_of(name)) for name in self.group_names}
-        return parameter_groups(groups, hparams.learning_rate, hparams.layer_decay)
+        return parameter_groups(groups, hparams.learning_rate, hparams.layer_decay, hparams.weight_decay)

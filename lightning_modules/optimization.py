@@ -1,96 +1,114 @@
 """Optimizer and learning-rate schedule."""
 
 import math
-from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Literal, TypeAlias
 
 from torch import nn
 from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+Schedule: TypeAlias = Callable[[int], float]
+
 
 def parameter_groups(
-    groups: Mapping[str, Iterable[nn.Parameter]], learning_rate: float, layer_decay: float
+    groups: Mapping[str, Iterable[nn.Parameter]], learning_rate: float, layer_decay: float, weight_decay: float
 ) -> list[dict[str, Any]]:
-    """Make one parameter group for each group of layers.
+    """Make two parameter groups for each group of layers: what weight decay shrinks, and norms and biases.
 
     All groups exist from the first step on, frozen ones too: groups added in mid-training break schedulers and the
-    resumption of a run (pytorch-lightning #6891, #8502).
+    resumption of a run (pytorch-lightning #6891, #8502). Norms and biases are the parameters of one dimension; to decay
+    them costs accuracy (He et al., Bag of Tricks, 2019, section 3.1).
 
     Args:
         groups: Parameters by group, ordered from input to head.
         learning_rate: Learning rate of the head.
         layer_decay: Factor from each group to the one before it; 1 gives all the same rate (Clark et al., ELECTRA,
             2020, section 3).
+        weight_decay: Weight decay of all parameters but norms and biases.
 
     Returns:
-        What a PyTorch optimizer takes, named for the logs.
+        What a PyTorch optimizer takes, with the group of layers under ``layers``.
     """
     deepest = len(groups) - 1
-    return [
-        {"name": name, "params": list(parameters), "lr": learning_rate * layer_decay ** (deepest - position)}
-        for position, (name, parameters) in enumerate(groups.items())
-    ]
+    made = []
+    for position, (layers, parameters) in enumerate(groups.items()):
+        rate = learning_rate * layer_decay ** (deepest - position)
+        members = list(parameters)
+        for decay, params in (
+            (weight_decay, [parameter for parameter in members if parameter.ndim > 1]),
+            (0.0, [parameter for parameter in members if parameter.ndim <= 1]),
+        ):
+            if params:
+                made.append({"layers": layers, "params": params, "lr": rate, "weight_decay": decay})
+    return made
 
 
-def build_optimizer(
-    groups: list[dict[str, Any]], name: Literal["adamw", "sgd"], weight_decay: float, momentum: float
-) -> Optimizer:
+def build_optimizer(groups: list[dict[str, Any]], name: Literal["adamw", "sgd"], momentum: float) -> Optimizer:
     """Build the optimizer.
 
     Args:
-        groups: Parameter groups with their learning rates.
+        groups: Parameter groups with their learning rates and weight decay.
         name: ``adamw`` or ``sgd`` (with Nesterov's momentum, if there is any).
-        weight_decay: Weight decay.
         momentum: Momentum of SGD; AdamW keeps its usual betas.
 
     Returns:
         The optimizer.
     """
     if name == "sgd":
-        return SGD(groups, momentum=momentum, nesterov=momentum > 0, weight_decay=weight_decay)
-    return AdamW(groups, weight_decay=weight_decay)
+        return SGD(groups, momentum=momentum, nesterov=momentum > 0)
+    return AdamW(groups)
 
 
-def warmup_cosine(optimizer: Optimizer, warmup_steps: int, total_steps: int) -> LambdaLR:
-    """Raise the learning rates linearly from 1 % to full, then lower them along half a cosine to 0.
-
-    The rate follows from the step alone, so that a resumed run may be given another length.
+def ramp(step: int, steps: int) -> float:
+    """Rise linearly from 1 % to 1.
 
     Args:
-        optimizer: The optimizer.
+        step: Steps taken so far.
+        steps: Length of the rise.
+
+    Returns:
+        The factor of the learning rate.
+    """
+    return 0.01 + 0.99 * step / steps if step < steps else 1.0
+
+
+def warmup_cosine(warmup_steps: int, total_steps: int) -> Schedule:
+    """Raise the learning rates linearly from 1 % to full, then lower them along half a cosine to 0.
+
+    The factor follows from the step alone, so that a resumed run may be given another length.
+
+    Args:
         warmup_steps: Steps of the rise.
         total_steps: Steps of the training.
 
     Returns:
-        The scheduler, to be stepped after each optimizer step.
+        The factor of the learning rates as a function of the step.
     """
     rise = min(warmup_steps, total_steps - 1)
     fall = max(1, total_steps - rise)
 
     def factor(step: int) -> float:
         if step < rise:
-            return 0.01 + 0.99 * step / rise
+            return ramp(step, rise)
         return (1 + math.cos(math.pi * min(1.0, (step - rise) / fall))) / 2
 
-    return LambdaLR(optimizer, factor)
+    return factor
 
 
-def restate(scheduler: LambdaLR, groups: list[dict[str, Any]], weight_decay: float, momentum: float) -> None:
-    """Put the configured rates and decay in the place of those that a checkpoint has brought along.
+def restate(scheduler: LambdaLR, groups: list[dict[str, Any]], momentum: float) -> None:
+    """Put the configured rates and decay, as they are at this step, in the place of the present ones.
 
-    Without a resumption, or with the same configuration, nothing changes.
+    Without a checkpoint that has brought others along, and without layers just unfrozen, nothing changes.
 
     Args:
-        scheduler: The scheduler, after a checkpoint has been restored; its optimizer is changed in place.
+        scheduler: The scheduler; its optimizer is changed in place.
         groups: Parameter groups as the configuration has them.
-        weight_decay: Weight decay.
         momentum: Momentum of SGD.
     """
     scheduler.base_lrs = [group["lr"] for group in groups]
-    for own, base, factor in zip(
-        scheduler.optimizer.param_groups, scheduler.base_lrs, scheduler.lr_lambdas, strict=True
-    ):
-        own |= {"initial_lr": base, "lr": base * factor(scheduler.last_epoch), "weight_decay": weight_decay}
+    for own, group, factor in zip(scheduler.optimizer.param_groups, groups, scheduler.lr_lambdas, strict=True):
+        base = group["lr"]
+        own |= {"initial_lr": base, "lr": base * factor(scheduler.last_epoch), "weight_decay": group["weight_decay"]}
         if "momentum" in own:
             own |= {"momentum": momentum, "nesterov": momentum > 0}

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
+from torch.optim.lr_scheduler import LambdaLR
 
 from datamodules import ToyCarsDataModule
 from datamodules.samplers import ShuffledSampler
@@ -15,8 +16,8 @@ from train import main
 
 def test_the_schedule_is_a_line_and_half_a_cosine() -> None:
     groups = {"body": [nn.Parameter(torch.zeros(1))], "head": [nn.Parameter(torch.zeros(1))]}
-    optimizer = build_optimizer(parameter_groups(groups, 0.2, 0.5), "sgd", 0.0, 0.9)
-    scheduler = warmup_cosine(optimizer, warmup_steps=10, total_steps=100)
+    optimizer = build_optimizer(parameter_groups(groups, 0.2, 0.5, 0.0), "sgd", 0.9)
+    scheduler = LambdaLR(optimizer, warmup_cosine(warmup_steps=10, total_steps=100))
     rates = []
     for _ in range(100):
         rates.append([group["lr"] for group in optimizer.param_groups])
@@ -31,20 +32,22 @@ def test_the_schedule_is_a_line_and_half_a_cosine() -> None:
 
 @pytest.mark.parametrize(("warmup", "total"), [(0, 1), (5, 1), (0, 10), (20, 10)])
 def test_short_runs_have_a_schedule_too(warmup: int, total: int) -> None:
-    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
-    scheduler = warmup_cosine(optimizer, warmup, total)
-    for _ in range(total):
-        assert 0 <= optimizer.param_groups[0]["lr"] <= 1
-        optimizer.step()
-        scheduler.step()
+    factor = warmup_cosine(warmup, total)
+    assert all(0 <= factor(step) <= 1 for step in range(total + 2))
 
 
-def test_groups_are_named_and_their_rates_decay_towards_the_input() -> None:
+def test_rates_decay_towards_the_input_and_norms_and_biases_are_not_decayed() -> None:
     model = ImageClassifier("resnet18", None, ["a", "b"])
     groups = {name: list(model.parameters_of(name)) for name in model.group_names}
-    made = parameter_groups(groups, learning_rate=1.0, layer_decay=0.5)
-    assert [group["name"] for group in made] == ["stem", "layer1", "layer2", "layer3", "layer4", "head"]
-    assert [group["lr"] for group in made] == [1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0]
+    made = parameter_groups(groups, learning_rate=1.0, layer_decay=0.5, weight_decay=0.1)
+    assert list(dict.fromkeys(group["layers"] for group in made)) == [*model.group_names]
+    rates = {group["layers"]: group["lr"] for group in made}
+    assert rates == {"stem": 1 / 32, "layer1": 1 / 16, "layer2": 1 / 8, "layer3": 1 / 4, "layer4": 1 / 2, "head": 1.0}
+    decayed = {id(parameter) for group in made if group["weight_decay"] for parameter in group["params"]}
+    for module in model.network.modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            assert (id(parameter) in decayed) == (name == "weight" and not isinstance(module, nn.BatchNorm2d))
+    assert sum(len(group["params"]) for group in made) == len(list(model.parameters()))
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
@@ -62,11 +65,13 @@ def test_training_equals_plain_pytorch(
     data = toy_data(seed=42)
     data.setup("fit")
     model = ImageClassifier("mobilenet_v3_small", None, data.class_names, image_size=64)
+    parameters = [
+        {"params": [tensor for tensor in model.parameters() if tensor.ndim > 1], "weight_decay": 0.01},
+        {"params": [tensor for tensor in model.parameters() if tensor.ndim == 1], "weight_decay": 0.0},
+    ]
     kinds: dict[str, Callable[[], torch.optim.Optimizer]] = {
-        "adamw": lambda: torch.optim.AdamW(model.network.parameters(), lr=0.01, weight_decay=0.01),
-        "sgd": lambda: torch.optim.SGD(
-            model.network.parameters(), lr=0.01, momentum=0.9, nesterov=True, weight_decay=0.01
-        ),
+        "adamw": lambda: torch.optim.AdamW(parameters, lr=0.01),
+        "sgd": lambda: torch.optim.SGD(parameters, lr=0.01, momentum=0.9, nesterov=True),
     }
     plain = kinds[optimizer]()
     loader = data.train_dataloader()
@@ -79,7 +84,8 @@ def test_training_equals_plain_pytorch(
             torch.manual_seed(int(np.random.SeedSequence((42, step, number, 0)).generate_state(1)[0]))
             rise = steps // 2
             factor = 0.01 + 0.99 * step / rise if step < rise else (1 + math.cos(math.pi * (step - rise) / rise)) / 2
-            plain.param_groups[0]["lr"] = 0.01 * factor
+            for group in plain.param_groups:
+                group["lr"] = 0.01 * factor
             loss = nn.functional.cross_entropy(model.network(model.normalize(images)), labels, label_smoothing=0.1)
             plain.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
