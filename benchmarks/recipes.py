@@ -1,0 +1,118 @@
+"""Compares ways to fine-tune one network on the same number of images.
+
+python benchmarks/recipes.py --root ROOT --weights tf_efficientnet_lite0.safetensors --seeds 1 2
+
+Each run is the documented command line in a process of its own; finished runs are kept, so that an interrupted
+comparison goes on where it stood. The table is printed and written beside the runs.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+CHECKOUT = Path(__file__).parent.parent
+LAYER_RATES = "--model.layer_decay=0.8"
+
+# The network has nine groups: the head alone for one epoch, three more in each of the next two, all from the fourth on.
+GRADUAL = "--unfreezing.epochs=[1,1,1,2,2,2,3,3]"
+
+RECIPES: dict[str, list[str]] = {
+    "full fine-tuning": [],
+    "gradual unfreezing": [GRADUAL],
+    "gradual unfreezing, layer-wise rates": [GRADUAL, LAYER_RATES],
+    "linear probe": ["--unfreezing.epochs=[]", "--model.learning_rate=0.01"],
+    "full fine-tuning, layer-wise rates": [LAYER_RATES],
+    "from scratch": ["--model.weights=null"],
+}
+
+
+def run_once(name: str, seed: int, options: argparse.Namespace) -> dict[str, float]:
+    """Train and test one recipe with one seed, unless that has been done.
+
+    Args:
+        name: A key of ``RECIPES``.
+        seed: Seed of the run.
+        options: The command line of this script.
+
+    Returns:
+        Scores of the test and the wall time of the training in seconds.
+    """
+    logs = options.out / name.replace(", ", "_").replace(" ", "_")
+    run = logs / f"seed_{seed}" / "version_0"
+    result = run / "recipe.json"
+    if result.is_file():
+        scores: dict[str, float] = json.loads(result.read_text())
+        return scores
+    fit = [
+        *("--config", "configs/stanford_cars.yaml", "--config", "configs/backbone/efficientnet_lite0.yaml"),
+        f"--data.root={options.root.absolute()}", f"--data.image_size={options.image_size}", "--data.num_workers=1",
+        f"--seed_everything={seed}", f"--trainer.max_epochs={options.epochs}", "--early_stopping.patience=null",
+        "--trainer.enable_progress_bar=false", "--trainer.logger.init_args.version=0",
+        f"--trainer.logger.init_args.save_dir={logs.absolute()}", f"--trainer.logger.init_args.name=seed_{seed}",
+        f"--model.weights={options.weights.absolute()}", *RECIPES[name],
+    ]  # fmt: skip
+    began = time.perf_counter()
+    _call("fit", *fit)
+    wall = time.perf_counter() - began
+    _call("test", "--config", str(run.absolute() / "config.yaml"), "--ckpt_path", "best")
+    tested = json.loads((run / "test_scores.json").read_text())
+    scores = {key: value for key, value in tested.items() if isinstance(value, float)} | {"seconds": wall}
+    result.write_text(json.dumps(scores, indent=2) + "\n")
+    return scores
+
+
+def _call(*arguments: str) -> None:
+    finished = subprocess.run(  # noqa: S603 - our own command line
+        [sys.executable, "train.py", *arguments], cwd=CHECKOUT, capture_output=True, text=True, check=False
+    )
+    if finished.returncode:
+        sys.exit(f"{' '.join(arguments)}\n{finished.stdout[-2000:]}\n{finished.stderr[-4000:]}")
+
+
+def table(results: dict[str, list[dict[str, float]]]) -> str:
+    """Lay the results out in Markdown.
+
+    Args:
+        results: Scores of all seeds by recipe.
+
+    Returns:
+        A table with medians and, for more than one seed, the smallest and the largest value.
+    """
+    columns = {"test/accuracy": "top-1", "test/f1": "macro F1", "test_tta/accuracy": "top-1, TTA"}
+    lines = [f"| recipe | {' | '.join(columns.values())} | training, minutes | seeds |", "|---|" + "---|" * 5]
+    for name, runs in results.items():
+        cells = []
+        for key in columns:
+            values = [run[key] for run in runs]
+            spread = f" ({min(values):.3f} to {max(values):.3f})" if len(values) > 1 else ""
+            cells.append(f"{statistics.median(values):.3f}{spread}")
+        minutes = statistics.median(run["seconds"] for run in runs) / 60
+        lines.append(f"| {name} | {' | '.join(cells)} | {minutes:.1f} | {len(runs)} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Run all recipes with all seeds and print the table after each run."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--root", type=Path, required=True, help="Stanford Cars, devkit layout")
+    parser.add_argument("--weights", type=Path, required=True, help="weights of timm's tf_efficientnet_lite0")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1], help="seeds of the runs")
+    parser.add_argument("--epochs", type=int, default=8, help="epochs of each run")
+    parser.add_argument("--image-size", type=int, default=128, help="side of the training images in pixels")
+    parser.add_argument("--out", type=Path, default=Path("logs/recipes"), help="folder of the runs")
+    parser.add_argument("--recipes", nargs="+", default=[*RECIPES], choices=[*RECIPES], help="some of the recipes")
+    options = parser.parse_args()
+    results: dict[str, list[dict[str, float]]] = {}
+    for seed in options.seeds:
+        for name in options.recipes:
+            results.setdefault(name, []).append(run_once(name, seed, options))
+            print(f"\n{table(results)}", flush=True)
+            (options.out / "table.md").write_text(table(results) + "\n")
+
+
+if __name__ == "__main__":
+    main()
