@@ -7,17 +7,21 @@ from pathlib import Path
 from typing import Any
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch import LightningDataModule
+from lightning.pytorch import Callback, LightningDataModule
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities import rank_zero_warn
 
 from callbacks import (
+    BatchSizeFinder,
     Checkpoint,
     ConfusionMatrix,
     EarlyStopping,
+    ExponentialMovingAverage,
     GradualUnfreezing,
+    LearningRateFinder,
     LearningRates,
     PredictionFile,
+    ProgressiveResizing,
     RunConfig,
     ScoreFile,
     TestTimeAugmentation,
@@ -27,6 +31,20 @@ from datamodules import ImageDataModule
 from lightning_modules import ImageClassifier
 from lightning_modules.checkpoints import compare_classes, find_checkpoint, read_hyper_parameters, run_of
 
+CALLBACKS: dict[str, type[Callback]] = {
+    "checkpoint": Checkpoint,
+    "early_stopping": EarlyStopping,
+    "unfreezing": GradualUnfreezing,
+    "ema": ExponentialMovingAverage,
+    "progressive_resizing": ProgressiveResizing,
+    "lr_finder": LearningRateFinder,
+    "batch_size_finder": BatchSizeFinder,
+    "learning_rates": LearningRates,
+    "tta": TestTimeAugmentation,
+    "confusion_matrix": ConfusionMatrix,
+    "predictions": PredictionFile,
+    "scores": ScoreFile,
+}
 TRAINER_DEFAULTS: dict[str, Any] = {
     "logger": {
         "class_path": "lightning.pytorch.loggers.TensorBoardLogger",
@@ -50,14 +68,8 @@ class CommandLine(LightningCLI):
         Args:
             parser: The parser of a subcommand.
         """
-        parser.add_lightning_class_args(Checkpoint, "checkpoint")
-        parser.add_lightning_class_args(EarlyStopping, "early_stopping")
-        parser.add_lightning_class_args(GradualUnfreezing, "unfreezing")
-        parser.add_lightning_class_args(LearningRates, "learning_rates")
-        parser.add_lightning_class_args(TestTimeAugmentation, "tta")
-        parser.add_lightning_class_args(ConfusionMatrix, "confusion_matrix")
-        parser.add_lightning_class_args(PredictionFile, "predictions")
-        parser.add_lightning_class_args(ScoreFile, "scores")
+        for name, callback in CALLBACKS.items():
+            parser.add_lightning_class_args(callback, name)
         parser.set_defaults({"data": {"class_path": "datamodules.ToyCarsDataModule"}})
         parser.link_arguments("data", "model.class_names", compute_fn=self.class_names, apply_on="instantiate")
         parser.link_arguments("data.image_size", "model.image_size", apply_on="instantiate")

@@ -1,22 +1,30 @@
 """What may be added to or left out of a run."""
 
+from callbacks.batch_size_finder import BatchSizeFinder
 from callbacks.checkpoint import Checkpoint
 from callbacks.confusion_matrix import ConfusionMatrix
 from callbacks.early_stopping import EarlyStopping
+from callbacks.exponential_moving_average import ExponentialMovingAverage
 from callbacks.gradual_unfreezing import GradualUnfreezing
+from callbacks.learning_rate_finder import LearningRateFinder
 from callbacks.learning_rates import LearningRates
 from callbacks.prediction_file import PredictionFile
+from callbacks.progressive_resizing import ProgressiveResizing
 from callbacks.run_config import RunConfig
 from callbacks.score_file import ScoreFile
 from callbacks.test_time_augmentation import TestTimeAugmentation
 
 __all__ = [
+    "BatchSizeFinder",
     "Checkpoint",
     "ConfusionMatrix",
     "EarlyStopping",
+    "ExponentialMovingAverage",
     "GradualUnfreezing",
+    "LearningRateFinder",
     "LearningRates",
     "PredictionFile",
+    "ProgressiveResizing",
     "RunConfig",
     "ScoreFile",
     "TestTimeAugmentation",

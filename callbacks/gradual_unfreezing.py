@@ -134,12 +134,12 @@ class GradualUnfreezing(Callback):
             pl_module: The classifier.
         """
         if self.active:
-            self._open(trainer, pl_module)
+            self.open_for(trainer, pl_module, trainer.current_epoch)
             self._announce(trainer, pl_module, "")
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Open what the schedule opens in this epoch; arguments as in ``on_train_start``."""
-        opened = self._open(trainer, pl_module) if self.active else []
+        opened = self.open_for(trainer, pl_module, trainer.current_epoch) if self.active else []
         if opened:
             self._announce(trainer, pl_module, f"unfroze {', '.join(opened)}; ")
 
@@ -177,10 +177,20 @@ class GradualUnfreezing(Callback):
         """
         self.stalls, self.waited, self.best = state_dict["stalls"], state_dict["waited"], state_dict["best"]
 
-    def _open(self, trainer: Trainer, module: LightningModule) -> list[str]:
+    def open_for(self, trainer: Trainer, module: LightningModule, epoch: int) -> list[str]:
+        """Freeze what the schedule freezes in an epoch, on all devices alike.
+
+        Args:
+            trainer: The trainer.
+            module: The classifier.
+            epoch: The epoch, counted from 0.
+
+        Returns:
+            The names of the groups that have thereby been unfrozen.
+        """
         assert isinstance(module, ImageClassifier)
         before = module.frozen_groups
-        frozen = self.frozen_groups([*module.group_names], trainer.current_epoch)
+        frozen = self.frozen_groups([*module.group_names], epoch)
         if frozenset(frozen) == before:
             return []
         module.freeze_groups(frozen)

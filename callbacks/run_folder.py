@@ -1,11 +1,15 @@
 """Where the files of a run go, and how they get there whole."""
 
+import io
 import os
 import tempfile
 from pathlib import Path
 
 from lightning import Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.loggers import TensorBoardLogger
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 
 def run_folder(trainer: Trainer) -> Path:
@@ -45,3 +49,26 @@ def write_atomically(path: Path, content: str | bytes) -> None:
             raise
     except OSError as error:
         raise MisconfigurationException(f"Can't write {path}: {error.strerror}.") from error
+
+
+def report_figure(trainer: Trainer, name: str, figure: Figure, text: str) -> None:
+    """Show what a search has found: a figure in TensorBoard and in the run's folder, and a line on the console.
+
+    Args:
+        trainer: The trainer.
+        name: Name of the figure, without suffix.
+        figure: The figure.
+        text: What to print.
+    """
+    folder = run_folder(trainer)
+    if not trainer.is_global_zero:
+        return
+    FigureCanvasAgg(figure)
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=110)
+    write_atomically(folder / f"{name}.png", picture.getvalue())
+    for logger in trainer.loggers:
+        if isinstance(logger, TensorBoardLogger):
+            logger.experiment.add_figure(name, figure, close=False)
+            logger.save()
+    print(f"\n{text}\ncurve: {folder / name}.png and TensorBoard, images", flush=True)  # noqa: T201 - the result

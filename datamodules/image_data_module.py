@@ -2,17 +2,17 @@
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import albumentations as A
-import cv2
 import lightning as L
 import numpy as np
+import numpy.typing as npt
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch.utils.data import DataLoader
 
+from datamodules.deferred_loader import DeferredLoader, single_threaded
 from datamodules.image_dataset import ImageDataset
 from datamodules.image_reader import find_images
 from datamodules.pipelines import as_plain_dict, compose, default_eval_steps, default_train_steps
@@ -43,6 +43,9 @@ class ImageDataModule(L.LightningDataModule, ABC):
         train_transforms: Albumentations steps for training; null takes the defaults. Where they end at another size
             than the configured one, a resize follows.
         eval_transforms: The same for validation, test and prediction.
+        random_erasing: Probability of overwriting a part of a training image by noise (Zhong et al., 2020), the last
+            step after ``train_transforms``.
+        balanced_sampling: Draw training images, with repetition, so that all classes come equally often.
         predict_dir: Folder of photographs that ``predict`` classifies, sub-folders included.
     """
 
@@ -55,6 +58,8 @@ class ImageDataModule(L.LightningDataModule, ABC):
         seed: int | None = None,
         train_transforms: list[A.BasicTransform | A.BaseCompose] | None = None,
         eval_transforms: list[A.BasicTransform | A.BaseCompose] | None = None,
+        random_erasing: float = 0.0,
+        balanced_sampling: bool = False,
         predict_dir: str | None = None,
     ) -> None:
         super().__init__()
@@ -67,14 +72,18 @@ class ImageDataModule(L.LightningDataModule, ABC):
                 raise MisconfigurationException(f"data.{name} is {value}: it has to be {least} or more.")
         if not 0.25 <= eval_scale <= 4:
             raise MisconfigurationException(f"data.eval_scale is {eval_scale}: it has to be between 0.25 and 4.")
+        if not 0 <= random_erasing <= 1:
+            raise MisconfigurationException(f"data.random_erasing is {random_erasing}: it has to be between 0 and 1.")
         self.image_size = image_size
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.seed = seed
+        self.balanced_sampling = balanced_sampling
         self.predict_dir = predict_dir
         train_size, eval_size = default_eval_steps(image_size), default_eval_steps(round(image_size * eval_scale))
         train_steps = default_train_steps(image_size) if train_transforms is None else [*train_transforms, *train_size]
-        self.train_pipeline = compose(train_steps)
+        erasing = [A.Erasing(scale=(0.02, 1 / 3), fill="random", p=random_erasing)] if random_erasing else []
+        self.train_pipeline = compose([*train_steps, *erasing])
         self.eval_pipeline = compose(eval_size if eval_transforms is None else [*eval_transforms, *eval_size])
         self.datasets: dict[Split, ImageDataset] = {}
 
@@ -137,6 +146,23 @@ class ImageDataModule(L.LightningDataModule, ABC):
             raise MisconfigurationException(f"There are no images in data.predict_dir, {self.predict_dir}.")
         return Samples(np.array([str(path) for path in files]))
 
+    def labels(self, split: Split) -> npt.NDArray[np.int64]:
+        """Return the labels of a split, after ``setup``.
+
+        Args:
+            split: The split.
+
+        Returns:
+            Class indices, int64 of shape (n,).
+
+        Raises:
+            MisconfigurationException: If it has no labels.
+        """
+        labels = self.datasets[split].samples.labels
+        if labels is None:
+            raise MisconfigurationException(f"The {split} split has no labels.")
+        return labels
+
     def train_dataloader(self) -> DataLoader[Any]:
         """Shuffled, augmented batches of equal size.
 
@@ -156,7 +182,8 @@ class ImageDataModule(L.LightningDataModule, ABC):
             raise MisconfigurationException(
                 f"data.batch_size is {self.batch_size}, but there are only {len(dataset)} training images: lower it."
             )
-        sampler = ShuffledSampler(dataset, dataset.seed, replicas, rank)
+        labels = self.labels("train") if self.balanced_sampling else None
+        sampler = ShuffledSampler(dataset, dataset.seed, replicas, rank, balance=labels)
         return self._loader("train", sampler=sampler, batch_size=self.batch_size // replicas, drop_last=True)
 
     def val_dataloader(self) -> DataLoader[Any]:
@@ -196,30 +223,9 @@ class ImageDataModule(L.LightningDataModule, ABC):
             num_workers=self.num_workers,
             pin_memory=self.trainer is not None and self.trainer.strategy.root_device.type == "cuda",
             persistent_workers=self.num_workers > 0 and split in ("train", "val"),
-            worker_init_fn=_single_threaded,
+            worker_init_fn=single_threaded,
             **batching,
         )
 
     def _devices(self) -> tuple[int, int]:
         return (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
-
-
-class DeferredLoader(DataLoader[Any]):
-    """Draws the first batches when they are asked for, not when the iterator is made.
-
-    Lightning makes the first iterator of a run before it knows, from the checkpoint, which epoch the run resumes with,
-    and workers would at once load images of epoch 0 (pytorch-lightning #21938).
-    """
-
-    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
-        yield from super().__iter__()
-
-
-def _single_threaded(worker_id: int) -> None:
-    """Keep OpenCV from starting a thread per core in every worker.
-
-    Args:
-        worker_id: The worker's number.
-    """
-    del worker_id
-    cv2.setNumThreads(0)

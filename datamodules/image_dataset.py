@@ -14,10 +14,11 @@ from datamodules.samples import Samples
 
 
 class Draw(NamedTuple):
-    """What a sampler asks for: a sample, as it is to be seen in a certain epoch."""
+    """What a sampler asks for: a sample, as it is to be seen in a certain epoch, for the first time or once more."""
 
     epoch: int
     sample: int
+    repetition: int = 0
 
 
 class ImageDataset(Dataset[tuple[Tensor, int | str]]):
@@ -59,7 +60,7 @@ class ImageDataset(Dataset[tuple[Tensor, int | str]]):
         """Load one sample.
 
         Args:
-            draw: Epoch and index, or the index alone for epoch 0.
+            draw: Epoch, index and repetition, or the index alone for the first time in epoch 0.
 
         Returns:
             The image, uint8 of shape (3, height, width), and its label (or its file, where there are no labels).
@@ -67,8 +68,9 @@ class ImageDataset(Dataset[tuple[Tensor, int | str]]):
         Raises:
             MisconfigurationException: If the image can't be read or the pipeline doesn't return RGB uint8.
         """
-        epoch, index = draw if isinstance(draw, tuple) else (0, draw)
-        state = np.random.SeedSequence((self.seed, epoch, index)).generate_state(1)
+        epoch, index, repetition = draw if isinstance(draw, tuple) else Draw(0, draw)
+        key = (self.seed, epoch, index, repetition) if repetition else (self.seed, epoch, index)
+        state = np.random.SeedSequence(key).generate_state(1)
         self.transform.set_random_seed(int(state[0]))
         image = self.transform(image=self.read(index))["image"]
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:

@@ -1,10 +1,12 @@
 """Which sample comes when, on one device and on many."""
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sized
 from typing import cast
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch.utils.data import BatchSampler, Dataset, DistributedSampler, Sampler
@@ -26,19 +28,34 @@ class ShuffledSampler(DistributedSampler[Draw]):
         seed: Seed of the order.
         num_replicas: Number of devices.
         rank: This device.
+        balance: Labels, int64 of shape (n,); if given, samples are drawn with repetition, so that all classes come
+            equally often, where otherwise each comes once.
     """
 
-    def __init__(self, dataset: Dataset[object], seed: int, num_replicas: int = 1, rank: int = 0) -> None:
+    def __init__(
+        self,
+        dataset: Dataset[object],
+        seed: int,
+        num_replicas: int = 1,
+        rank: int = 0,
+        balance: npt.NDArray[np.int64] | None = None,
+    ) -> None:
         super().__init__(dataset, num_replicas=num_replicas, rank=rank, shuffle=True, seed=seed, drop_last=True)
         self.num_samples = len(cast(Sized, dataset)) // num_replicas
+        self.weights = None if balance is None else torch.from_numpy(1.0 / np.bincount(balance)[balance])
 
     def __iter__(self) -> Iterator[Draw]:
         generator = torch.Generator()
         generator.manual_seed(int(np.random.SeedSequence((self.seed, self.epoch)).generate_state(1)[0]))
-        order = torch.randperm(len(cast(Sized, self.dataset)), generator=generator)
-        epoch = self.epoch
-        for index in order[: self.num_samples * self.num_replicas][self.rank :: self.num_replicas].tolist():
-            yield Draw(epoch, index)
+        if self.weights is None:
+            order = torch.randperm(len(cast(Sized, self.dataset)), generator=generator)
+        else:
+            order = torch.multinomial(self.weights, len(self.weights), replacement=True, generator=generator)
+        epoch, seen = self.epoch, Counter[int]()
+        for position, index in enumerate(order[: self.num_samples * self.num_replicas].tolist()):
+            if position % self.num_replicas == self.rank:
+                yield Draw(epoch, index, seen[index])
+            seen[index] += 1
 
 
 class ShardSampler(DistributedSampler[int]):

@@ -19,48 +19,70 @@ class Backbone:
     """A network whose head fits the classes, and what is known of its weights.
 
     Attributes:
+        name: Its name, as ``build_backbone`` takes it.
         network: Takes normalised images (batch, 3, height, width), returns logits (batch, classes).
         head: Dotted name of the layer that was replaced.
         mean: Mean of the red, green and blue pixels, in [0, 1], that the network's published weights expect.
         std: Their standard deviation.
     """
 
+    name: str
     network: nn.Module
     head: str
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
 
 
-def build_backbone(name: str, num_classes: int, image_size: int) -> Backbone:
+def build_backbone(
+    name: str,
+    num_classes: int,
+    image_size: int,
+    dropout: float | None = None,
+    stochastic_depth: float | None = None,
+) -> Backbone:
     """Build a network with random weights.
 
     Args:
         name: A classification model of torchvision (``resnet50``, ``vgg16_bn``, ...) or ``timm/NAME``.
         num_classes: Outputs of the new head.
         image_size: Side of the images in pixels, on which the shape of vision transformers depends.
+        dropout: Dropout before the head; None keeps the network's own.
+        stochastic_depth: Probability of leaving out the deepest residual block in training; None keeps the network's.
 
     Returns:
         The network and what goes with it.
 
     Raises:
-        MisconfigurationException: If there is no such network.
+        MisconfigurationException: If there is no such network, or it has no dropout or stochastic depth to be set.
     """
-    if name.startswith(TIMM):
-        return _build_timm(name.removeprefix(TIMM), num_classes, image_size)
+    wanted = {"dropout": dropout, "stochastic_depth": stochastic_depth}
+    try:
+        if name.startswith(TIMM):
+            return _build_timm(name, num_classes, image_size, wanted)
+        return _build_torchvision(name, num_classes, image_size, wanted)
+    except TypeError as error:  # the network's own complaint about an argument that it doesn't have
+        given = " and ".join(f"model.{key}" for key, value in wanted.items() if value is not None)
+        if not given:
+            raise
+        raise MisconfigurationException(f"{given} can't be set for model.backbone {name}: {error}.") from error
+
+
+def _build_torchvision(name: str, num_classes: int, image_size: int, wanted: dict[str, float | None]) -> Backbone:
     names = list_models(module=torchvision.models)
     if name not in names:
         raise MisconfigurationException(
             f"model.backbone is {name!r}, which torchvision doesn't have.{did_you_mean(name, names)} "
             f"timm's networks are written {TIMM}NAME."
         )
-    options: dict[str, Any] = {}
+    keys = {"dropout": "dropout", "stochastic_depth": "stochastic_depth_prob"}
+    options: dict[str, Any] = {keys[key]: value for key, value in wanted.items() if value is not None}
     if name in ("googlenet", "inception_v3"):
         # the auxiliary heads would make the output in training a tuple
-        options = {"aux_logits": False, "init_weights": True}
+        options |= {"aux_logits": False, "init_weights": True}
     elif name.startswith("vit_"):
-        options = {"image_size": image_size}
+        options["image_size"] = image_size
     elif name.startswith("maxvit"):
-        options = {"input_size": (image_size, image_size)}
+        options["input_size"] = (image_size, image_size)
     try:
         network = get_model(name, weights=None, **options)
     except (ValueError, AssertionError) as error:
@@ -69,7 +91,7 @@ def build_backbone(name: str, num_classes: int, image_size: int) -> Backbone:
         ) from error
     published = get_model_weights(name).DEFAULT.transforms()
     head = replace_head(network, num_classes)
-    return Backbone(network, head, tuple(published.mean), tuple(published.std))
+    return Backbone(name, network, head, tuple(published.mean), tuple(published.std))
 
 
 def replace_head(network: nn.Module, num_classes: int) -> str:
@@ -106,25 +128,29 @@ def replace_head(network: nn.Module, num_classes: int) -> str:
     raise MisconfigurationException(f"{type(network).__name__} has no layer that could be replaced by a new head.")
 
 
-def _build_timm(name: str, num_classes: int, image_size: int) -> Backbone:
+def _build_timm(name: str, num_classes: int, image_size: int, wanted: dict[str, float | None]) -> Backbone:
     try:
         import timm
     except ImportError as error:
         raise MisconfigurationException(
-            f"model.backbone is {TIMM}{name}, but timm is not installed: pip install -e '.[timm]'."
+            f"model.backbone is {name}, but timm is not installed: pip install -e '.[timm]'."
         ) from error
-    architecture = name.partition(".")[0]
+    model = name.removeprefix(TIMM)
+    architecture = model.partition(".")[0]
     if not timm.is_model(architecture):
         raise MisconfigurationException(
-            f"model.backbone is {TIMM}{name}, which timm doesn't have.{did_you_mean(architecture, timm.list_models())}"
+            f"model.backbone is {name}, which timm doesn't have.{did_you_mean(architecture, timm.list_models())}"
         )
+    keys = {"dropout": "drop_rate", "stochastic_depth": "drop_path_rate"}
+    options: dict[str, Any] = {keys[key]: value for key, value in wanted.items() if value is not None}
     try:
-        network = timm.create_model(name, pretrained=False, num_classes=num_classes, img_size=image_size)
+        network = timm.create_model(model, pretrained=False, num_classes=num_classes, img_size=image_size, **options)
     except TypeError:  # convolutional networks fit any size and don't take the argument
-        network = timm.create_model(name, pretrained=False, num_classes=num_classes)
+        network = timm.create_model(model, pretrained=False, num_classes=num_classes, **options)
     published: Any = network.pretrained_cfg
     head = published.get("classifier", "")
     return Backbone(
+        name,
         network,
         head if isinstance(head, str) else head[0],
         tuple(published.get("mean", IMAGENET_MEAN)),

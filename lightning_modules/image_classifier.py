@@ -1,27 +1,26 @@
 """The classifier: a backbone with a new head, trained by transfer learning."""
 
 import os
-from collections.abc import Callable, Iterable
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from torch import Tensor, nn
+from torch import Tensor
+from torchvision.transforms.v2.functional import resize
 
-from lightning_modules.backbones import build_backbone
-from lightning_modules.classification_scores import ClassificationScores
+from lightning_modules.backbones import Backbone, build_backbone
+from lightning_modules.evaluation_module import EvaluationModule
 from lightning_modules.layer_group_module import LayerGroupModule
 from lightning_modules.layer_groups import layer_groups
 from lightning_modules.pixel_normalization import PixelNormalization
 from lightning_modules.preprocessing import preprocess
+from lightning_modules.training_loss import TrainingLoss, expected_accuracy
 from lightning_modules.weights import load_weights
 
-Views: TypeAlias = Callable[[Tensor], Iterable[Tensor]]
 
-
-class ImageClassifier(LayerGroupModule):
+class ImageClassifier(LayerGroupModule, EvaluationModule):
     """Fine-tunes an image classification network.
 
     Args:
@@ -39,6 +38,13 @@ class ImageClassifier(LayerGroupModule):
         layer_decay: Factor of the learning rate from each group of layers to the one nearer to the input.
         warmup_epochs: Epochs of linear warm-up, fractions allowed; half a cosine follows.
         label_smoothing: Share of the target spread over all classes in training (Szegedy et al., 2016).
+        mixup_alpha: Mix pairs of training images by MixUp (Zhang et al., 2018); 0.2 is usual, 0 mixes none.
+        cutmix_alpha: Paste parts of other images by CutMix (Yun et al., 2019); 1 is usual, 0 pastes none. With both,
+            every batch gets one of the two by chance.
+        balanced_loss: Weigh classes by the inverse of their number of training images.
+        dropout: Dropout before the head, where the network has it; null keeps the network's own.
+        stochastic_depth: Probability of leaving out the deepest residual block in training, lower ones less often
+            (Huang et al., 2016), where the network has it; null keeps the network's own.
         pixel_mean: Mean of the red, green and blue pixels in [0, 1] that the weights expect; null takes the
             published one of the network.
         pixel_std: Their standard deviation; null takes the published one.
@@ -58,44 +64,56 @@ class ImageClassifier(LayerGroupModule):
         layer_decay: float = 1.0,
         warmup_epochs: float = 1.0,
         label_smoothing: float = 0.1,
+        mixup_alpha: float = 0.0,
+        cutmix_alpha: float = 0.0,
+        balanced_loss: bool = False,
+        dropout: float | None = None,
+        stochastic_depth: float | None = None,
         pixel_mean: list[float] | None = None,
         pixel_std: list[float] | None = None,
     ) -> None:
         super().__init__()
         if class_names is None or len(class_names) < 2:
             raise MisconfigurationException("model.class_names needs the names of two classes or more.")
+        for name, share in (
+            ("label_smoothing", label_smoothing), ("dropout", dropout), ("stochastic_depth", stochastic_depth)
+        ):  # fmt: skip
+            if share is not None and not 0 <= share < 1:
+                raise MisconfigurationException(f"model.{name} is {share}: it has to be at least 0 and below 1.")
+        for name, alpha in (("mixup_alpha", mixup_alpha), ("cutmix_alpha", cutmix_alpha)):
+            if alpha < 0:
+                raise MisconfigurationException(f"model.{name} is {alpha}: it has to be 0 or more.")
         self.save_hyperparameters()
         self.class_names = list(class_names)
-        self.configure_network(backbone, weights, image_size, pixel_mean, pixel_std)
-        self.configure_scores()
-        self.loss = nn.CrossEntropyLoss(label_smoothing=label_smoothing)
-        self.views: Views | None = None
-        self.steps_trained = 0
+        self.train_size: int | None = None
+        built = build_backbone(backbone, len(class_names), image_size, dropout, stochastic_depth)
+        self.configure_network(built, weights, pixel_mean, pixel_std)
+        self.configure_scores(len(class_names))
+        self.loss = TrainingLoss(len(class_names), label_smoothing, mixup_alpha, cutmix_alpha)
 
     def configure_network(
         self,
-        backbone: str,
+        built: Backbone,
         weights: str | None,
-        image_size: int,
         pixel_mean: list[float] | None,
         pixel_std: list[float] | None,
     ) -> None:
-        """Build the network and fill in its weights; the arguments are those of the class.
+        """Fill in the weights, and divide the network into groups of layers.
+
+        Args:
+            built: The network with random weights.
+            weights: As in the class.
+            pixel_mean: As in the class.
+            pixel_std: As in the class.
 
         Raises:
-            MisconfigurationException: If network or weights can't be had.
+            MisconfigurationException: If the weights can't be had.
         """
-        built = build_backbone(backbone, len(self.class_names), image_size)
         if weights is not None:
-            load_weights(built, backbone, weights)
+            load_weights(built, weights)
         self.normalize = PixelNormalization(pixel_mean or built.mean, pixel_std or built.std)
         self.network = built.network.to(memory_format=torch.channels_last)
         self.group_names = layer_groups(self.network, built.head)
-
-    def configure_scores(self) -> None:
-        """Make the metrics of each stage; those with ``_tta`` fill up only where views are installed."""
-        stages = ("val", "val_tta", "test", "test_tta")
-        self.scores = nn.ModuleDict({stage: ClassificationScores(len(self.class_names)) for stage in stages})
 
     def forward(self, images: Tensor) -> Tensor:
         """Compute logits.
@@ -109,24 +127,6 @@ class ImageClassifier(LayerGroupModule):
         logits: Tensor = self.network(self.normalize(images))
         return logits
 
-    def probabilities(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Compute probabilities, plainly and as the mean over the views that a callback has installed.
-
-        Args:
-            images: Pixels, uint8 of shape (batch, 3, height, width).
-
-        Returns:
-            Plain and averaged probabilities, float32 of shape (batch, classes); without views both are the same.
-        """
-        plain = self(images).float().softmax(dim=1)
-        if self.views is None:
-            return plain, plain
-        averaged, count = plain.clone(), 1
-        for view in self.views(images):
-            averaged += self(view).float().softmax(dim=1)
-            count += 1
-        return plain, averaged / count
-
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Compute the training loss of a batch.
 
@@ -138,9 +138,22 @@ class ImageClassifier(LayerGroupModule):
             The loss, a scalar.
         """
         images, labels = batch
-        loss: Tensor = self.loss(self(images), labels)
+        if self.train_size is not None:
+            images = resize(images, [self.train_size, self.train_size], antialias=True)
+        pixels, targets = self.loss.mix(self.normalize(images), labels)
+        logits = self.network(pixels)
+        loss: Tensor = self.loss(logits, targets)
+        accuracy = expected_accuracy(logits.detach(), targets)
         self.log("train/loss", loss, prog_bar=True, batch_size=len(labels))
+        self.log("train/accuracy", accuracy, on_step=False, on_epoch=True, batch_size=len(labels), sync_dist=True)
         return loss
+
+    def on_fit_start(self) -> None:
+        """Count the classes where the loss is to be balanced."""
+        hparams: Any = self.hparams
+        if hparams.balanced_loss:
+            labels = self.trainer.datamodule.labels("train")  # type: ignore[attr-defined]
+            self.loss.balance(labels, len(self.class_names), self.device)
 
     def on_train_batch_start(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Seed what is random in a step (dropout, stochastic depth) from the run's seed and the step.
@@ -155,65 +168,6 @@ class ImageClassifier(LayerGroupModule):
         if seed is not None:
             key = (int(seed), self.trainer.global_step, batch_idx, self.global_rank)
             torch.manual_seed(int(np.random.SeedSequence(key).generate_state(1)[0]))
-
-    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Count a validation batch; arguments as in ``training_step``."""
-        self._evaluate("val", batch)
-
-    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Count a test batch; arguments as in ``training_step``."""
-        self._evaluate("test", batch)
-
-    def predict_step(self, batch: tuple[Tensor, list[str]], batch_idx: int) -> tuple[list[str], Tensor]:
-        """Classify a batch of photographs.
-
-        Args:
-            batch: Images, uint8 (batch, 3, height, width), and their files.
-            batch_idx: Its number.
-
-        Returns:
-            The files and the probabilities, float32 of shape (batch, classes).
-        """
-        images, files = batch
-        return list(files), self.probabilities(images)[1]
-
-    def _evaluate(self, stage: str, batch: tuple[Tensor, Tensor]) -> None:
-        images, labels = batch
-        plain, averaged = self.probabilities(images)
-        self._scores(stage).update(plain, labels)
-        if self.views is not None:
-            self._scores(f"{stage}_tta").update(averaged, labels)
-
-    def _scores(self, stage: str) -> ClassificationScores:
-        scores = self.scores[stage]
-        assert isinstance(scores, ClassificationScores)
-        return scores
-
-    def on_validation_epoch_end(self) -> None:
-        """Log the scores of the validation set."""
-        self._log_scores("val")
-
-    def on_test_epoch_end(self) -> None:
-        """Log the scores of the test set."""
-        self._log_scores("test")
-
-    def _log_scores(self, stage: str) -> None:
-        for name in [stage] if self.views is None else [stage, f"{stage}_tta"]:
-            scores = self._scores(name)
-            for key, value in scores.compute().items():
-                self.log(f"{name}/{key}", value, prog_bar=name == "val" and key in ("accuracy", "f1"))
-            scores.reset()
-        if self.trainer.state.fn != "fit":
-            self.log("step", float(self.steps_trained))  # Lightning's name for where a logger puts the others
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Note how long the weights were trained, so that their evaluation stands beside the curves of the training.
-
-        Args:
-            checkpoint: What is being loaded.
-        """
-        super().on_load_checkpoint(checkpoint)
-        self.steps_trained = int(checkpoint.get("global_step", 0))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Note that a checkpoint brings its own weights, so that loading it needs no other file and no network.

@@ -6,6 +6,7 @@ from typing import Any, Self
 import lightning as L
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import nn
+from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from lightning_modules.optimization import Schedule, build_optimizer, parameter_groups, ramp, restate, warmup_cosine
@@ -107,6 +108,18 @@ class LayerGroupModule(L.LightningModule):
 
         return factor
 
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Keep the ratios between the rates under another scheduler, the learning-rate finder's: it sets all alike.
+
+        Args:
+            optimizer: The optimizer; changed in place.
+        """
+        scheduler = self.lr_schedulers()
+        if scheduler is not None and not isinstance(scheduler, LambdaLR):
+            hparams: Any = self.hparams
+            for own, group in zip(optimizer.param_groups, self._parameter_groups(), strict=True):
+                own["lr"] *= group["lr"] / hparams.learning_rate
+
     def on_train_start(self) -> None:
         """Let the configured learning rate and weight decay win over those of a resumed checkpoint."""
         self._restate()
@@ -129,6 +142,7 @@ class LayerGroupModule(L.LightningModule):
         Args:
             checkpoint: What is being loaded.
         """
+        super().on_load_checkpoint(checkpoint)
         self.opened_at = dict(checkpoint.get("opened_at", {}))
 
     def _restate(self) -> None:

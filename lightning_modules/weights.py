@@ -19,18 +19,18 @@ from lightning_modules.backbones import TIMM, Backbone
 _FILE_SUFFIXES = {".pth", ".pt", ".bin", ".safetensors"}
 
 
-def load_weights(backbone: Backbone, name: str, weights: str) -> None:
+def load_weights(backbone: Backbone, weights: str) -> None:
     """Fill a network, all but its new head, with pretrained weights.
 
     Args:
         backbone: The network; changed in place, its statistics too where the weights have their own.
-        name: Its name, as ``build_backbone`` takes it.
         weights: ``DEFAULT``, the name of another set that torchvision publishes for the network, or a file: a state
             dict (``.pth``) or ``.safetensors``.
 
     Raises:
         MisconfigurationException: If the weights can't be had, are no weights, or belong to another network.
     """
+    name = backbone.name
     if Path(weights).suffix.lower() in _FILE_SUFFIXES:
         state = read_weights(weights)
     elif name.startswith(TIMM):

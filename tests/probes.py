@@ -2,10 +2,12 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any, ClassVar
 
 import torch
 from lightning import Callback, LightningModule, Trainer
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 
 class Interruption(Callback):
@@ -41,3 +43,50 @@ class WeightsOfEachDevice(Callback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         torch.save(pl_module.state_dict(), Path(self.folder) / f"rank{trainer.global_rank}.pt")
+
+
+class GradientTraffic(Callback):
+    """Writes a line for each epoch: bytes of gradients that DDP synchronises, and bytes of trainable parameters."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        wrapped = trainer.strategy.model
+        assert isinstance(wrapped, DistributedDataParallel)
+        synchronised = wrapped._get_ddp_logging_data()["total_parameter_size_bytes"]  # type: ignore[no-untyped-call]
+        trainable = sum(4 * tensor.numel() for tensor in pl_module.parameters() if tensor.requires_grad)
+        if trainer.is_global_zero:
+            with Path(self.file).open("a") as file:
+                file.write(f"{synchronised} {trainable}\n")
+
+
+class NetworkInputs(Callback):
+    """Writes a line for each training step: epoch and side of the images that the network sees."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        def note(network: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            if network.training:
+                with Path(self.file).open("a") as file:
+                    file.write(f"{trainer.current_epoch} {inputs[0].shape[-1]}\n")
+
+        network = pl_module.network
+        assert isinstance(network, nn.Module)
+        network.register_forward_pre_hook(note)
+
+
+class WeightsOfEachStep(Callback):
+    """Keeps the trained tensors after every optimizer step, in memory, as the reference for averages."""
+
+    steps: ClassVar[list[dict[str, Tensor]]] = []
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.steps.clear()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self.steps.append({name: tensor.detach().clone() for name, tensor in pl_module.named_parameters()})

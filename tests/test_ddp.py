@@ -33,6 +33,46 @@ def call(subcommand: str, devices: int, *options: str) -> None:
     assert finished.returncode == 0, finished.stderr[-3000:]
 
 
+def test_two_devices_train_what_one_trains(arguments: list[str], tmp_path: Path) -> None:
+    # no batch statistics and no stochastic depth, so that a split batch computes the same; SGD, since AdamW's first
+    # steps take the sign of a gradient, also of one that is 0 but for rounding
+    network = ["--model.backbone=convnext_tiny", "--model.stochastic_depth=0", "--model.optimizer=sgd"]
+    recipe = ["--model.learning_rate=0.02", "--unfreezing.every_n_epochs=1", "--trainer.max_epochs=4"]
+    strategy = ["--config", "configs/strategy/ddp.yaml", "--trainer.accelerator=cpu"]
+    traffic = ["--trainer.callbacks+=tests.probes.GradientTraffic", f"--trainer.callbacks.file={tmp_path / 'traffic'}"]
+    runs = {}
+    for devices in (2, 1):
+        logs = tmp_path / f"devices{devices}"
+        folder = [f"--trainer.logger.init_args.save_dir={logs}"]
+        call("fit", devices, *arguments, *network, *recipe, *folder, *strategy, *(traffic if devices == 2 else []))
+        last = torch.load(logs / "demo/version_0/checkpoints/last.ckpt", weights_only=True)
+        runs[devices] = last["state_dict"]
+    moved = 0
+    for name, tensor in runs[1].items():
+        torch.testing.assert_close(tensor, runs[2][name], rtol=1e-4, atol=1e-6)
+        moved += name.endswith("bias") and bool(tensor.any())  # biases begin at 0
+    assert moved > 60  # all groups but the last have been opened and trained
+
+    lines = [line.split() for line in (tmp_path / "traffic").read_text().splitlines()]
+    synchronised, trainable = ([int(line[column]) for line in lines] for column in (0, 1))
+    assert synchronised == trainable  # frozen layers send no gradients
+    assert trainable == sorted(set(trainable))
+    assert len(trainable) == 4
+
+
+@pytest.mark.parametrize(("callback", "agrees"), [("carspotter", True), ("lightning", False)])
+def test_lightnings_own_callback_drifts_apart_where_ours_does_not(callback: str, agrees: bool, tmp_path: Path) -> None:
+    finished = subprocess.run(
+        [sys.executable, str(CHECKOUT / "benchmarks/unfreezing_under_ddp.py"), callback],
+        cwd=tmp_path, env={**os.environ, "OMP_NUM_THREADS": "1"}, timeout=300,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert finished.returncode == 0, finished.stderr[-3000:]
+    difference = float(finished.stdout.strip().split()[-1])
+    assert "142 of 142 tensors trained" in finished.stdout
+    assert (difference == 0) == agrees
+
+
 def test_devices_agree_and_every_sample_counts_once(command: list[str], tmp_path: Path, toy_root: Path) -> None:
     logs = f"--trainer.logger.init_args.save_dir={tmp_path / 'two'}"
     probe = ["--trainer.callbacks+=tests.probes.WeightsOfEachDevice", f"--trainer.callbacks.folder={tmp_path}"]

@@ -1,0 +1,111 @@
+"""Looks for a learning rate before training."""
+
+import numpy as np
+import numpy.typing as npt
+from lightning import LightningModule, Trainer
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.callbacks import LearningRateFinder as LightningLearningRateFinder
+from matplotlib.figure import Figure
+
+from callbacks.gradual_unfreezing import GradualUnfreezing
+from callbacks.run_folder import report_figure
+from lightning_modules import ImageClassifier
+
+_BETA = 0.98  # of the smoothing in Lightning's finder
+
+
+class LearningRateFinder(LightningLearningRateFinder):
+    """Raises the learning rate step by step, draws the loss over it into TensorBoard, names a good rate, and ends.
+
+    Smith, Cyclical Learning Rates, 2017, section 3.3. The suggestion is printed and not used, so that the config of a
+    run says what the run was trained with. Layers that the schedule freezes stay frozen, and layer-wise rates keep
+    their ratio to the head's, which is the one reported.
+
+    Args:
+        enabled: Search instead of training.
+        min_lr: Lowest rate.
+        max_lr: Highest rate.
+        steps: Number of rates between them.
+        epoch: Search with the layers frozen that are frozen in this epoch.
+    """
+
+    def __init__(
+        self, enabled: bool = False, min_lr: float = 1e-6, max_lr: float = 1.0, steps: int = 100, epoch: int = 0
+    ) -> None:
+        if not 0 < min_lr < max_lr:
+            raise MisconfigurationException(
+                f"lr_finder goes from min_lr {min_lr} to max_lr {max_lr}: they have to rise."
+            )
+        if steps < 20:
+            raise MisconfigurationException(f"lr_finder.steps is {steps}: it takes 20 to see anything.")
+        super().__init__(min_lr, max_lr, steps, update_attr=False)
+        self.enabled = enabled
+        self.epoch = epoch
+        self._early_exit = True
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Search, report and end the run.
+
+        Args:
+            trainer: The trainer.
+            pl_module: The classifier.
+        """
+        if not self.enabled or trainer.fast_dev_run:  # type: ignore[attr-defined]
+            return
+        assert isinstance(pl_module, ImageClassifier)
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(callback, GradualUnfreezing):
+                callback.open_for(trainer, pl_module, self.epoch)
+        try:
+            self.lr_find(trainer, pl_module)
+        finally:
+            self._report(trainer)
+
+    def _report(self, trainer: Trainer) -> None:
+        if self.optimal_lr is None:
+            return
+        rates = np.array(self.optimal_lr.results["lr"])
+        losses = unbiased(np.array(self.optimal_lr.results["loss"]))
+        rate, lowest = suggestion(rates, losses), int(np.nanargmin(losses))
+        figure = Figure(figsize=(7, 4.5), layout="constrained")
+        axes = figure.subplots()
+        axes.plot(rates, losses)
+        line = "no learning rate lowers the loss: give more steps or another range"
+        if rate is not None:
+            axes.axvline(rate, color="tab:red")
+            line = f"suggested: --model.learning_rate {rate:.1e}, a tenth of where the loss is lowest"
+        bottom, top = losses[lowest], np.nanmax(losses[: lowest + 1])
+        axes.set(xscale="log", xlabel="learning rate of the head", ylabel="training loss, smoothed", title=line)
+        axes.set_ylim(bottom - 0.2 * (top - bottom) - 0.01, top + 0.5 * (top - bottom) + 0.01)
+        axes.grid(alpha=0.3)
+        report_figure(trainer, "learning_rate_finder", figure, line)
+
+
+def unbiased(losses: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Mend Lightning's smoothing, which corrects its bias by one step too many and so halves the first loss.
+
+    Args:
+        losses: What Lightning has recorded at steps 0, 1, 2, ..., shape (n,).
+
+    Returns:
+        Moving averages that start at the first loss, shape (n,).
+    """
+    steps = np.arange(len(losses))
+    mended: npt.NDArray[np.float64] = losses * (1 - _BETA ** (steps + 2)) / (1 - _BETA ** (steps + 1))
+    return mended
+
+
+def suggestion(rates: npt.NDArray[np.float64], losses: npt.NDArray[np.float64]) -> float | None:
+    """Take a tenth of the rate with the lowest loss, as fastai's ``minimum`` does; the steepest slope is mere noise.
+
+    Args:
+        rates: Learning rates, rising, shape (n,).
+        losses: Loss at each, smoothed, shape (n,).
+
+    Returns:
+        The rate, or None if the loss never falls by 1 % of where it stood.
+    """
+    lowest = int(np.nanargmin(losses))
+    if losses[lowest] > 0.99 * np.nanmax(losses[: lowest + 1]):
+        return None
+    return float(rates[lowest] / 10)

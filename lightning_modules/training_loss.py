@@ -1,0 +1,96 @@
+"""The loss of training, with what belongs to it: smoothed and mixed labels, and weights of classes."""
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from sklearn.utils.class_weight import compute_class_weight
+from torch import Tensor, nn
+from torchvision.transforms import v2
+
+
+class TrainingLoss(nn.Module):
+    """Cross-entropy over batches whose images and labels may be mixed with each other on the device.
+
+    Args:
+        num_classes: Number of classes.
+        label_smoothing: Share of the target spread over all classes (Szegedy et al., 2016).
+        mixup_alpha: Shape of the Beta distribution from which MixUp draws the shares of two images (Zhang et al.,
+            2018); 0 mixes none.
+        cutmix_alpha: The same for CutMix, which pastes a part of another image (Yun et al., 2019). With both, every
+            batch gets one of the two by chance.
+    """
+
+    def __init__(
+        self, num_classes: int, label_smoothing: float = 0.0, mixup_alpha: float = 0.0, cutmix_alpha: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.label_smoothing = label_smoothing
+        kinds: list[nn.Module] = []
+        if mixup_alpha:
+            kinds.append(v2.MixUp(alpha=mixup_alpha, num_classes=num_classes))
+        if cutmix_alpha:
+            kinds.append(v2.CutMix(alpha=cutmix_alpha, num_classes=num_classes))
+        self.mixing = v2.RandomChoice(kinds) if kinds else None
+        self.class_weights: Tensor | None = None
+
+    def balance(self, labels: npt.NDArray[np.int64], num_classes: int, device: torch.device) -> None:
+        """Weigh classes so that each adds as much to the loss: n / (classes * n of the class), scikit-learn's formula.
+
+        Args:
+            labels: Labels of the training set, int64, shape (n,).
+            num_classes: Number of classes; those without a sample keep the weight 1.
+            device: Where the loss is computed.
+        """
+        present = np.unique(labels)
+        weights = np.ones(num_classes)
+        weights[present] = compute_class_weight("balanced", classes=present, y=labels)
+        self.class_weights = torch.as_tensor(weights, dtype=torch.float32, device=device)
+
+    def mix(self, pixels: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Mix the images of a batch, and their labels alike.
+
+        Args:
+            pixels: Floats of shape (batch, channels, height, width).
+            labels: int64 of shape (batch,).
+
+        Returns:
+            Images of the same shape, and either the same labels or, where images were mixed, a distribution over the
+            classes for each, floats of shape (batch, classes).
+        """
+        if self.mixing is None:
+            return pixels, labels
+        mixed: tuple[Tensor, Tensor] = self.mixing(pixels, labels)
+        return mixed
+
+    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Compute the mean over the batch.
+
+        The mean is taken over the images, not over the sum of their weights, so that the loss is the same whether a
+        batch is split over devices or not, and whether labels are mixed or not.
+
+        Args:
+            logits: Floats of shape (batch, classes).
+            targets: Labels, int64 of shape (batch,), or distributions, floats of shape (batch, classes).
+
+        Returns:
+            The loss in nats, a scalar.
+        """
+        return nn.functional.cross_entropy(
+            logits, targets, weight=self.class_weights, label_smoothing=self.label_smoothing, reduction="none"
+        ).mean()
+
+
+def expected_accuracy(logits: Tensor, targets: Tensor) -> Tensor:
+    """Compute the accuracy on labels that may be mixed.
+
+    Args:
+        logits: Floats of shape (batch, classes).
+        targets: Labels, int64 of shape (batch,), or distributions, floats of shape (batch, classes).
+
+    Returns:
+        The mean of what the targets give to the predicted classes, a scalar; the plain accuracy for plain labels.
+    """
+    predicted = logits.argmax(dim=1)
+    if targets.ndim == 1:
+        return (predicted == targets).float().mean()
+    return targets.gather(1, predicted[:, None]).mean()
