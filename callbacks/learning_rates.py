@@ -27,7 +27,8 @@ class LearningRates(Callback):
             batch: The batch.
             batch_idx: Its number.
         """
-        if not self.enabled or trainer.global_step % trainer.log_every_n_steps:  # type: ignore[attr-defined]
+        due = trainer.global_step % trainer.log_every_n_steps == 0  # type: ignore[attr-defined]
+        if not self.enabled or not due or batch_idx % trainer.accumulate_grad_batches:
             return
         rates = {
             f"lr/{group['layers']}": group["lr"] for optimizer in trainer.optimizers for group in optimizer.param_groups

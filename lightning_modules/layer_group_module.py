@@ -1,9 +1,11 @@
 """A network in groups of layers, each with a learning rate of its own, that can be frozen."""
 
+import math
 from collections.abc import Iterable, Iterator
 from typing import Any, Self
 
 import lightning as L
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import nn
 from torch.optim import Optimizer
@@ -86,11 +88,18 @@ class LayerGroupModule(L.LightningModule):
 
         Returns:
             Both, the schedule to be stepped after every batch.
+
+        Raises:
+            MisconfigurationException: If the run has no end.
         """
         hparams: Any = self.hparams
         groups = self._parameter_groups()
-        total_steps = int(self.trainer.estimated_stepping_batches)
-        steps_per_epoch = total_steps / max(1, self.trainer.max_epochs or 1)
+        total_steps = self.trainer.estimated_stepping_batches
+        if total_steps == math.inf:
+            raise MisconfigurationException("The schedule has to know its end: set trainer.max_epochs or max_steps.")
+        total_steps = int(total_steps)
+        self.trainer.fit_loop.setup_data()  # else the number of batches isn't known yet where max_steps ends the run
+        steps_per_epoch = self.trainer.num_training_batches / self.trainer.accumulate_grad_batches
         self.thaw_steps = round(self.thaw_epochs * steps_per_epoch)
         schedule = warmup_cosine(round(hparams.warmup_epochs * steps_per_epoch), total_steps)
         optimizer = build_optimizer(groups, hparams.optimizer, hparams.momentum)

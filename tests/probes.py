@@ -8,6 +8,9 @@ import torch
 from lightning import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
+from torch.optim import Optimizer
+
+from lightning_modules import ImageClassifier
 
 
 class Interruption(Callback):
@@ -90,3 +93,26 @@ class WeightsOfEachStep(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         self.steps.append({name: tensor.detach().clone() for name, tensor in pl_module.named_parameters()})
+
+
+class FrozenAtTheEnd(Callback):
+    """Writes which groups of layers are trained when a run ends, and the rates of all."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        assert isinstance(pl_module, ImageClassifier)
+        opened = sorted(set(pl_module.group_names) - pl_module.frozen_groups)
+        Path(self.file).write_text(" ".join(opened))
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        assert isinstance(pl_module, ImageClassifier)
+        step = pl_module.on_before_optimizer_step
+
+        def note(optimizer: Optimizer) -> None:
+            step(optimizer)
+            rates = {group["layers"]: group["lr"] for group in optimizer.param_groups}
+            Path(f"{self.file}.rates").write_text(" ".join(str(rate) for rate in rates.values()))
+
+        pl_module.on_before_optimizer_step = note  # type: ignore[method-assign]

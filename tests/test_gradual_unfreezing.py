@@ -5,6 +5,9 @@ from typing import Any
 
 import pytest
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.strategies import FSDPStrategy
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from callbacks import EarlyStopping, GradualUnfreezing
 from lightning_modules import ImageClassifier
@@ -23,6 +26,49 @@ def test_the_schedule_opens_from_head_to_input() -> None:
     assert probe.frozen_groups(GROUPS, 99) == ["stem", "layer1", "layer2"]
     assert probe.is_complete(GROUPS, 0)
     assert GradualUnfreezing().frozen_groups(GROUPS, 0) == []
+
+
+def test_a_stalling_score_opens_a_group() -> None:
+    unfreezing = GradualUnfreezing(patience=2, min_delta=0.01)
+    module = ImageClassifier("resnet18", None, ["a", "b"])
+    opened = []
+    for epoch, score in enumerate([0.1, 0.2, 0.205, 0.2, 0.3, 0.3, 0.3, 0.3, 0.3]):
+        trainer = _trainer(module, [unfreezing], epoch)
+        trainer.callback_metrics = {"val/f1": torch.tensor(score)}
+        unfreezing.on_validation_end(trainer, module)
+        opened.append(len(GROUPS) - 1 - len(unfreezing.frozen_groups(GROUPS, epoch + 1)))
+        resumed = GradualUnfreezing(patience=2, min_delta=0.01)
+        resumed.load_state_dict(unfreezing.state_dict())
+        unfreezing = resumed
+    assert opened == [0, 0, 0, 1, 1, 1, 2, 2, 3]
+    assert unfreezing.is_complete(GROUPS, 9)
+    trainer.callback_metrics = {"val/accuracy": torch.tensor(0.5)}
+    with pytest.raises(MisconfigurationException, match="only val/accuracy"):
+        unfreezing.on_validation_end(trainer, module)
+
+
+def test_what_was_just_opened_warms_up_and_what_is_frozen_has_no_rate(
+    run: Callable[..., None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    schedule = ["--unfreezing.epochs=[1,2]", "--unfreezing.warmup_epochs=0.5", "--trainer.max_epochs=3"]
+    run("fit", *schedule, "--model.layer_decay=0.5")  # 4 steps an epoch, 2 of them warm up
+    events = EventAccumulator(str(tmp_path / "logs/demo/version_0")).Reload()
+    rates = {group: [event.value for event in events.Scalars(f"lr/{group}")] for group in ("stage3", "stage4", "head")}
+    assert all(rate > 0 for rate in rates["head"])
+    for group, first, share in (("stage4", 4, 0.5), ("stage3", 8, 0.25)):
+        assert rates[group][:first] == [0] * first
+        ratios = [rate / head / share for rate, head in zip(rates[group][first:], rates["head"][first:], strict=True)]
+        assert ratios == pytest.approx([0.01, 0.505] + [1.0] * (10 - first), rel=1e-4)
+    assert {event.value for event in events.Scalars("lr/stage1")} == {0}
+
+
+def test_a_strategy_that_cannot_open_layers_is_refused() -> None:
+    module = ImageClassifier("resnet18", None, ["a", "b"])
+    trainer = _trainer(module, [], 0)
+    trainer.strategy = FSDPStrategy()
+    with pytest.raises(MisconfigurationException, match="not with FSDPStrategy"):
+        GradualUnfreezing(epochs=[]).setup(trainer, module, "fit")
+    GradualUnfreezing().setup(trainer, module, "fit")
 
 
 def test_frozen_layers_stand_still_batch_norm_included(run: Callable[..., None], tmp_path: Path) -> None:
@@ -92,6 +138,10 @@ def test_early_stopping_waits_for_the_last_group() -> None:
     unfreezing = GradualUnfreezing(every_n_epochs=1)
     waits = [stopping._should_skip_check(_trainer(module, [unfreezing], epoch)) for epoch in range(7)]
     assert waits == [True] * 5 + [False] * 2  # six groups: the last opens at epoch 5
+    stalling = GradualUnfreezing(patience=1)
+    assert stopping._should_skip_check(_trainer(module, [stalling], 99))
+    stalling.stalls = 5
+    assert not stopping._should_skip_check(_trainer(module, [stalling], 6))
     assert not stopping._should_skip_check(_trainer(module, [GradualUnfreezing()], 0))
     assert EarlyStopping(patience=None)._should_skip_check(_trainer(module, [], 9))
 

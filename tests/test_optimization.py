@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
@@ -93,3 +94,19 @@ def test_training_equals_plain_pytorch(
             step += 1
     for name, tensor in model.state_dict().items():
         torch.testing.assert_close(tensor, trained[name], rtol=1e-4, atol=1e-5)
+
+
+def test_warm_up_is_counted_in_epochs_however_the_run_is_measured(run: Callable[..., None], tmp_path: Path) -> None:
+    options = ["--model.warmup_epochs=1", "--data.batch_size=8", "--trainer.accumulate_grad_batches=2"]
+    run("fit", *options, "--trainer.max_epochs=3")  # 64 images: 8 batches, 4 steps an epoch
+    run("fit", *options, "--trainer.max_epochs=-1", "--trainer.max_steps=12")
+    for version in ("version_0", "version_1"):
+        events = EventAccumulator(str(tmp_path / "logs/demo" / version)).Reload()
+        rates = [event.value for event in events.Scalars("lr/head")]
+        assert len(rates) == 12
+        assert rates[0] == pytest.approx(0.01 * 0.0005)
+        assert max(range(12), key=rates.__getitem__) == 4
+
+
+def test_a_run_without_an_end_is_refused(mistake: Callable[..., str]) -> None:
+    assert "max_epochs" in mistake("fit", "--trainer.max_epochs=-1")

@@ -8,7 +8,14 @@ import torch
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-UNFREEZING = ["--trainer.max_epochs=4", "--unfreezing.epochs=[1,2]", "--data.num_workers=1"]
+RECIPES = {
+    "unfreezing by epochs": ["--unfreezing.epochs=[1,2]"],
+    "everything that has a state": [  # a group is opened after the second validation and each one after
+        "--unfreezing.patience=1", "--unfreezing.min_delta=2", "--ema.decay=0.9", "--model.mixup_alpha=0.4",
+        "--model.cutmix_alpha=1", "--progressive_resizing.start=0.5", "--data.balanced_sampling=true",
+        "--data.random_erasing=0.5", "--model.layer_decay=0.8", "--trainer.accumulate_grad_batches=2",
+    ],
+}  # fmt: skip
 PROBE = "tests.probes."
 
 
@@ -17,12 +24,29 @@ def last_checkpoint(run_folder: Path) -> dict[str, Any]:
     return checkpoint
 
 
+def assert_same(mine: Any, theirs: Any) -> None:
+    if isinstance(mine, dict):
+        assert mine.keys() == theirs.keys()
+        for key, value in mine.items():
+            assert_same(value, theirs[key])
+    elif isinstance(mine, torch.Tensor):
+        assert torch.equal(mine, theirs)
+    else:
+        assert mine == theirs
+
+
 @pytest.mark.parametrize("epoch", [1, 2, 3])
+@pytest.mark.parametrize("recipe", RECIPES)
 def test_an_interrupted_run_ends_as_if_nothing_had_happened(
-    run: Callable[..., None], tmp_path: Path, epoch: int, capsys: pytest.CaptureFixture[str]
+    run: Callable[..., None], tmp_path: Path, epoch: int, recipe: str
 ) -> None:
     # a batch-norm network, whose statistics have to stand still while frozen and carry on afterwards
-    network = ["--model.backbone=mobilenet_v3_small", *UNFREEZING]
+    network = [
+        "--model.backbone=mobilenet_v3_small",
+        "--trainer.max_epochs=4",
+        "--data.num_workers=1",
+        *RECIPES[recipe],
+    ]
     record = f"--trainer.callbacks+={PROBE}BatchRecord"
     run("fit", *network, record, f"--trainer.callbacks.file={tmp_path / 'whole.txt'}")
     resumed_record = [record, f"--trainer.callbacks.file={tmp_path / 'torn.txt'}"]
@@ -36,13 +60,15 @@ def test_an_interrupted_run_ends_as_if_nothing_had_happened(
     assert not (tmp_path / "logs/demo/version_2").exists()
     whole, resumed = last_checkpoint(tmp_path / "logs/demo/version_0"), last_checkpoint(torn)
     assert whole["epoch"] == resumed["epoch"] == 3
-    for name, tensor in whole["state_dict"].items():
-        assert torch.equal(tensor, resumed["state_dict"][name]), name
-    mine, theirs = whole["optimizer_states"][0], resumed["optimizer_states"][0]
-    assert mine["param_groups"] == theirs["param_groups"]
-    for number, state in mine["state"].items():
-        for key, tensor in state.items():
-            assert torch.equal(tensor, theirs["state"][number][key])
+    assert len(whole["opened_at"]) == 2
+    for key in whole:
+        if key in ("state_dict", "current_model_state", "averaging_state", "opened_at"):
+            assert_same(whole[key], resumed[key])
+    for name, state in whole["callbacks"].items():
+        if "Checkpoint" not in name:  # its state names files
+            assert_same(state, resumed["callbacks"][name])
+    for key in ("optimizer_states", "lr_schedulers"):
+        assert_same(whole[key][0], resumed[key][0])
     config = yaml.safe_load((torn / "config.yaml").read_text())
     assert config["ckpt_path"] is None
     assert (torn / "resume-config.yaml").is_file()
