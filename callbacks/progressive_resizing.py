@@ -1,5 +1,6 @@
 """Trains on small images first."""
 
+import torch
 from lightning import Callback, LightningModule, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_info
@@ -56,8 +57,25 @@ class ProgressiveResizing(Callback):
         Args:
             trainer: The trainer.
             pl_module: The classifier.
+
+        Raises:
+            MisconfigurationException: If the network takes images of one size only.
         """
         self.on_train_epoch_start(trainer, pl_module)
+        if self.start is None:
+            return
+        assert isinstance(pl_module, ImageClassifier)
+        side = pl_module.train_size or int(pl_module.hparams["image_size"])
+        pl_module.eval()
+        try:
+            with torch.inference_mode():
+                pl_module(torch.zeros(1, 3, side, side, dtype=torch.uint8, device=pl_module.device))
+        except (AssertionError, RuntimeError, ValueError) as error:
+            raise MisconfigurationException(
+                f"progressive_resizing can't shrink images for {pl_module.hparams['backbone']}, which takes one size: "
+                f"set progressive_resizing.start to null."
+            ) from error
+        pl_module.train()
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Set the size for an epoch; arguments as in ``on_train_start``.

@@ -149,11 +149,17 @@ class ImageClassifier(LayerGroupModule, EvaluationModule):
         return loss
 
     def on_fit_start(self) -> None:
-        """Count the classes where the loss is to be balanced."""
+        """Count the classes where the loss is to be balanced.
+
+        Raises:
+            MisconfigurationException: If there is no data module to ask.
+        """
         hparams: Any = self.hparams
         if hparams.balanced_loss:
-            labels = self.trainer.datamodule.labels("train")  # type: ignore[attr-defined]
-            self.loss.balance(labels, len(self.class_names), self.device)
+            data = self.trainer.datamodule  # type: ignore[attr-defined]
+            if data is None:
+                raise MisconfigurationException("model.balanced_loss needs a data module, which knows all labels.")
+            self.loss.balance(data.labels("train"), len(self.class_names), self.device)
 
     def on_train_batch_start(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Seed what is random in a step (dropout, stochastic depth) from the run's seed and the step.

@@ -71,6 +71,11 @@ def test_progressive_resizing_grows_to_the_full_size(run: Callable[..., None], t
     assert sides == {("0", "32"), ("1", "64"), ("2", "64")}
 
 
+def test_a_network_of_one_size_cannot_be_resized(mistake: Callable[..., str]) -> None:
+    network = ["--model.backbone=timm/vit_tiny_patch16_224", "--progressive_resizing.start=0.5"]
+    assert "vit_tiny" in mistake("fit", *network)
+
+
 def test_balanced_sampling_evens_the_classes_out(toy_data: Callable[..., ToyCarsDataModule]) -> None:
     data = toy_data(balanced_sampling=True)
     data.setup("fit")
