@@ -25,8 +25,8 @@ RECIPES: dict[str, list[str]] = {
     "gradual unfreezing": [GRADUAL],
     "gradual unfreezing, layer-wise rates": [GRADUAL, LAYER_RATES],
     "linear probe": ["--unfreezing.epochs=[]", "--model.learning_rate=0.01"],
+    "from scratch": ["--model.weights=null", "--data.eval_scale=1.0"],  # as configs/backbone/from_scratch.yaml
     "full fine-tuning, layer-wise rates": [LAYER_RATES],
-    "from scratch": ["--model.weights=null"],
 }
 
 

@@ -8,7 +8,14 @@ os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(100_000_000))  # a 31 kB
 
 from datamodules.image_data_module import ImageDataModule
 from datamodules.image_folder import ImageFolderDataModule
+from datamodules.random_relative_crop import RandomRelativeCrop
 from datamodules.stanford_cars import StanfordCarsDataModule
 from datamodules.toy_cars import ToyCarsDataModule
 
-__all__ = ["ImageDataModule", "ImageFolderDataModule", "StanfordCarsDataModule", "ToyCarsDataModule"]
+__all__ = [
+    "ImageDataModule",
+    "ImageFolderDataModule",
+    "RandomRelativeCrop",
+    "StanfordCarsDataModule",
+    "ToyCarsDataModule",
+]

@@ -6,6 +6,8 @@ from typing import Any, TypeAlias
 import albumentations as A
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+from datamodules.random_relative_crop import RandomRelativeCrop
+
 Step: TypeAlias = A.BasicTransform | A.BaseCompose
 
 
@@ -19,10 +21,10 @@ def default_train_steps(image_size: int) -> list[Step]:
         image_size: Side of the square result in pixels.
 
     Returns:
-        Random resized crop, horizontal flip and a mild colour jitter.
+        Random crop, horizontal flip and a mild colour jitter.
     """
     return [
-        A.RandomResizedCrop(
+        RandomRelativeCrop(
             size=(image_size, image_size), scale=(0.5, 1.0), ratio=(0.75, 4 / 3), area_for_downscale="image"
         ),
         A.HorizontalFlip(p=0.5),

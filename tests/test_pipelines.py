@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import albumentations as A
 import numpy as np
@@ -8,7 +9,7 @@ import yaml
 from jsonargparse import ArgumentParser
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from datamodules import ImageDataModule, ToyCarsDataModule
+from datamodules import ImageDataModule, RandomRelativeCrop, ToyCarsDataModule
 from datamodules.pipelines import as_plain_dict, compose, default_eval_steps, default_train_steps
 
 CHECKOUT = Path(__file__).parent.parent
@@ -38,6 +39,18 @@ def test_a_pipeline_survives_as_plain_values() -> None:
     pipeline.set_random_seed(5)
     again.set_random_seed(5)
     np.testing.assert_array_equal(pipeline(image=image)["image"], again(image=image)["image"])
+
+
+def test_crops_are_relative_to_the_picture() -> None:
+    options: dict[str, Any] = {"size": (40, 40), "scale": (0.5, 1.0), "ratio": (0.75, 4 / 3)}
+    relative, reference = RandomRelativeCrop(**options), A.RandomResizedCrop(**options)
+    for seed in range(50):
+        relative.set_random_seed(seed)
+        reference.set_random_seed(seed)
+        wide = relative.get_params_dependent_on_data({"shape": (400, 1200, 3)}, {})["crop_coords"]
+        square = reference.get_params_dependent_on_data({"shape": (400, 400, 3)}, {})["crop_coords"]
+        assert np.abs(np.array(wide) / [3, 1, 3, 1] - np.array(square)).max() <= 1
+    assert relative.ratio == (0.75, 4 / 3)
 
 
 def test_a_typo_in_a_step_is_an_error_not_a_default(mistake: Callable[..., str], tmp_path: Path) -> None:
