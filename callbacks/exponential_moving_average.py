@@ -61,6 +61,16 @@ class ExponentialMovingAverage(WeightAveraging):
         if self.decay is not None:
             super().on_train_end(trainer, pl_module)
 
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Forget the copy after training: Lightning's callback would swap it in again when the same trainer tests.
+
+        Args:
+            trainer: The trainer.
+            pl_module: The classifier.
+            stage: ``fit`` or another.
+        """
+        self._average_model = None
+
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Save both kinds of weights.
 

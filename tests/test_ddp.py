@@ -78,7 +78,8 @@ def test_devices_agree_and_every_sample_counts_once(command: list[str], tmp_path
     probe = ["--trainer.callbacks+=tests.probes.WeightsOfEachDevice", f"--trainer.callbacks.folder={tmp_path}"]
     # 13 validation images on two devices: 7 and 6, in batches of 3 at most
     uneven = ["--data.val_fraction=0.165", "--data.batch_size=6"]
-    call("fit", 2, *command, *uneven, logs, *probe, "--unfreezing.every_n_epochs=1", "--trainer.max_epochs=3")
+    recipe = ["--unfreezing.every_n_epochs=1", "--trainer.max_epochs=3", "--ema.decay=0.9", "--model.mixup_alpha=0.2"]
+    call("fit", 2, *command, *uneven, logs, *probe, *recipe)
     first, second = (torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in (0, 1))
     trained = [name for name in first if name.startswith("network.features.12")]
     assert trained

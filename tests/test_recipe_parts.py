@@ -3,11 +3,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import lightning as L
 import pytest
 import torch
 from torchvision.ops import StochasticDepth
 
-from callbacks import ProgressiveResizing
+from callbacks import ExponentialMovingAverage, ProgressiveResizing
 from datamodules import ToyCarsDataModule
 from lightning_modules import ImageClassifier
 from lightning_modules.optimization import ramp
@@ -39,6 +40,24 @@ def test_the_average_of_the_weights_is_what_is_saved_and_validated(
     within_fit = scores_of("fit_scores.json")
     run("validate", "--ckpt_path=last")
     assert scores_of("val_scores.json")["val/loss"] == pytest.approx(within_fit["val/loss"], abs=1e-5)
+
+
+def test_a_trainer_that_has_averaged_tests_the_average(
+    toy_data: Callable[..., ToyCarsDataModule], tmp_path: Path
+) -> None:
+    data = toy_data()
+    model = ImageClassifier("squeezenet1_1", None, data.class_names, image_size=64, preprocessing=data.preprocessing)
+    trainer = L.Trainer(
+        accelerator="cpu", max_epochs=1, callbacks=[ExponentialMovingAverage(0.9)], logger=False,
+        default_root_dir=tmp_path, use_distributed_sampler=False, enable_progress_bar=False, enable_model_summary=False,
+    )  # fmt: skip
+    trainer.fit(model, data)
+    averaged = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    path = trainer.checkpoint_callback.best_model_path  # type: ignore[union-attr]
+    for evaluate in (trainer.validate, trainer.test):
+        evaluate(model, data, ckpt_path=path, verbose=False)
+        for name, tensor in model.state_dict().items():
+            assert torch.equal(tensor, averaged[name])
 
 
 def test_averaging_can_be_left_out_when_a_run_is_resumed(run: Callable[..., None], tmp_path: Path) -> None:
