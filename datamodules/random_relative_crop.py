@@ -9,9 +9,8 @@ class RandomRelativeCrop(A.RandomResizedCrop):  # type: ignore[misc] # Albumenta
     """``RandomResizedCrop`` whose ``ratio`` is relative to the picture's own, as if it had been squeezed square before.
 
     Evaluation squeezes whole pictures into squares. Crops of a fixed ratio never show a long car that way: trained on
-    them, an EfficientNet-Lite0 got 0.57 of cars right after eight epochs at 128 px, and 0.68 with this crop (Stanford
-    Cars photographs cut out along their boxes, twice as wide as high). Its arguments are those of
-    ``albumentations.RandomResizedCrop``.
+    them, an EfficientNet-Lite0 got 0.57 of the test cars right, and 0.71 with this crop (benchmarks/RESULTS.md). Its
+    arguments are those of ``albumentations.RandomResizedCrop``.
     """
 
     ratio: tuple[float, float]
