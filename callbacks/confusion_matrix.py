@@ -9,7 +9,7 @@ from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from callbacks.confusion_figure import confused_pairs, confusion_figure
-from callbacks.run_folder import run_folder, write_atomically
+from callbacks.run_folder import run_folder, write_atomically, write_figure
 from lightning_modules import ImageClassifier
 from lightning_modules.classification_scores import ClassificationScores
 
@@ -56,9 +56,7 @@ class ConfusionMatrix(Callback):
         if write:
             write_atomically(folder / f"{stage}_confusion_matrix.csv", _matrix_csv(matrix, module.class_names))
             write_atomically(folder / f"{stage}_report.csv", report_csv(matrix, module.class_names))
-            picture = io.BytesIO()
-            figure.savefig(picture, format="png", dpi=110)
-            write_atomically(folder / f"{stage}_confusion_matrix.png", picture.getvalue())
+            write_figure(folder / f"{stage}_confusion_matrix.png", figure)
         step = trainer.global_step if trainer.state.fn == "fit" else module.steps_trained
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):

@@ -51,6 +51,18 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         raise MisconfigurationException(f"Can't write {path}: {error.strerror}.") from error
 
 
+def write_figure(path: Path, figure: Figure) -> None:
+    """Write a figure as PNG, whole or not at all.
+
+    Args:
+        path: The file.
+        figure: The figure.
+    """
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=110)
+    write_atomically(path, picture.getvalue())
+
+
 def report_figure(trainer: Trainer, name: str, figure: Figure, text: str) -> None:
     """Show what a search has found: a figure in TensorBoard and in the run's folder, and a line on the console.
 
@@ -64,9 +76,7 @@ def report_figure(trainer: Trainer, name: str, figure: Figure, text: str) -> Non
     if not trainer.is_global_zero:
         return
     FigureCanvasAgg(figure)
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=110)
-    write_atomically(folder / f"{name}.png", picture.getvalue())
+    write_figure(folder / f"{name}.png", figure)
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoardLogger):
             logger.experiment.add_figure(name, figure, close=False)
