@@ -18,6 +18,7 @@ from datamodules.image_reader import find_images
 from datamodules.pipelines import as_plain_dict, compose, default_eval_steps, default_train_steps
 from datamodules.samplers import EvenBatchSampler, ShardSampler, ShuffledSampler
 from datamodules.samples import Samples
+from datamodules.skipped_images import SkippedImages
 
 Split: TypeAlias = Literal["train", "val", "test", "predict"]
 
@@ -47,6 +48,10 @@ class ImageDataModule(L.LightningDataModule, ABC):
             step after ``train_transforms``.
         balanced_sampling: Draw training images, with repetition, so that all classes come equally often.
         predict_dir: Folder of photographs that ``predict`` classifies, sub-folders included.
+        on_error: What to do about an image that can't be read: ``raise`` an error that names it, or ``skip`` it. In
+            training another image takes its place; evaluations and predictions leave it out. The number of skipped
+            images is logged.
+        max_skipped: Largest share of a split's images that ``skip`` may skip; beyond it, the run stops.
     """
 
     def __init__(
@@ -61,6 +66,8 @@ class ImageDataModule(L.LightningDataModule, ABC):
         random_erasing: float = 0.0,
         balanced_sampling: bool = False,
         predict_dir: str | None = None,
+        on_error: Literal["raise", "skip"] = "raise",
+        max_skipped: float = 0.01,
     ) -> None:
         super().__init__()
         for name, value, least in (
@@ -72,14 +79,17 @@ class ImageDataModule(L.LightningDataModule, ABC):
                 raise MisconfigurationException(f"data.{name} is {value}: it has to be {least} or more.")
         if not 0.25 <= eval_scale <= 4:
             raise MisconfigurationException(f"data.eval_scale is {eval_scale}: it has to be between 0.25 and 4.")
-        if not 0 <= random_erasing <= 1:
-            raise MisconfigurationException(f"data.random_erasing is {random_erasing}: it has to be between 0 and 1.")
+        for name, share in (("random_erasing", random_erasing), ("max_skipped", max_skipped)):
+            if not 0 <= share <= 1:
+                raise MisconfigurationException(f"data.{name} is {share}: it has to be between 0 and 1.")
         self.image_size = image_size
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.seed = seed
         self.balanced_sampling = balanced_sampling
         self.predict_dir = predict_dir
+        self.on_error = on_error
+        self.max_skipped = max_skipped
         train_size, eval_size = default_eval_steps(image_size), default_eval_steps(round(image_size * eval_scale))
         train_steps = default_train_steps(image_size) if train_transforms is None else [*train_transforms, *train_size]
         erasing = [A.Erasing(scale=(0.02, 1 / 3), fill="random", p=random_erasing)] if random_erasing else []
@@ -112,9 +122,9 @@ class ImageDataModule(L.LightningDataModule, ABC):
         return as_plain_dict(self.eval_pipeline)
 
     @property
-    def dataset_options(self) -> dict[str, Any]:
-        """Arguments that a data module adds to its data sets."""
-        return {}
+    def crop_margin(self) -> float | None:
+        """Margin of the boxes that pictures are cut out along; None leaves them whole."""
+        return None
 
     def setup(self, stage: str) -> None:
         """Build the data sets that a stage needs, and no others.
@@ -132,9 +142,26 @@ class ImageDataModule(L.LightningDataModule, ABC):
             samples = self._photographs() if split == "predict" else self.samples(split)
             if not len(samples):
                 raise MisconfigurationException(f"The {split} split has no images.")
-            pipeline = self.train_pipeline if split == "train" else self.eval_pipeline
-            options = {} if split == "predict" else self.dataset_options
-            self.datasets[split] = ImageDataset(samples, pipeline, seed=seed, **options)
+            self.datasets[split] = ImageDataset(
+                samples,
+                self.train_pipeline if split == "train" else self.eval_pipeline,
+                seed=seed,
+                box_margin=None if split == "predict" else self.crop_margin,
+                skipped=SkippedImages(split, len(samples), self.max_skipped) if self.on_error == "skip" else None,
+                replace=split == "train",
+            )
+
+    def skipped(self, split: Split) -> int | None:
+        """Count the images of a split that couldn't be read so far, on this device.
+
+        Args:
+            split: The split, after ``setup``.
+
+        Returns:
+            The number, or None where images aren't skipped.
+        """
+        skipped = self.datasets[split].skipped
+        return None if skipped is None else len(skipped)
 
     def _photographs(self) -> Samples:
         if self.predict_dir is None:
@@ -144,7 +171,7 @@ class ImageDataModule(L.LightningDataModule, ABC):
         files = find_images(self.predict_dir)
         if not files:
             raise MisconfigurationException(f"There are no images in data.predict_dir, {self.predict_dir}.")
-        return Samples(np.array([str(path) for path in files]))
+        return Samples(np.array(files))
 
     def labels(self, split: Split) -> npt.NDArray[np.int64]:
         """Return the labels of a split, after ``setup``.

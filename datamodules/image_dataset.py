@@ -5,12 +5,16 @@ from typing import NamedTuple
 import albumentations as A
 import numpy as np
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from datamodules.image_reader import Image, read_image
+from datamodules.image_reader import Image, UnreadableImageError, read_image
+from datamodules.pipelines import augment
 from datamodules.samples import Samples
+from datamodules.skipped_images import SkippedImages
+
+NO_LABEL = -1  # evaluation passes over samples with this label; prediction over those without a file
+NO_FILE = ""
 
 
 class Draw(NamedTuple):
@@ -32,9 +36,11 @@ class ImageDataset(Dataset[tuple[Tensor, int | str]]):
         samples: Files, labels and boxes. Without labels, an item carries its file name in the label's place.
         transform: Albumentations pipeline that ends at one fixed size.
         seed: Seed of the augmentations.
-        crop_to_box: Cut the picture out along its annotated box.
-        box_margin: Share of the box's width and height that stays around it on every side.
-        upright: Turn pictures as their EXIF orientation asks.
+        box_margin: Cut pictures out along their boxes, with this share of the box's width and height around it on
+            every side; None leaves them whole.
+        skipped: Where unreadable images are noted; None raises their errors.
+        replace: What comes in place of an unreadable image: another one, drawn as a function of the seed, the epoch
+            and the sample, or, if False, a black one without a label, so that no other counts twice.
     """
 
     def __init__(
@@ -42,16 +48,16 @@ class ImageDataset(Dataset[tuple[Tensor, int | str]]):
         samples: Samples,
         transform: A.Compose,
         seed: int = 0,
-        crop_to_box: bool = False,
-        box_margin: float = 0.0,
-        upright: bool = True,
+        box_margin: float | None = None,
+        skipped: SkippedImages | None = None,
+        replace: bool = False,
     ) -> None:
         self.samples = samples
         self.transform = transform
         self.seed = seed
-        self.crop_to_box = crop_to_box
         self.box_margin = box_margin
-        self.upright = upright
+        self.skipped = skipped
+        self.replace = replace
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -70,16 +76,19 @@ class ImageDataset(Dataset[tuple[Tensor, int | str]]):
         """
         epoch, index, repetition = draw if isinstance(draw, tuple) else Draw(0, draw)
         key = (self.seed, epoch, index, repetition) if repetition else (self.seed, epoch, index)
-        state = np.random.SeedSequence(key).generate_state(1)
-        self.transform.set_random_seed(int(state[0]))
-        image = self.transform(image=self.read(index))["image"]
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-            raise MisconfigurationException(
-                f"The image transforms have to return uint8 of shape (height, width, 3), not {image.dtype} of shape "
-                f"{tuple(image.shape)}: leave Normalize and ToTensorV2 out, the network does their work."
-            )
-        pixels = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
         labels = self.samples.labels
+        try:
+            image = self.read(index)
+        except UnreadableImageError as error:
+            if self.skipped is None:
+                raise
+            self.skipped.note(index, error)
+            if self.replace:
+                other = np.random.default_rng((*key, 1)).integers(len(self))
+                return self[Draw(epoch, int(other), repetition)]
+            black = augment(self.transform, np.zeros((1, 1, 3), np.uint8), key)
+            return _tensor(black), NO_FILE if labels is None else NO_LABEL
+        pixels = _tensor(augment(self.transform, image, key))
         return pixels, str(self.samples.files[index]) if labels is None else int(labels[index])
 
     def read(self, index: int) -> Image:
@@ -91,16 +100,13 @@ class ImageDataset(Dataset[tuple[Tensor, int | str]]):
         Returns:
             The picture, uint8 of shape (height, width, 3), RGB.
         """
-        image = read_image(self.samples.files[index], upright=self.upright)
-        if not self.crop_to_box or self.samples.boxes is None:
-            return image
-        height, width = image.shape[:2]
-        x1, y1, x2, y2 = (int(value) for value in self.samples.boxes[index])
+        path, boxes = self.samples.files[index], self.samples.boxes
+        if self.box_margin is None or boxes is None:
+            return read_image(path)
+        x1, y1, x2, y2 = (int(value) for value in boxes[index])
         margin_x, margin_y = round(self.box_margin * (x2 - x1)), round(self.box_margin * (y2 - y1))
-        left, top = max(0, x1 - margin_x), max(0, y1 - margin_y)
-        right, bottom = min(width, x2 + margin_x), min(height, y2 + margin_y)
-        if left >= right or top >= bottom:
-            raise MisconfigurationException(
-                f"The box {(x1, y1, x2, y2)} of {self.samples.files[index]} lies outside of the {width}x{height} image."
-            )
-        return image[top:bottom, left:right]
+        return read_image(path, (x1 - margin_x, y1 - margin_y, x2 + margin_x, y2 + margin_y))
+
+
+def _tensor(image: Image) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))

@@ -1,85 +1,147 @@
-"""One's own photographs, sorted into a folder for each class."""
+"""One's own photographs, in any of the usual layouts."""
 
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
+from datamodules.exclusion import without_excluded
 from datamodules.image_data_module import ImageDataModule
 from datamodules.image_reader import find_images
+from datamodules.layouts import SPLIT_FILE, Layout, Part, recognise_layout, write_split
 from datamodules.samples import Samples, stratified_split
 
 
 class ImageFolderDataModule(ImageDataModule):
-    """Photographs in ``root/{train,val,test}/CLASS/*``; without ``val``, a part of ``train`` validates.
+    """Photographs in class folders or listed in a table; the layout is recognised.
+
+    - ``root/{train,val,test}/CLASS/*``; without ``val``, a part of ``train`` validates.
+    - ``root/CLASS/*``: a part of each class becomes the test set, once; ``root/split.csv`` records it, and later runs
+      follow that file.
+    - A CSV or Parquet file, or a folder with one, with the columns ``path,label`` and perhaps ``split`` (train, val or
+      test) and ``x1,y1,x2,y2`` (a box in pixels counting from 0, x2 and y2 exclusive).
 
     Args:
-        root: Folder with ``train``, ``test`` and, if there is one, ``val``. A stage needs only its own folders.
-        val_fraction: Share of ``train`` that validates where there is no ``val``, equal in all classes.
-        split_seed: Seed of that split.
+        root: The folder, or the table. A stage needs only its own part of the data.
+        val_fraction: Share of the training images that validates where there is no ``val``, equal in all classes.
+        test_fraction: Share of the images that is kept for testing where nothing is divided yet.
+        split_seed: Seed of these divisions, apart from the run's own, so that runs with other seeds stay comparable.
+        crop_to_box: Cut every image of every split out along its annotated box. Scores with and without are two
+            different protocols; training on crops and testing on whole images would cost about 9.5 points.
+        box_margin: Share of the box's width and height kept around it on every side.
+        exclude: Text file with the images to leave out, one path a line, relative to the layout's folder;
+            ``train.py check`` proposes one.
         **options: Arguments of ``ImageDataModule``.
     """
 
     def __init__(
-        self, root: str = "data/photos", val_fraction: float = 0.1, split_seed: int = 0, **options: Any
+        self,
+        root: str = "data/photos",
+        val_fraction: float = 0.1,
+        test_fraction: float = 0.2,
+        split_seed: int = 0,
+        crop_to_box: bool = False,
+        box_margin: float = 0.05,
+        exclude: str | None = None,
+        **options: Any,
     ) -> None:
         super().__init__(**options)
+        if not 0 <= box_margin < 10:
+            raise MisconfigurationException(f"data.box_margin is {box_margin}: it has to be 0 or more.")
         self.root = Path(root)
         self.val_fraction = val_fraction
+        self.test_fraction = test_fraction
         self.split_seed = split_seed
+        self.crop_to_box = crop_to_box
+        self.box_margin = box_margin
+        self.exclude = exclude
+
+    @property
+    def folder(self) -> Path:
+        """Where the data set lies."""
+        return self.root
 
     @cached_property
+    def layout(self) -> Layout:
+        """The data set as it was recognised."""
+        return recognise_layout(self.folder)
+
+    @property
     def class_names(self) -> list[str]:
-        """Names of the class folders, sorted, of the first of train, val and test that there is."""
-        for split in ("train", "val", "test"):
-            folder = self.root / split
-            if folder.is_dir():
-                names = sorted(path.name for path in folder.iterdir() if path.is_dir() and path.name[0] != ".")
-                if len(names) < 2:
-                    raise MisconfigurationException(
-                        f"{folder} holds {len(names)} class folders, but it takes two to tell apart."
-                    )
-                return names
-        raise MisconfigurationException(
-            f"data.root is {self.root}, which has no folder train, val or test with a folder for each class."
-        )
+        """Names of the classes, sorted unless the layout has an order of its own."""
+        return self.layout.class_names
+
+    @property
+    def crop_margin(self) -> float | None:
+        """Margin of the boxes that pictures are cut out along; None leaves them whole."""
+        return self.box_margin if self.crop_to_box else None
+
+    def prepare_data(self) -> None:
+        """Record the division of a data set that had none, so that its test set stays what it was."""
+        layout = self.layout
+        if layout.folder.name == SPLIT_FILE:
+            self._look_for_new_images()
+        if layout.split_file is None:
+            return
+        parts = self._divided(layout.read("all"))
+        try:
+            write_split(layout.split_file, layout.base, parts, layout.class_names)
+        except OSError as error:
+            rank_zero_warn(
+                f"Can't write {layout.split_file} ({error.strerror}): the test set will change if photographs are "
+                "added."
+            )
+        else:
+            rank_zero_info(f"{layout.split_file} records which {len(parts['test'])} photographs are for testing.")
+
+    def _look_for_new_images(self) -> None:
+        recorded = sum(len(self.layout.read(part)) for part in self.layout.parts)
+        new = len(find_images(self.layout.base)) - recorded
+        if new > 0:
+            rank_zero_warn(
+                f"{new} photographs in {self.layout.base} are not in {SPLIT_FILE} and won't be used: add them to it, "
+                "or delete it to divide all photographs anew."
+            )
 
     def samples(self, split: Literal["train", "val", "test"]) -> Samples:
         """List one split.
 
         Args:
-            split: The split.
+            split: The split; without a ``val`` part, train and val are the two parts of the training images.
 
         Returns:
-            Its files and labels, class by class.
+            Its files, labels and, if there are any, boxes.
 
         Raises:
-            MisconfigurationException: If its folder is missing or holds an unknown class.
+            MisconfigurationException: If files are missing or damaged, or boxes are needed that aren't there.
         """
-        if (self.root / split).is_dir():
-            samples = self._read(self.root / split)
-            if split == "train" and not (self.root / "val").is_dir():
-                return stratified_split(samples, self.val_fraction, self.split_seed)[0]
-            return samples
-        if split == "val" and (self.root / "train").is_dir():
-            return stratified_split(self._read(self.root / "train"), self.val_fraction, self.split_seed)[1]
-        raise MisconfigurationException(f"There is no folder {self.root / split} with a folder for each class.")
-
-    def _read(self, folder: Path) -> Samples:
-        indices = {name: index for index, name in enumerate(self.class_names)}
-        unknown = sorted(
-            {path.name for path in folder.iterdir() if path.is_dir() and path.name[0] != "."} - set(indices)
-        )
-        if unknown:
+        layout, part = self.layout, self._part_of(split)
+        samples = self._divided(layout.read("all"))[part] if "all" in layout.parts else self.read(part)
+        if "val" not in layout.parts and split != "test":
+            train, val = stratified_split(samples, self.val_fraction, self.split_seed)
+            samples = train if split == "train" else val
+        if self.crop_to_box and samples.boxes is None:
             raise MisconfigurationException(
-                f"{folder / unknown[0]} is a class that the training folder doesn't have: rename or remove it."
+                f"data.crop_to_box needs boxes, but {layout.folder} ({layout.kind}) has none."
             )
-        files = [(path, label) for name, label in indices.items() for path in find_images(folder / name)]
-        empty = sorted(set(indices) - {self.class_names[label] for _, label in files}) if folder.name == "train" else []
-        if empty:
-            raise MisconfigurationException(f"The class folder {folder / empty[0]} holds no images.")
-        return Samples(
-            np.array([str(path) for path, _ in files]), np.array([label for _, label in files], dtype=np.int64)
-        )
+        return without_excluded(samples, layout.base, self.exclude) if self.exclude else samples
+
+    def read(self, part: Part) -> Samples:
+        """List a part as the layout has it.
+
+        Args:
+            part: The part.
+
+        Returns:
+            Its samples, those that are to be excluded among them.
+        """
+        return self.layout.read(part)
+
+    def _part_of(self, split: Literal["train", "val", "test"]) -> Literal["train", "val", "test"]:
+        return "train" if split == "val" and "val" not in self.layout.parts else split
+
+    def _divided(self, everything: Samples) -> dict[Part, Samples]:
+        train, test = stratified_split(everything, self.test_fraction, self.split_seed, "data.test_fraction")
+        return {"train": train, "test": test}

@@ -1,64 +1,144 @@
-"""Decoding photographs."""
+"""Finding and decoding photographs."""
 
+import os
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeAlias
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+import simplejpeg
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+from datamodules.orientation import turn_upright
+
 Image: TypeAlias = npt.NDArray[np.uint8]
+Box: TypeAlias = tuple[int, int, int, int]
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".avif", ".gif", ".bmp", ".tif", ".tiff"})
+# A few stray bytes between the parts of a file, which some cameras leave, don't touch the picture; many do.
+_STRAY = re.compile(r"(\d+) extraneous bytes")
+_MAX_STRAY = 64
+MAX_PIXELS = int(os.environ.get("OPENCV_IO_MAX_IMAGE_PIXELS", "100000000"))
 
 
-def read_image(path: str | Path, upright: bool = True) -> Image:
-    """Read a photograph as RGB.
+class UnreadableImageError(MisconfigurationException):
+    """An image file that can't be used; the message names it and says why."""
 
-    The bytes are read first and decoded then, because ``cv2.imread`` fills the missing part of a truncated JPEG with
-    grey and reports nothing, while ``cv2.imdecode`` refuses it.
+
+def read_image(path: str | Path, box: Box | None = None) -> Image:
+    """Read a photograph as RGB, upright.
 
     Args:
         path: The file.
-        upright: Turn the picture as its EXIF orientation asks. Stanford Cars needs ``False``: its boxes refer to the
-            pixels as they are stored.
+        box: Part to cut out (left, top, right, bottom) in pixels of the picture as it is stored, before it is turned
+            as its EXIF orientation asks; what lies outside of the picture is left out.
 
     Returns:
-        The picture, uint8 of shape (height, width, 3), RGB.
+        The picture, uint8 of shape (height, width, 3), RGB. A transparent picture loses its transparency, an animated
+        one all frames but the first.
 
     Raises:
-        MisconfigurationException: If the file is missing, empty, truncated, too large or no picture.
+        UnreadableImageError: If the file is missing, empty, truncated, damaged, too large or no picture, or the box
+            lies outside of the picture.
+    """
+    return decode_image(read_bytes(path), path, box)
+
+
+def read_bytes(path: str | Path) -> bytes:
+    """Read a file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its content.
+
+    Raises:
+        UnreadableImageError: If it can't be read.
     """
     try:
-        data = np.fromfile(path, dtype=np.uint8)
+        with open(path, "rb") as file:  # noqa: PTH123 - a Path for each of a million files takes its time
+            return file.read()
     except OSError as error:
-        raise MisconfigurationException(f"Can't read the image {path}: {error.strerror}.") from error
-    flags = cv2.IMREAD_COLOR_RGB if upright else cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
+        raise UnreadableImageError(f"Can't read the image {path}: {error.strerror}.") from error
+
+
+def decode_image(data: bytes, path: str | Path, box: Box | None = None) -> Image:
+    """Decode the content of an image file; arguments, result and errors as in ``read_image``.
+
+    Args:
+        data: The content.
+        path: The file's name, for messages.
+        box: Part to cut out.
+
+    Returns:
+        The picture.
+    """
+    if not data:
+        raise UnreadableImageError(f"Can't decode the image {path}: the file is empty.")
+    image = _decode_jpeg(data, path) if data[:3] == b"\xff\xd8\xff" else _decode_other(data, path)
+    if box is not None:
+        height, width = image.shape[:2]
+        left, top, right, bottom = max(0, box[0]), max(0, box[1]), min(width, box[2]), min(height, box[3])
+        if left >= right or top >= bottom:
+            raise UnreadableImageError(f"The box {box} of {path} lies outside of the {width}x{height} image.")
+        image = image[top:bottom, left:right]
+    return turn_upright(image, data)
+
+
+def _decode_jpeg(data: bytes, path: str | Path) -> Image:
+    """Decode strictly: OpenCV and Pillow return JPEGs whose middle is missing half grey, and report nothing."""
     try:
-        image = cv2.imdecode(data, flags) if data.size else None
+        height, width, colors, _ = simplejpeg.decode_jpeg_header(data)
+        if height * width > MAX_PIXELS:
+            raise UnreadableImageError(
+                f"Can't decode the image {path}: its {width}x{height} pixels are more than the {MAX_PIXELS} allowed."
+            )
+        if colors not in ("CMYK", "YCCK"):
+            image: Image = simplejpeg.decode_jpeg(data, colorspace="RGB")
+            return image
+    except ValueError as error:
+        stray = _STRAY.search(str(error))
+        if not stray or int(stray[1]) > _MAX_STRAY:
+            raise UnreadableImageError(f"Can't decode the image {path}: {str(error).rstrip('.')}.") from error
+    return _decode_other(data, path)
+
+
+def _decode_other(data: bytes, path: str | Path) -> Image:
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error as error:
-        raise MisconfigurationException(f"Can't decode the image {path}: {error.err}.") from error
+        raise UnreadableImageError(f"Can't decode the image {path}: {error.err}.") from error
     if image is None:
-        raise MisconfigurationException(
-            f"Can't decode the image {path} ({data.size} bytes): it is empty, truncated or no image; replace or remove "
-            "it."
+        raise UnreadableImageError(
+            f"Can't decode the image {path} ({len(data)} bytes): it is truncated or no image; replace or remove it."
         )
     return image.astype(np.uint8, copy=False)
 
 
-def find_images(folder: str | Path) -> list[Path]:
+def find_images(folder: str | Path) -> list[str]:
     """List the photographs below a folder, by suffix, in sorted order.
 
     Args:
-        folder: The folder; its sub-folders are searched as well, hidden files are not.
+        folder: The folder; its sub-folders are searched as well, hidden files and folders are not.
 
     Returns:
-        The paths, each starting with ``folder``.
+        The paths, each starting with ``folder``. Links are listed without a look at what they point to.
     """
-    folder = Path(folder)
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
-    )
+    return list(_images_below(str(folder)))
+
+
+def _images_below(folder: str) -> Iterator[str]:
+    with os.scandir(folder) as entries:
+        visible = sorted(
+            (entry for entry in entries if entry.name[0] != "." and entry.name != "__MACOSX"),
+            key=lambda entry: entry.name,
+        )
+    for entry in visible:
+        if os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES:  # noqa: PTH122 - one of a million
+            yield entry.path
+        elif entry.is_dir():
+            yield from _images_below(entry.path)

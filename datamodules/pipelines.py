@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import albumentations as A
+import numpy as np
+import numpy.typing as npt
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from datamodules.random_relative_crop import RandomRelativeCrop
@@ -63,6 +65,30 @@ def compose(steps: Sequence[Step]) -> A.Compose:
         return A.Compose(list(steps))
     except (TypeError, ValueError) as error:
         raise MisconfigurationException(f"Can't build the image transforms: {error}.") from error
+
+
+def augment(pipeline: A.Compose, image: npt.NDArray[np.uint8], key: tuple[int, ...]) -> npt.NDArray[np.uint8]:
+    """Run a pipeline with random numbers that follow from a key alone.
+
+    Args:
+        pipeline: The pipeline.
+        image: Pixels, uint8 of shape (height, width, 3).
+        key: What the random numbers depend on, non-negative: the seed, the epoch, the sample.
+
+    Returns:
+        The transformed picture, uint8 of shape (height, width, 3).
+
+    Raises:
+        MisconfigurationException: If the pipeline returns something else.
+    """
+    pipeline.set_random_seed(int(np.random.SeedSequence(key).generate_state(1)[0]))
+    result: npt.NDArray[np.uint8] = pipeline(image=image)["image"]
+    if result.dtype != np.uint8 or result.ndim != 3 or result.shape[2] != 3:
+        raise MisconfigurationException(
+            f"The image transforms have to return uint8 of shape (height, width, 3), not {result.dtype} of shape "
+            f"{tuple(result.shape)}: leave Normalize and ToTensorV2 out, the network does their work."
+        )
+    return result
 
 
 def as_plain_dict(pipeline: A.Compose) -> dict[str, Any]:

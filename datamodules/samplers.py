@@ -55,7 +55,8 @@ class ShuffledSampler(DistributedSampler[Draw]):
         for position, index in enumerate(order[: self.num_samples * self.num_replicas].tolist()):
             if position % self.num_replicas == self.rank:
                 yield Draw(epoch, index, seen[index])
-            seen[index] += 1
+            if self.weights is not None:
+                seen[index] += 1
 
 
 class ShardSampler(DistributedSampler[int]):

@@ -41,13 +41,16 @@ class Samples:
         )
 
 
-def stratified_split(samples: Samples, fraction: float, seed: int) -> tuple[Samples, Samples]:
+def stratified_split(
+    samples: Samples, fraction: float, seed: int, option: str = "data.val_fraction"
+) -> tuple[Samples, Samples]:
     """Split samples in two parts with the same mixture of classes.
 
     Args:
         samples: Labelled samples.
         fraction: The second part's share, between 0 and 1.
         seed: The same seed gives the same split.
+        option: What the fraction is called in a config, for messages.
 
     Returns:
         The larger part and the part of about ``fraction * n`` samples, each in the original order.
@@ -57,14 +60,14 @@ def stratified_split(samples: Samples, fraction: float, seed: int) -> tuple[Samp
             classes.
     """
     if not 0 < fraction < 1:
-        raise MisconfigurationException(f"data.val_fraction is {fraction}: it has to lie between 0 and 1.")
+        raise MisconfigurationException(f"{option} is {fraction}: it has to lie between 0 and 1.")
     try:
         first, second = train_test_split(
             np.arange(len(samples)), test_size=fraction, random_state=seed, stratify=samples.labels
         )
     except ValueError as error:
         raise MisconfigurationException(
-            f"Can't split off data.val_fraction={fraction} of {len(samples)} images with every class in both parts: "
-            f"{str(error).rstrip('.')}. Add images or change data.val_fraction."
+            f"Can't split off {option}={fraction} of {len(samples)} images with every class in both parts: "
+            f"{str(error).rstrip('.')}. Add images or change it."
         ) from error
     return samples.take(np.sort(first)), samples.take(np.sort(second))

@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from datamodules import devkit
+from datamodules.layouts import annotation_files
 from datamodules.samples import Samples
 from datamodules.stanford_cars import StanfordCarsDataModule
 from datamodules.toy_drawing import CAR_MODELS, draw_car
@@ -65,7 +65,7 @@ class ToyCarsDataModule(StanfordCarsDataModule):
         draft = Path(tempfile.mkdtemp(dir=self.root, prefix=".drawing_"))
         try:
             (draft / "devkit").mkdir()
-            devkit.write_class_names(draft, self.class_names)
+            annotation_files.write_class_names(draft, self.class_names)
             for number, part in enumerate(self.images):
                 self._draw(draft, part, np.random.default_rng((self.toy_seed, number)))
             draft.chmod(0o755)
@@ -80,11 +80,11 @@ class ToyCarsDataModule(StanfordCarsDataModule):
         labels = np.repeat(np.arange(len(CAR_MODELS)), self.images[part])
         random.shuffle(labels)
         names, boxes = [], []
-        (folder / devkit.IMAGES[part]).mkdir()
+        (folder / annotation_files.IMAGES[part]).mkdir()
         for number, label in enumerate(labels, start=1):
             picture, box = draw_car(CAR_MODELS[label], random)
             encoded = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 92])[1]
             names.append(f"{number:05d}.jpg")
             boxes.append(box)
-            (folder / devkit.IMAGES[part] / names[-1]).write_bytes(encoded.tobytes())
-        devkit.write_samples(folder, part, Samples(np.array(names), labels, np.array(boxes)))
+            (folder / annotation_files.IMAGES[part] / names[-1]).write_bytes(encoded.tobytes())
+        annotation_files.write_samples(folder, part, Samples(np.array(names), labels, np.array(boxes)))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import sys
 import warnings
@@ -13,6 +14,8 @@ import matplotlib as mpl
 import pytest
 
 from datamodules import ToyCarsDataModule
+from datamodules.layouts import recognise_layout
+from datamodules.layouts.annotation_files import write_samples
 from train import main
 
 mpl.use("agg")
@@ -73,6 +76,27 @@ def stanford_cars_root() -> Path:
     if not root:
         pytest.skip("STANFORD_CARS_ROOT is not set")
     return Path(root)
+
+
+@pytest.fixture
+def official_copy() -> Callable[..., Path]:
+    """Lay the official annotations out without pictures, perhaps with the labels of two training rows exchanged."""
+    source = os.environ.get("OFFICIAL_ANNOTATIONS")
+    if not source:
+        pytest.skip("OFFICIAL_ANNOTATIONS is not set")
+
+    def build(root: Path, swap: tuple[int, int] | None = None) -> Path:
+        shutil.copytree(source, root)
+        for name in ("cars_train", "cars_test"):
+            (root / name).mkdir()
+        if swap:
+            samples = recognise_layout(root).read("train")
+            assert samples.labels is not None
+            samples.labels[list(swap)] = samples.labels[list(swap[::-1])]
+            write_samples(root, "train", samples)
+        return root
+
+    return build
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ FORBIDDEN = {
 
 @pytest.mark.parametrize("room", FORBIDDEN)
 def test_rooms_import_only_what_they_may(room: str) -> None:
-    for path in (CHECKOUT / room).glob("*.py"):
+    for path in (CHECKOUT / room).rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
@@ -25,6 +25,6 @@ def test_rooms_import_only_what_they_may(room: str) -> None:
 
 def test_files_hold_one_idea_each() -> None:
     for room in FORBIDDEN:
-        for path in (CHECKOUT / room).glob("*.py"):
+        for path in (CHECKOUT / room).rglob("*.py"):
             assert len(path.read_text().splitlines()) <= 260, path
             assert "util" not in path.name

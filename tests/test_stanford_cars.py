@@ -1,4 +1,3 @@
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,24 +6,33 @@ import pytest
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torchvision.datasets import StanfordCars
 
-from datamodules import StanfordCarsDataModule, ToyCarsDataModule, devkit
+from datamodules import StanfordCarsDataModule, ToyCarsDataModule
 from datamodules.image_dataset import ImageDataset
+from datamodules.layouts import CAR_NAMES
+from datamodules.layouts.annotation_files import (
+    META,
+    read_annotations,
+    read_class_names,
+    write_class_names,
+    write_samples,
+)
+from datamodules.layouts.recognise import recognise_layout
 from datamodules.samples import Samples
 
 
 def compare_with_torchvision(root: Path, tmp_path: Path, step: int) -> None:
     (tmp_path / "stanford_cars").symlink_to(root.absolute())
-    names = devkit.read_class_names(root)
+    names = read_class_names(root / META)
     for part in ("train", "test"):
         theirs = StanfordCars(tmp_path, split=part)
-        ours = devkit.read_samples(root, part, len(names))
+        ours = recognise_layout(root).read(part)
         assert names == theirs.classes
         assert ours.labels is not None
         listed = [(Path(file).name, label) for file, label in theirs._samples]
         assert [(Path(file).name, label) for file, label in zip(ours.files, ours.labels, strict=True)] == listed
         for index in range(0, len(ours), step):
             image, _ = theirs[index]
-            dataset = ImageDataset(ours, None, upright=False)
+            dataset = ImageDataset(ours, None)
             np.testing.assert_array_equal(dataset.read(index), np.asarray(image))
 
 
@@ -36,15 +44,9 @@ def test_equals_torchvision_on_photographs(stanford_cars_root: Path, tmp_path: P
     compare_with_torchvision(stanford_cars_root, tmp_path, step=7)
 
 
-def test_official_annotations_have_the_official_counts(tmp_path: Path) -> None:
-    source = os.environ.get("OFFICIAL_ANNOTATIONS")
-    if not source:
-        pytest.skip("OFFICIAL_ANNOTATIONS is not set")
-    for name in ("devkit", "cars_test_annos_withlabels.mat"):
-        (tmp_path / name).symlink_to(Path(source, name).absolute())
-    for name in ("cars_train", "cars_test"):
-        (tmp_path / name).mkdir()
-    data = StanfordCarsDataModule(root=str(tmp_path), val_fraction=0.1)
+def test_official_annotations_have_the_official_counts(tmp_path: Path, official_copy: Callable[..., Path]) -> None:
+    data = StanfordCarsDataModule(root=str(official_copy(tmp_path / "official")), val_fraction=0.1)
+    assert read_class_names(tmp_path / "official" / META) == CAR_NAMES
     assert len(data.class_names) == 196
     assert data.class_names[173] == "Ram C/V Cargo Van Minivan 2012"
     train, val, test = (data.samples(split) for split in ("train", "val", "test"))
@@ -60,7 +62,7 @@ def test_official_annotations_have_the_official_counts(tmp_path: Path) -> None:
 def test_validation_split_is_stratified_seeded_and_apart(stanford_cars_root: Path) -> None:
     data = StanfordCarsDataModule(root=str(stanford_cars_root), val_fraction=0.2)
     train, val = data.samples("train"), data.samples("val")
-    everything = devkit.read_samples(stanford_cars_root, "train", 196)
+    everything = recognise_layout(stanford_cars_root).read("train")
     assert train.labels is not None
     assert val.labels is not None
     assert everything.labels is not None
@@ -96,7 +98,7 @@ def test_all_splits_are_cropped_alike(toy_data: Callable[..., ToyCarsDataModule]
         assert dataset.samples.boxes is not None
         x1, y1, x2, y2 = dataset.samples.boxes[0]
         height, width = dataset.read(0).shape[:2]
-        whole = ImageDataset(dataset.samples, dataset.transform, upright=False).read(0)
+        whole = ImageDataset(dataset.samples, dataset.transform).read(0)
         left, right = max(0, x1 - round(0.1 * (x2 - x1))), min(whole.shape[1], x2 + round(0.1 * (x2 - x1)))
         top, bottom = max(0, y1 - round(0.1 * (y2 - y1))), min(whole.shape[0], y2 + round(0.1 * (y2 - y1)))
         assert (height, width) == (bottom - top, right - left)
@@ -108,15 +110,15 @@ def test_annotations_survive_writing_and_reading(tmp_path: Path) -> None:
     (tmp_path / "cars_train").mkdir()
     names = ["Ram C/V Cargo Van Minivan 2012", "smart fortwo Convertible 2012"]
     written = Samples(np.array(["00001.jpg", "00002.jpg"]), np.array([1, 0]), np.array([[0, 3, 300, 70], [5, 6, 7, 8]]))
-    devkit.write_class_names(tmp_path, names)
-    devkit.write_samples(tmp_path, "train", written)
-    read = devkit.read_samples(tmp_path, "train", 2)
-    assert devkit.read_class_names(tmp_path) == names
+    write_class_names(tmp_path, names)
+    write_samples(tmp_path, "train", written)
+    read = recognise_layout(tmp_path).read("train")
+    assert read_class_names(tmp_path / META) == names
     np.testing.assert_array_equal(read.labels, written.labels)
     np.testing.assert_array_equal(read.boxes, written.boxes)
     assert [Path(file).name for file in read.files] == ["00001.jpg", "00002.jpg"]
     with pytest.raises(MisconfigurationException, match="class numbers from 1 to 2"):
-        devkit.read_samples(tmp_path, "train", 1)
+        read_annotations(tmp_path / "devkit/cars_train_annos.mat", tmp_path, 1)
 
 
 def test_damaged_annotations_are_named(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def test_interrupted_drawing_leaves_nothing(tmp_path: Path, monkeypatch: pytest.
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("datamodules.toy_cars.devkit.write_samples", interrupt)
+        patch.setattr("datamodules.toy_cars.annotation_files.write_samples", interrupt)
         with pytest.raises(KeyboardInterrupt):
             data.prepare_data()
     assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,114 @@
+"""A folder for each class, below train, val and test or by itself."""
+
+import os
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+from datamodules.image_reader import IMAGE_SUFFIXES, find_images
+from datamodules.layouts.car_names import official_index
+from datamodules.layouts.layout import SPLIT_FILE, Layout, Part
+from datamodules.samples import Samples
+
+_SPELLINGS: dict[Part, tuple[str, ...]] = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation"),
+    "test": ("test", "testing"),
+}
+
+
+def recognise_divided(folder: Path) -> Layout | None:
+    """Recognise ``train/CLASS/*`` and its like: any of train, val and test.
+
+    Args:
+        folder: A folder.
+
+    Returns:
+        The layout with the parts there are, and the classes of the first of them; None if this is something else.
+    """
+    places: dict[Part, Path] = {}
+    for part, spellings in _SPELLINGS.items():
+        found = [folder / name for name in spellings if (folder / name).is_dir() and _subfolders(folder / name)]
+        if found:
+            places[part] = found[0]
+    if not places:
+        return None
+    first = next(iter(places.values()))
+    names = _class_folders(first)
+    if len(names) < 2:
+        raise MisconfigurationException(f"{first} holds {len(names)} class folders, but it takes two to tell apart.")
+    return Layout(
+        "class folders",
+        folder,
+        list(names),
+        {part: partial(_read, place, list(names), part) for part, place in places.items()},
+    )
+
+
+def recognise_undivided(folder: Path) -> Layout | None:
+    """Recognise ``CLASS/*`` without a division into parts.
+
+    Args:
+        folder: A folder.
+
+    Returns:
+        The layout with the part ``all``; None if fewer than two sub-folders hold photographs, or one is called like a
+        part.
+    """
+    names = _class_folders(folder)
+    if any(name in spellings for spellings in _SPELLINGS.values() for name in names):
+        return None
+    if sum(_holds_images(path) for path in names.values()) < 2:
+        return None
+    return Layout(
+        "class folders without a split",
+        folder,
+        list(names),
+        {"all": partial(_read, folder, list(names), "all")},
+        split_file=folder / SPLIT_FILE,
+    )
+
+
+def _read(folder: Path, class_names: list[str], part: Part) -> Samples:
+    folders = _class_folders(folder)
+    unknown = sorted(set(folders) - set(class_names))
+    if unknown:
+        raise MisconfigurationException(
+            f"{folders[unknown[0]]} is a class that the first of the parts doesn't have: rename or remove it."
+        )
+    files: list[str] = []
+    counts = np.zeros(len(class_names), dtype=np.int64)
+    for label, name in enumerate(class_names):
+        images = find_images(folders[name]) if name in folders else []
+        if not images and part in ("train", "all"):
+            raise MisconfigurationException(f"The class folder {folders.get(name, folder / name)} holds no images.")
+        counts[label] = len(images)
+        files += images
+    return Samples(np.array(files, dtype=np.str_), np.repeat(np.arange(len(class_names)), counts))
+
+
+def _subfolders(folder: Path) -> list[str]:
+    with os.scandir(folder) as entries:
+        return sorted(
+            entry.name
+            for entry in entries
+            if entry.name[0] != "." and entry.name != "__MACOSX" and entry.is_dir()
+        )  # fmt: skip
+
+
+def _class_folders(folder: Path) -> dict[str, Path]:
+    """Map class names to folders; a name with a slash, which unpacked into two folders, is put together again."""
+    folders: dict[str, Path] = {}
+    for name in _subfolders(folder):
+        inner = [] if official_index(name) is not None else _subfolders(folder / name)
+        official = [f"{name}/{below}" for below in inner if official_index(f"{name}/{below}") is not None]
+        for found in official or [name]:
+            folders[found] = folder / found
+    return folders
+
+
+def _holds_images(folder: Path) -> bool:
+    with os.scandir(folder) as entries:
+        return any(os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES for entry in entries)  # noqa: PTH122

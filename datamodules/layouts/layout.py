@@ -1,0 +1,84 @@
+"""What every layout of a data set comes down to."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import numpy as np
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+from datamodules.samples import Samples
+
+Part: TypeAlias = Literal["train", "val", "test", "all"]
+
+SPLIT_FILE = "split.csv"  # records the division of class folders that had none
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A data set as it was found on disk.
+
+    Attributes:
+        kind: What the layout is called.
+        folder: The folder or the table it was found in.
+        class_names: Names of the classes; a label is a position in this list.
+        parts: Reads a part; ``all`` stands alone, where nothing is divided yet.
+        image_folders: Where the photographs of each part lie, as far as the layout says so.
+        annotations: The files that labels come from, by part.
+        split_file: Where to record the division into parts, if there is only ``all``.
+    """
+
+    kind: str
+    folder: Path
+    class_names: list[str]
+    parts: Mapping[Part, Callable[[], Samples]]
+    image_folders: tuple[Path, ...] = ()
+    annotations: Mapping[Part, Path] | None = None
+    split_file: Path | None = None
+
+    @property
+    def base(self) -> Path:
+        """The folder that paths are relative to."""
+        return self.folder if self.folder.is_dir() else self.folder.parent
+
+    def read(self, part: Part) -> Samples:
+        """List the samples of a part.
+
+        Args:
+            part: The part.
+
+        Returns:
+            Its samples.
+
+        Raises:
+            MisconfigurationException: If there is no such part, or its files are missing or damaged.
+        """
+        if part not in self.parts:
+            raise MisconfigurationException(
+                f"{self.folder} ({self.kind}) has no {part} part, only {', '.join(self.parts)}."
+            )
+        return self.parts[part]()
+
+    def with_classes(self, class_names: list[str], index_of: dict[str, int]) -> "Layout":
+        """Translate the labels to another list of classes.
+
+        Args:
+            class_names: The other list.
+            index_of: Position in it of each of the layout's own classes.
+
+        Returns:
+            The layout with those classes.
+        """
+        translation = np.array([index_of[name] for name in self.class_names], dtype=np.int64)
+
+        def translated(read: Callable[[], Samples]) -> Callable[[], Samples]:
+            def translate() -> Samples:
+                samples = read()
+                return replace(samples, labels=None if samples.labels is None else translation[samples.labels])
+
+            return translate
+
+        return replace(
+            self, class_names=class_names, parts={part: translated(read) for part, read in self.parts.items()}
+        )

@@ -1,0 +1,67 @@
+"""Finds out how a data set is laid out."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+from datamodules.layouts.class_folders import recognise_divided, recognise_undivided
+from datamodules.layouts.devkit import recognise_combined, recognise_devkit
+from datamodules.layouts.layout import Layout
+from datamodules.layouts.tables import recognise_table
+
+_RECOGNISERS = (recognise_table, recognise_devkit, recognise_combined, recognise_divided, recognise_undivided)
+# Folders that archives and download sites put around a data set.
+_WRAPPERS = ("stanford_cars", "stanford-cars", "car_data")
+_MAX_DEPTH = 4
+
+LOOKED_FOR = (
+    "cars_train/ and cars_test/ with the devkit's .mat files; car_ims/ with cars_annos.mat; train/CLASS/ and "
+    "test/CLASS/; CLASS/ with photographs; a CSV or Parquet file with the columns path, label and perhaps split, "
+    "x1, y1, x2, y2"
+)
+
+
+def recognise_layout(root: Path) -> Layout:
+    """Recognise a data set in a folder, in the folders that archives put around one, or in a table.
+
+    Args:
+        root: A folder, or a CSV or Parquet file.
+
+    Returns:
+        The first layout that fits.
+
+    Raises:
+        MisconfigurationException: If there is nothing, or nothing that fits; with what was looked for and found.
+    """
+    if not root.exists():
+        raise MisconfigurationException(f"data.root is {root}, which is not a folder.")
+    for place in _places(root, _MAX_DEPTH):
+        for recognise in _RECOGNISERS:
+            layout = recognise(place)
+            if layout is not None:
+                return layout
+    raise MisconfigurationException(
+        f"data.root is {root}, where no data set was recognised. Looked for: {LOOKED_FOR}. Found: {_describe(root)}."
+    )
+
+
+def _places(place: Path, depth: int) -> Iterator[Path]:
+    yield place
+    if not depth or not place.is_dir():
+        return
+    inner = [place / name for name in _WRAPPERS if (place / name).is_dir()]
+    if not inner:
+        folders = [path for path in sorted(place.iterdir()) if path.is_dir() and path.name[0] != "."]
+        inner = folders if len(folders) == 1 else []
+    for path in inner:
+        yield from _places(path, depth - 1)
+
+
+def _describe(root: Path) -> str:
+    with os.scandir(root) as entries:
+        found = sorted(entry.name + "/" * entry.is_dir() for entry in entries)
+    if not found:
+        return "an empty folder"
+    return ", ".join(found[:8]) + (f" and {len(found) - 8} more" if len(found) > 8 else "")

@@ -1,0 +1,140 @@
+"""Lists of files: CSV or Parquet with ``path,label[,split][,x1,y1,x2,y2]``."""
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from pyarrow import csv, parquet
+
+from datamodules.layouts.layout import SPLIT_FILE, Layout, Part
+from datamodules.samples import Samples
+
+_RECORD = ".split.csv"  # cars.split.csv divides what cars.csv lists
+_BOX = ("x1", "y1", "x2", "y2")
+_PARTS: dict[str, Part] = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+
+
+def recognise_table(place: Path) -> Layout | None:
+    """Recognise a table, or a folder that holds ``split.csv`` or else one table.
+
+    Args:
+        place: A file or a folder.
+
+    Returns:
+        The layout with the parts that the column ``split`` names, or ``all`` without it; None if this is something
+        else. Paths are relative to the table's folder; boxes count pixels from 0, x2 and y2 are exclusive.
+    """
+    if place.is_dir():
+        found = [path for path in sorted(place.iterdir()) if path.suffix in (".csv", ".parquet") and _is_table(path)]
+        tables = [path for path in found if path.name == SPLIT_FILE] or [path for path in found if not _is_record(path)]
+        if len(tables) != 1:
+            return None
+        place = tables[0]
+    elif not place.is_file():
+        return None
+    elif not _is_table(place):
+        raise MisconfigurationException(f"{place} is no CSV or Parquet file with the columns path and label.")
+    record = place.with_suffix(_RECORD)
+    return _layout(record if not _is_record(place) and record.is_file() else place)
+
+
+def write_split(path: Path, folder: Path, parts: dict[Part, Samples], class_names: list[str]) -> None:
+    """Write down which file belongs to which part, whole or not at all.
+
+    Args:
+        path: The CSV file.
+        folder: What its paths are relative to.
+        parts: Samples by part.
+        class_names: Names of the classes.
+    """
+    files = np.concatenate([samples.files for samples in parts.values()])
+    labels = np.concatenate([samples.labels for samples in parts.values() if samples.labels is not None])
+    prefix = len(str(folder)) + 1
+    columns: dict[str, list[str]] = {
+        "path": [str(file)[prefix:] for file in files],
+        "label": [class_names[label] for label in labels],
+        "split": [part for part, samples in parts.items() for _ in range(len(samples))],
+    }
+    boxes = [samples.boxes for samples in parts.values() if samples.boxes is not None]
+    table = pa.table(columns)
+    if boxes:
+        for name, column in zip(_BOX, np.concatenate(boxes).T, strict=True):
+            table = table.append_column(name, pa.array(column))
+    draft = path.with_name(f".{path.name}")
+    csv.write_csv(table, draft)
+    draft.replace(path)
+
+
+def _is_record(path: Path) -> bool:
+    return path.name.endswith(_RECORD)
+
+
+def _is_table(path: Path) -> bool:
+    try:
+        if path.suffix == ".parquet":
+            names = set(parquet.read_schema(path).names)
+        else:
+            with path.open(encoding="utf-8") as file:
+                names = {name.strip(' "') for name in file.readline().rstrip("\n").split(",")}
+    except (OSError, UnicodeDecodeError, pa.ArrowException):
+        return False
+    return {"path", "label"} <= names
+
+
+def _layout(path: Path) -> Layout:
+    try:
+        if path.suffix == ".parquet":
+            table = parquet.read_table(path)
+        else:
+            texts = csv.ConvertOptions(
+                column_types={name: pa.string() for name in ("path", "label", "split")}, strings_can_be_null=True
+            )
+            table = csv.read_csv(path, convert_options=texts)
+        columns = {name: table[name].to_numpy() for name in table.column_names if name in ("path", "label", "split")}
+    except (OSError, pa.ArrowException) as error:
+        raise MisconfigurationException(f"Can't read the table {path}: {error}.") from error
+    for name, column in columns.items():
+        empty = np.flatnonzero([value is None or value != value for value in column])
+        if len(empty):
+            raise MisconfigurationException(f"{path} has no {name} in row {empty[0] + 1}.")
+    files = np.array([str(path.parent / str(name)) for name in columns["path"]], dtype=np.str_)
+    class_names, labels = np.unique(columns["label"].astype(np.str_), return_inverse=True)
+    samples = Samples(files, labels.astype(np.int64), _boxes(path, table))
+    if len(class_names) < 2:
+        raise MisconfigurationException(f"{path} names {len(class_names)} classes, but it takes two to tell apart.")
+    names = [str(name) for name in class_names]
+    if "split" not in columns:
+        split_file = path.with_suffix(_RECORD)
+        return Layout("table without a split", path, names, {"all": lambda: samples}, split_file=split_file)
+    unknown = sorted(set(columns["split"]) - set(_PARTS))
+    if unknown:
+        raise MisconfigurationException(f"{path} has the split {unknown[0]!r}: it has to be train, val or test.")
+    split = np.array([_PARTS[name] for name in columns["split"]])
+
+    def read(part: Part) -> Samples:
+        return samples.take(np.flatnonzero(split == part))
+
+    parts: list[Part] = ["train", "val", "test"]
+    return Layout("table", path, names, {part: partial(read, part) for part in parts if part in split})
+
+
+def _boxes(path: Path, table: pa.Table) -> npt.NDArray[np.int64] | None:
+    present = [name for name in _BOX if name in table.column_names]
+    if not present:
+        return None
+    if len(present) < len(_BOX):
+        missing = next(name for name in _BOX if name not in present)
+        raise MisconfigurationException(f"{path} has {', '.join(present)}, but no column {missing}.")
+    try:
+        columns = [table[name].cast(pa.float64()).to_numpy() for name in _BOX]
+    except pa.ArrowException as error:
+        raise MisconfigurationException(f"{path} has a box that is no number: {error}.") from error
+    boxes = np.stack(columns, axis=1)
+    if not np.isfinite(boxes).all():
+        raise MisconfigurationException(
+            f"{path} has an incomplete box in row {np.argwhere(~np.isfinite(boxes))[0][0] + 1}."
+        )
+    return np.round(boxes).astype(np.int64)
