@@ -24,6 +24,7 @@ from callbacks import (
     ProgressiveResizing,
     RunConfig,
     ScoreFile,
+    SkippedImages,
     TestTimeAugmentation,
 )
 from configs.strict_parser import StrictParser
@@ -43,6 +44,7 @@ CALLBACKS: dict[str, type[Callback]] = {
     "tta": TestTimeAugmentation,
     "confusion_matrix": ConfusionMatrix,
     "predictions": PredictionFile,
+    "skipped": SkippedImages,
     "scores": ScoreFile,
 }
 TRAINER_DEFAULTS: dict[str, Any] = {

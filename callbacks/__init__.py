@@ -12,6 +12,7 @@ from callbacks.prediction_file import PredictionFile
 from callbacks.progressive_resizing import ProgressiveResizing
 from callbacks.run_config import RunConfig
 from callbacks.score_file import ScoreFile
+from callbacks.skipped_images import SkippedImages
 from callbacks.test_time_augmentation import TestTimeAugmentation
 
 __all__ = [
@@ -27,5 +28,6 @@ __all__ = [
     "ProgressiveResizing",
     "RunConfig",
     "ScoreFile",
+    "SkippedImages",
     "TestTimeAugmentation",
 ]

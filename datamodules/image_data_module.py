@@ -10,6 +10,7 @@ import lightning as L
 import numpy as np
 import numpy.typing as npt
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from datamodules.deferred_loader import DeferredLoader, single_threaded
@@ -151,17 +152,17 @@ class ImageDataModule(L.LightningDataModule, ABC):
                 replace=split == "train",
             )
 
-    def skipped(self, split: Split) -> int | None:
-        """Count the images of a split that couldn't be read so far, on this device.
+    def skipped(self, split: Split) -> Tensor | None:
+        """Tell which images of a split couldn't be read so far, on this device.
 
         Args:
             split: The split, after ``setup``.
 
         Returns:
-            The number, or None where images aren't skipped.
+            Flags, bool of shape (n,), or None where images aren't skipped.
         """
         skipped = self.datasets[split].skipped
-        return None if skipped is None else len(skipped)
+        return None if skipped is None else skipped.flags
 
     def _photographs(self) -> Samples:
         if self.predict_dir is None:

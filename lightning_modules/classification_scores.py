@@ -2,8 +2,10 @@
 
 import torch
 from torch import Tensor, nn
-from torchmetrics import MeanMetric
+from torchmetrics import SumMetric
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
+
+NO_LABEL = -1
 
 
 def scores_from_confusion(matrix: Tensor) -> dict[str, Tensor]:
@@ -43,23 +45,29 @@ class ClassificationScores(nn.Module):
 
     def __init__(self, num_classes: int) -> None:
         super().__init__()
-        self.confusion = MulticlassConfusionMatrix(num_classes, validate_args=False)
+        self.confusion = MulticlassConfusionMatrix(num_classes, ignore_index=NO_LABEL, validate_args=False)
         top_k = min(5, num_classes)
-        self.top5 = MulticlassAccuracy(num_classes, top_k=top_k, average="micro", validate_args=False)
-        self.loss = MeanMetric(nan_strategy="disable")
+        self.top5 = MulticlassAccuracy(
+            num_classes, top_k=top_k, average="micro", ignore_index=NO_LABEL, validate_args=False
+        )
+        # not MeanMetric: it takes weights for ones where NaN is let through
+        self.loss = SumMetric(nan_strategy="disable")
+        self.images = SumMetric(nan_strategy="disable")
 
     def update(self, probabilities: Tensor, labels: Tensor) -> None:
         """Add a batch.
 
         Args:
             probabilities: Probabilities of the classes, floats of shape (batch, classes).
-            labels: True classes, int64 of shape (batch,).
+            labels: True classes, int64 of shape (batch,); samples with -1, whose image couldn't be read, don't count.
         """
         scores = probabilities.float()
         self.confusion.update(scores, labels)
         self.top5.update(scores, labels)
         logs = scores.clamp(min=torch.finfo(torch.float32).tiny).log()
-        self.loss.update(nn.functional.nll_loss(logs, labels, reduction="none"))
+        losses = nn.functional.nll_loss(logs, labels, reduction="none", ignore_index=NO_LABEL)
+        self.loss.update(losses)
+        self.images.update((labels != NO_LABEL).float())
 
     def compute(self) -> dict[str, Tensor]:
         """Compute the scores of all batches of all devices.
@@ -69,12 +77,12 @@ class ClassificationScores(nn.Module):
             ``top5_accuracy``, float32 scalars.
         """
         return {
-            "loss": self.loss.compute(),
+            "loss": self.loss.compute() / self.images.compute().clamp(min=1),
             **scores_from_confusion(self.confusion.compute()),
             "top5_accuracy": self.top5.compute(),
         }
 
     def reset(self) -> None:
         """Forget all batches."""
-        for metric in (self.confusion, self.top5, self.loss):
+        for metric in (self.confusion, self.top5, self.loss, self.images):
             metric.reset()

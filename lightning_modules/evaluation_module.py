@@ -70,14 +70,16 @@ class EvaluationModule(L.LightningModule):
         """Classify a batch of photographs.
 
         Args:
-            batch: Images, uint8 (batch, 3, height, width), and their files.
+            batch: Images, uint8 (batch, 3, height, width), and their files; an empty name stands for an image that
+                couldn't be read.
             batch_idx: Its number.
 
         Returns:
-            The files and the probabilities, float32 of shape (batch, classes).
+            The files that could be read and their probabilities, float32 of shape (files, classes).
         """
         images, files = batch
-        return list(files), self.probabilities(images)[1]
+        read = [index for index, file in enumerate(files) if file]
+        return [files[index] for index in read], self.probabilities(images)[1][read]
 
     def on_validation_epoch_end(self) -> None:
         """Log the scores of the validation set."""

@@ -65,7 +65,7 @@ def toy_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def toy_data(toy_root: Path) -> Callable[..., ToyCarsDataModule]:
     def build(**options: Any) -> ToyCarsDataModule:
-        return ToyCarsDataModule(root=str(toy_root), **{**TINY, **options})
+        return ToyCarsDataModule(**{"root": str(toy_root), **TINY, **options})
 
     return build
 

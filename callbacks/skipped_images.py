@@ -1,0 +1,61 @@
+"""Tells how many images couldn't be read."""
+
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities import rank_zero_warn
+from torch import Tensor
+
+
+@runtime_checkable
+class SkippingDataModule(Protocol):
+    """A data module that may pass over images it can't read."""
+
+    def skipped(self, split: Any) -> Tensor | None:
+        """Flag them, bool of shape (images,); None where nothing is skipped."""
+
+
+class SkippedImages(Callback):
+    """Logs ``train/skipped``, ``val/skipped`` and ``test/skipped`` where ``data.on_error`` is ``skip``.
+
+    The numbers count files, not how often they were met, over all devices.
+    """
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Log the number of training images skipped so far.
+
+        Args:
+            trainer: The trainer.
+            pl_module: The classifier.
+        """
+        self._log(trainer, pl_module, "train")
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Log the number of validation images; arguments as in ``on_train_epoch_end``."""
+        self._log(trainer, pl_module, "val")
+
+    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Log the number of test images; arguments as in ``on_train_epoch_end``."""
+        self._log(trainer, pl_module, "test")
+
+    def on_predict_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Tell the number of photographs that ``predict`` left out; arguments as in ``on_train_epoch_end``."""
+        skipped = _count(trainer, "predict")
+        if skipped:
+            rank_zero_warn(f"{skipped} photographs couldn't be read and are not among the predictions.")
+
+    def _log(self, trainer: Trainer, pl_module: LightningModule, split: str) -> None:
+        skipped = _count(trainer, split)
+        if skipped is not None:
+            pl_module.log(f"{split}/skipped", float(skipped))
+
+
+def _count(trainer: Trainer, split: str) -> int | None:
+    """Count over all devices, which may have met the same files in different epochs."""
+    data = trainer.datamodule  # type: ignore[attr-defined]
+    skipped = data.skipped(split) if isinstance(data, SkippingDataModule) else None
+    if skipped is None:
+        return None
+    flags = skipped.to(trainer.strategy.root_device, torch.int32)
+    return int((trainer.strategy.reduce(flags, reduce_op="sum") > 0).sum())

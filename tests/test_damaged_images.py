@@ -1,0 +1,109 @@
+"""Runs over data sets in which some images can't be read."""
+
+import csv
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import accuracy_score
+
+from datamodules import ToyCarsDataModule
+from datamodules.image_dataset import Draw
+from datamodules.image_reader import read_image
+from lightning_modules import ImageClassifier
+
+ToyData = Callable[..., ToyCarsDataModule]
+SKIP = ["--data.on_error=skip", "--data.max_skipped=0.2"]
+
+
+@pytest.fixture
+def damaged(toy_root: Path, tmp_path: Path, toy_data: ToyData) -> Path:
+    """A copy of the drawn cars with three unreadable images in each split."""
+    root = tmp_path / "damaged"
+    shutil.copytree(toy_root, root)
+    for split in ("train", "val", "test"):
+        files = toy_data(root=str(root)).samples(split).files
+        torn, empty, missing = (Path(str(file)) for file in files[[2, 3, 5]])
+        torn.write_bytes(torn.read_bytes()[:900])
+        empty.write_bytes(b"")
+        missing.unlink()
+    return root
+
+
+def test_the_file_is_named(run: Callable[..., None], mistake: Callable[..., str], damaged: Path) -> None:
+    message = mistake("fit", f"--data.root={damaged}", "--data.num_workers=2")
+    assert ".jpg" in message
+    assert any(reason in message for reason in ("Premature end", "the file is empty", "No such file"))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_skipping_goes_on_and_counts(
+    run: Callable[..., None], scores_of: Callable[..., dict[str, Any]], damaged: Path, workers: int
+) -> None:
+    where = [f"--data.root={damaged}", f"--data.num_workers={workers}", *SKIP]
+    run("fit", *where)
+    run("test", *where, "--ckpt_path=last")
+    fit = scores_of("fit_scores.json")
+    assert (fit["train/skipped"], fit["val/skipped"]) == (3, 3)
+    assert scores_of("test_scores.json")["test/skipped"] == 3
+
+
+def test_scores_are_those_of_the_readable_images(
+    run: Callable[..., None],
+    scores_of: Callable[..., dict[str, Any]],
+    damaged: Path,
+    tmp_path: Path,
+    toy_data: ToyData,
+) -> None:
+    run("fit")
+    run("test", f"--data.root={damaged}", *SKIP, "--data.batch_size=4", "--ckpt_path=last")
+    data = toy_data(root=str(damaged))
+    model = ImageClassifier.load_from_checkpoint(
+        tmp_path / "logs/demo/version_0/checkpoints/last.ckpt", weights_only=True
+    )
+    samples = data.samples("test")
+    assert samples.labels is not None
+    readable = [index for index in range(len(samples)) if index not in (2, 3, 5)]
+    answers = [model.classify(read_image(samples.files[index])) for index in readable]
+    truth = samples.labels[readable]
+    predicted = [data.class_names.index(next(iter(answer))) for answer in answers]
+    scores = scores_of("test_scores.json")
+    assert scores["test/accuracy"] == pytest.approx(accuracy_score(truth, predicted))
+    losses = [-np.log(answer[data.class_names[label]]) for answer, label in zip(answers, truth, strict=True)]
+    assert scores["test/loss"] == pytest.approx(float(np.mean(losses)), abs=1e-4)
+    matrix = (tmp_path / "logs/demo/version_0/test_confusion_matrix.csv").read_text()
+    assert sum(int(cell) for row in list(csv.reader(matrix.splitlines()))[1:] for cell in row[1:]) == len(readable)
+
+
+def test_predictions_leave_unreadable_photographs_out(run: Callable[..., None], damaged: Path, tmp_path: Path) -> None:
+    run("fit", "--trainer.max_epochs=1")
+    folder = next(damaged.glob("edition*/cars_test"))
+    with pytest.warns(UserWarning, match="2 photographs couldn't be read and are not among the predictions"):
+        run("predict", "--ckpt_path=last", f"--data.predict_dir={folder}", *SKIP)
+    with (tmp_path / "logs/demo/version_0/predictions.csv").open() as file:
+        files = [row["file"] for row in csv.DictReader(file)]
+    assert len(files) == len(set(files)) == len(list(folder.iterdir())) - 2
+    assert all(files)
+
+
+def test_too_many_stop_the_run(mistake: Callable[..., str], damaged: Path) -> None:
+    message = mistake("fit", f"--data.root={damaged}", "--data.on_error=skip", "--data.max_skipped=0.02")
+    assert "More than 1 of 64 train images can't be read" in message or "More than 1 of 16 val" in message
+    assert "train.py check" in message
+
+
+def test_what_comes_instead_follows_from_seed_epoch_and_sample(damaged: Path, toy_data: ToyData) -> None:
+    def views(seed: int) -> list[torch.Tensor]:
+        data = toy_data(root=str(damaged), seed=seed, on_error="skip", max_skipped=0.2)
+        data.setup("fit")
+        with pytest.warns(UserWarning, match="Skipped"):
+            return [data.datasets["train"][Draw(epoch, 2)][0] for epoch in range(4)]
+
+    first, again, other = views(1), views(1), views(2)
+    assert all(torch.equal(one, two) for one, two in zip(first, again, strict=True))
+    assert not any(torch.equal(one, two) for one, two in zip(first, other, strict=True))
+    assert len({view.numpy().tobytes() for view in first}) == 4
