@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch import Callback, LightningDataModule
+from lightning.pytorch import Callback, LightningDataModule, Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities import rank_zero_warn
 
@@ -29,6 +29,7 @@ from callbacks import (
 )
 from configs.strict_parser import StrictParser
 from datamodules import ImageDataModule
+from datamodules.check import check_data
 from lightning_modules import ImageClassifier
 from lightning_modules.checkpoints import compare_classes, find_checkpoint, read_hyper_parameters, run_of
 
@@ -47,6 +48,7 @@ CALLBACKS: dict[str, type[Callback]] = {
     "skipped": SkippedImages,
     "scores": ScoreFile,
 }
+DATA_COMMANDS = ("check",)
 TRAINER_DEFAULTS: dict[str, Any] = {
     "logger": {
         "class_path": "lightning.pytorch.loggers.TensorBoardLogger",
@@ -59,6 +61,21 @@ RUN_DEFAULTS = {
     "verbose": False,  # ScoreFile prints a shorter table
     "return_predictions": False,  # PredictionFile writes them; kept as well, they would fill the memory
 }
+
+
+class Commands(Trainer):
+    """Lightning's trainer, and the commands that look at the data alone."""
+
+    @staticmethod
+    def check(datamodule: ImageDataModule, output: str = "logs/check") -> None:
+        """Decode every image and report all that is wrong with a data set; exit code 1 if training would be wrong.
+
+        Args:
+            datamodule: The data.
+            output: Folder for report.html, problems.csv and exclude.txt.
+        """
+        if not check_data(datamodule, output):
+            sys.exit(1)
 
 
 class CommandLine(LightningCLI):
@@ -76,6 +93,34 @@ class CommandLine(LightningCLI):
         parser.link_arguments("data", "model.class_names", compute_fn=self.class_names, apply_on="instantiate")
         parser.link_arguments("data.image_size", "model.image_size", apply_on="instantiate")
         parser.link_arguments("data.preprocessing", "model.preprocessing", apply_on="instantiate")
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """List the commands, and which of their arguments are no options.
+
+        Returns:
+            Those of Lightning and our own.
+        """
+        return {**LightningCLI.subcommands(), **{name: {"datamodule"} for name in DATA_COMMANDS}}
+
+    def instantiate_classes(self) -> None:
+        """Build everything, or for the commands that look at the data alone, the data."""
+        if self.subcommand not in DATA_COMMANDS:
+            super().instantiate_classes()
+            return
+        parser = (
+            LightningArgumentParser()
+        )  # with the data alone: the other would build the model, and fetch its weights
+        parser.add_lightning_class_args(ImageDataModule, "data", subclass_mode=True)
+        config = parser.parse_object({"data": self.config[self.subcommand].data})
+        self.data = parser.instantiate(config).data
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        if subcommand not in DATA_COMMANDS:
+            super()._run_subcommand(subcommand)
+            return
+        options = {name: self.config[subcommand][name] for name in self._subcommand_method_arguments[subcommand]}
+        getattr(self.trainer_class, subcommand)(self.data, **options)
 
     def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
         parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
@@ -112,6 +157,8 @@ class CommandLine(LightningCLI):
         """Find the checkpoint, see that it fits the config, and go on in the folder of its run."""
         config = self.config[self.subcommand]
         self.checkpoint: Path | None = None
+        if self.subcommand in DATA_COMMANDS:
+            return
         if config.ckpt_path is None:
             if self.subcommand != "fit":
                 raise MisconfigurationException(
@@ -151,6 +198,7 @@ def main(args: ArgsType = None) -> None:
         CommandLine(
             ImageClassifier,
             ImageDataModule,
+            trainer_class=Commands,
             subclass_mode_data=True,
             save_config_callback=RunConfig,
             seed_everything_default=42,

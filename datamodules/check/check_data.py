@@ -1,0 +1,69 @@
+"""Looks at everything once, and says all that is wrong."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from datamodules.check.findings import Finding, Severity, find_problems
+from datamodules.check.inspection import inspect_images
+from datamodules.check.labelled_files import LabelledFiles, list_files
+from datamodules.check.report import summary_lines, write_report
+from datamodules.image_data_module import ImageDataModule
+from datamodules.image_folder import ImageFolderDataModule
+from datamodules.image_reader import find_images
+from datamodules.layouts.official_annotations import differs_from_official
+
+_ORDER: tuple[Severity, ...] = ("error", "warning", "note")
+
+
+def check_data(data: ImageDataModule, output: str) -> bool:
+    """Decode every image and report all problems, on the console and in a folder.
+
+    Args:
+        data: The data module.
+        output: Folder for ``report.html``, ``problems.csv`` and ``exclude.txt``.
+
+    Returns:
+        Whether training would be right.
+
+    Raises:
+        MisconfigurationException: If there is no data set, or the report can't be written.
+    """
+    data.prepare_data()
+    listed = list_files(data)
+    findings = [Finding("error" if split == "train" else "warning", f"no {split} split", [(reason, [])])
+                for split, reason in listed.missing.items()]  # fmt: skip
+    findings += _layout_findings(data, listed)
+    findings += find_problems(listed, inspect_images(np.array(listed.files), os.cpu_count() or 1))
+    findings.sort(key=lambda finding: _ORDER.index(finding.severity))
+    counts = {severity: sum(finding.severity == severity for finding in findings) for severity in _ORDER}
+    summary = (
+        f"{len(listed.files)} images of {len(listed.class_names)} classes: {counts['error']} kinds of errors, "
+        f"{counts['warning']} of warnings."
+    )
+    base = data.layout.base if isinstance(data, ImageFolderDataModule) else Path()
+    write_report(findings, Path(output), base, summary)
+    proposal = Path(output) / "exclude.txt"
+    lines = [*summary_lines(findings), summary, f"page with pictures: {Path(output) / 'report.html'}"]
+    if any(finding.exclude for finding in findings):
+        lines.append(f"to leave out what is wrong: --data.exclude {proposal}")
+    print("\n" + "\n".join(lines), flush=True)  # noqa: T201 - the result that the user waits for
+    return not counts["error"]
+
+
+def _layout_findings(data: ImageDataModule, listed: LabelledFiles) -> list[Finding]:
+    """Look at what lies in the folders but isn't listed, and at annotations that aren't the official ones."""
+    if not isinstance(data, ImageFolderDataModule):
+        return []
+    layout = data.layout
+    everything = {part: layout.read(part) for part in layout.parts if part not in listed.missing}
+    known = {str(file) for samples in everything.values() for file in samples.files}
+    strays = [file for folder in layout.image_folders for file in find_images(folder) if file not in known]
+    findings = [Finding("warning", "image without a label", [("", [file]) for file in strays])] if strays else []
+    for part, samples in everything.items():
+        path = differs_from_official(layout, part, samples)
+        if path:
+            text = "the official file has other labels or boxes"
+            findings.append(Finding("error", "annotations aren't the official ones", [(f"{path}: {text}", [])]))
+    return findings

@@ -1,0 +1,151 @@
+"""What is wrong with a data set, and what is merely worth knowing."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from datamodules.check.duplicates import exact_duplicates, near_duplicates, shared_boxes
+from datamodules.check.inspection import Inspection
+from datamodules.check.labelled_files import LabelledFiles
+
+Severity = Literal["error", "warning", "note"]
+
+_SMALL, _HUGE, _SLENDER = 32, 40_000_000, 6.0
+
+
+@dataclass
+class Finding:
+    """A problem and the files that have it.
+
+    Attributes:
+        severity: ``error`` where training would be wrong, ``warning`` where it may be, ``note`` else.
+        title: What is wrong.
+        files: For each case: what there is to say about it, and the files concerned.
+        exclude: Files that are better left out.
+    """
+
+    severity: Severity
+    title: str
+    files: list[tuple[str, list[str]]] = field(default_factory=list)
+    exclude: list[str] = field(default_factory=list)
+
+
+def find_problems(data: LabelledFiles, inspections: list[Inspection]) -> list[Finding]:
+    """Apply all rules.
+
+    Args:
+        data: Files of all splits with labels and boxes.
+        inspections: What was found in each file.
+
+    Returns:
+        Findings with at least one case each.
+    """
+    findings = [*_unreadable(data, inspections), *_boxes(data, inspections), *_duplicates(data, inspections)]
+    findings += [*_classes(data), *_sizes(data, inspections), *_traits(data, inspections)]
+    return [finding for finding in findings if finding.files]
+
+
+def _unreadable(data: LabelledFiles, inspections: list[Inspection]) -> Iterator[Finding]:
+    bad = [(found.problem, data.files[index]) for index, found in enumerate(inspections) if found.problem]
+    yield Finding(
+        "error", "can't be read", [(problem, [file]) for problem, file in bad], exclude=[file for _, file in bad]
+    )
+
+
+def _boxes(data: LabelledFiles, inspections: list[Inspection]) -> Iterator[Finding]:
+    if data.boxes is None:
+        return
+    outside, beyond = Finding("error", "box outside of the image"), Finding("warning", "box reaches beyond the image")
+    for file, box, found in zip(data.files, data.boxes.tolist(), inspections, strict=True):
+        x1, y1, x2, y2 = box
+        text = f"box ({x1}, {y1}, {x2}, {y2}), image {found.width}x{found.height}"
+        if found.problem:
+            continue
+        if max(0, x1) >= min(found.width, x2) or max(0, y1) >= min(found.height, y2):
+            outside.files.append((text, [file]))
+            outside.exclude.append(file)
+        elif x1 < 0 or y1 < 0 or x2 > found.width or y2 > found.height:
+            beyond.files.append((text, [file]))
+    yield from (outside, beyond)
+
+
+def _duplicates(data: LabelledFiles, inspections: list[Inspection]) -> Iterator[Finding]:
+    exact = exact_duplicates(inspections)
+    near = near_duplicates(inspections)
+    leak = Finding("error", "same picture in training and test")
+    shared = Finding("warning", "same picture in training and validation")
+    contradiction = Finding("error", "same picture under different labels")
+    unsure = Finding("warning", "same picture under different labels in the test set")
+    repeated = Finding("warning", "same picture more than once")
+    for kind, pairs in (("identical files", exact), ("nearly identical pictures", near)):
+        for first, second in pairs:
+            files = [data.files[first], data.files[second]]
+            splits = [data.splits[first], data.splits[second]]
+            text = f"{kind}: {data.describe(first)}; {data.describe(second)}"
+            training = [file for file, split in zip(files, splits, strict=True) if split != "test"]
+            if len(training) == 1:
+                finding, drop = leak, training
+            elif data.labels[first] != data.labels[second]:
+                finding, drop = (contradiction, files) if training else (unsure, [])
+            else:
+                finding, drop = (shared if splits[0] != splits[1] else repeated), []
+            finding.files.append((text, files))
+            finding.exclude += drop
+    yield from (leak, contradiction, unsure, shared, repeated)
+    if data.boxes is not None:
+        sizes = np.array([(found.width, found.height) for found in inspections]).reshape(-1, 2)
+        known = {*exact, *near}
+        pairs = [pair for pair in shared_boxes(data.boxes, sizes) if pair not in known]
+        yield Finding(
+            "warning",
+            "same box to the pixel, likely the same photograph",
+            [(f"{data.describe(a)}; {data.describe(b)}", [data.files[a], data.files[b]]) for a, b in pairs],
+        )
+
+
+def _classes(data: LabelledFiles) -> Iterator[Finding]:
+    counts = {split: data.counts(split) for split in ("train", "val", "test") if split in data.splits}
+    for split, of_class in counts.items():
+        absent = [data.class_names[label] for label in np.flatnonzero(of_class == 0)]
+        severity: Severity = "error" if split == "train" else "warning"
+        yield Finding(severity, f"classes without an image in {split}", [(name, []) for name in absent])
+        present = of_class[of_class > 0]
+        text = f"{len(present)} classes with {present.min()} to {present.max()} images, {of_class.sum()} in all"
+        yield Finding("note", f"images per class in {split}", [(text, [])])
+    if "train" in counts and counts["train"].max() > 10 * max(1, counts["train"].min()):
+        text = "consider data.balanced_sampling or model.balanced_loss"
+        yield Finding("warning", "classes of very uneven size", [(text, [])])
+
+
+def _sizes(data: LabelledFiles, inspections: list[Inspection]) -> Iterator[Finding]:
+    odd = Finding("warning", "tiny, huge or very slender")
+    for file, found in zip(data.files, inspections, strict=True):
+        short, long = sorted((found.width, found.height))
+        if not found.problem and (short < _SMALL or short * long > _HUGE or long > _SLENDER * short):
+            odd.files.append((f"{found.width}x{found.height}", [file]))
+    yield odd
+
+
+def _traits(data: LabelledFiles, inspections: list[Inspection]) -> Iterator[Finding]:
+    by_trait: dict[str, list[str]] = {}
+    for file, found in zip(data.files, inspections, strict=True):
+        for trait in found.traits:
+            by_trait.setdefault(trait, []).append(file)
+    for trait, files in sorted(by_trait.items()):
+        severity: Severity = "warning" if trait.startswith("wrong") else "note"
+        title = trait if severity == "warning" else f"{trait}, converted when read"
+        yield Finding(severity, title, [("", [file]) for file in files])
+
+
+def excluded(findings: Iterable[Finding]) -> list[str]:
+    """Collect the files that are better left out.
+
+    Args:
+        findings: The findings.
+
+    Returns:
+        Paths, sorted, each once.
+    """
+    return sorted({file for finding in findings for file in finding.exclude})

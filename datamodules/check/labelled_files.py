@@ -1,0 +1,90 @@
+"""The files of all splits of a data module, side by side."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+from datamodules.image_data_module import ImageDataModule
+from datamodules.samples import Samples
+
+_SPLITS: tuple[Literal["train", "val", "test"], ...] = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class LabelledFiles:
+    """Files with what the data set says about them.
+
+    Attributes:
+        files: Paths.
+        splits: Split of each.
+        labels: Class index of each, int64 of shape (n,).
+        boxes: Boxes, int64 of shape (n, 4), or None.
+        class_names: Names of the classes.
+        missing: Why a split can't be listed, where it can't.
+    """
+
+    files: list[str]
+    splits: list[str]
+    labels: npt.NDArray[np.int64]
+    boxes: npt.NDArray[np.int64] | None
+    class_names: list[str]
+    missing: dict[str, str]
+
+    def describe(self, index: int) -> str:
+        """Name the split and the class of a file.
+
+        Args:
+            index: Its position.
+
+        Returns:
+            Text like ``train, Audi TT Hatchback 2011``.
+        """
+        return f"{self.splits[index]}, {self.class_names[self.labels[index]]}"
+
+    def counts(self, split: str) -> npt.NDArray[np.int64]:
+        """Count the images of each class in a split.
+
+        Args:
+            split: The split.
+
+        Returns:
+            Counts, int64 of shape (classes,).
+        """
+        labels = self.labels[np.array(self.splits) == split]
+        return np.bincount(labels, minlength=len(self.class_names)).astype(np.int64)
+
+
+def list_files(data: ImageDataModule) -> LabelledFiles:
+    """List the files of all splits.
+
+    Args:
+        data: The data module.
+
+    Returns:
+        The files.
+
+    Raises:
+        MisconfigurationException: If no split can be listed.
+    """
+    found: dict[str, Samples] = {}
+    missing: dict[str, str] = {}
+    for split in _SPLITS:
+        try:
+            found[split] = data.samples(split)
+        except MisconfigurationException as error:
+            missing[split] = str(error)
+    if not found:
+        raise MisconfigurationException(missing["train"])
+    parts = list(found.values())
+    boxes = [part.boxes for part in parts if part.boxes is not None]
+    return LabelledFiles(
+        [str(file) for part in parts for file in part.files],
+        [split for split, part in found.items() for _ in range(len(part))],
+        np.concatenate([part.labels for part in parts if part.labels is not None]),
+        np.concatenate(boxes) if len(boxes) == len(parts) else None,
+        data.class_names,
+        missing,
+    )

@@ -1,0 +1,96 @@
+"""Puts findings where people see them: the console, a page with pictures, a table, a list for ``data.exclude``."""
+
+import base64
+import csv
+import io
+import os
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import cv2
+from jinja2 import Environment, FileSystemLoader
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+from datamodules.check.findings import Finding, excluded
+from datamodules.image_reader import UnreadableImageError, read_image
+
+_PICTURES = 60  # of each finding on the page
+_HEIGHT = 110
+
+
+def write_report(findings: Sequence[Finding], folder: Path, base: Path, summary: str) -> None:
+    """Write ``report.html``, ``problems.csv`` and, if something is better left out, ``exclude.txt``.
+
+    Args:
+        findings: The findings.
+        folder: Folder to write to.
+        base: What the paths in ``exclude.txt`` are relative to.
+        summary: A line for the head of the page.
+
+    Raises:
+        MisconfigurationException: If the folder can't be written to.
+    """
+
+    def relative(file: str) -> str:
+        return os.path.relpath(file, base)
+
+    page = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True).get_template("page.html")
+    html = page.render(
+        name=base.resolve().name,
+        summary=summary,
+        findings=findings,
+        limit=_PICTURES,
+        thumbnail=cache(_thumbnail),
+        relative=relative,
+    )
+    table = io.StringIO()
+    writer = csv.writer(table)
+    writer.writerow(["severity", "problem", "detail", "file", "other file"])
+    for finding in findings:
+        for text, files in finding.files:
+            writer.writerow([finding.severity, finding.title, text, *(relative(file) for file in files)])
+    listed = [relative(file) for file in excluded(findings)]
+    exclude = "# Proposed by train.py check; to be used as data.exclude.\n" + "".join(f"{file}\n" for file in listed)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(folder / "report.html", html)
+        _write(folder / "problems.csv", table.getvalue())
+        if listed:
+            _write(folder / "exclude.txt", exclude)
+    except OSError as error:
+        raise MisconfigurationException(f"Can't write the report to {folder}: {error.strerror}.") from error
+
+
+def summary_lines(findings: Sequence[Finding]) -> list[str]:
+    """Lay the findings out as text, the worst first.
+
+    Args:
+        findings: The findings.
+
+    Returns:
+        A line for each, and the first cases of what is wrong.
+    """
+    lines = []
+    for finding in findings:
+        lines.append(f"{finding.severity:8} {len(finding.files):7}  {finding.title}")
+        if finding.severity == "error" or len(finding.files) == 1:
+            lines += [f"{'':17}  {' '.join([*files[:1], text]).strip()}" for text, files in finding.files[:3]]
+    return lines
+
+
+def _write(path: Path, text: str) -> None:
+    draft = path.with_name(f".{path.name}")
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(path)
+
+
+def _thumbnail(file: str) -> str | None:
+    try:
+        image = read_image(file)
+    except UnreadableImageError:
+        return None
+    width = max(1, round(image.shape[1] * _HEIGHT / image.shape[0]))
+    small = cv2.resize(image, (min(width, 6 * _HEIGHT), _HEIGHT), interpolation=cv2.INTER_AREA)
+    encoded = cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 75])[1]
+    return "data:image/jpeg;base64," + base64.b64encode(encoded.tobytes()).decode()
