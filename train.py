@@ -21,12 +21,15 @@ from callbacks import (
     LearningRateFinder,
     LearningRates,
     PredictionFile,
+    Preview,
     ProgressiveResizing,
     RunConfig,
     ScoreFile,
     SkippedImages,
     TestTimeAugmentation,
 )
+from callbacks.preview import preview_figure
+from callbacks.run_folder import write_figure
 from configs.strict_parser import StrictParser
 from datamodules import ImageDataModule
 from datamodules.check import check_data
@@ -45,10 +48,11 @@ CALLBACKS: dict[str, type[Callback]] = {
     "tta": TestTimeAugmentation,
     "confusion_matrix": ConfusionMatrix,
     "predictions": PredictionFile,
+    "previews": Preview,
     "skipped": SkippedImages,
     "scores": ScoreFile,
 }
-DATA_COMMANDS = ("check",)
+DATA_COMMANDS = ("check", "preview")
 TRAINER_DEFAULTS: dict[str, Any] = {
     "logger": {
         "class_path": "lightning.pytorch.loggers.TensorBoardLogger",
@@ -76,6 +80,21 @@ class Commands(Trainer):
         """
         if not check_data(datamodule, output):
             sys.exit(1)
+
+    @staticmethod
+    def preview(datamodule: ImageDataModule, output: str = "preview.png", images: int = 6, views: int = 5) -> None:
+        """Draw training images beside their augmented views, to tune a pipeline without training.
+
+        Args:
+            datamodule: The data.
+            output: The PNG file to write.
+            images: Number of images.
+            views: Number of views of each.
+        """
+        datamodule.prepare_data()
+        datamodule.setup("fit")
+        write_figure(Path(output), preview_figure(datamodule.preview(images, views)))
+        print(f"preview: {output}")  # noqa: T201 - the result
 
 
 class CommandLine(LightningCLI):
@@ -108,9 +127,8 @@ class CommandLine(LightningCLI):
         if self.subcommand not in DATA_COMMANDS:
             super().instantiate_classes()
             return
-        parser = (
-            LightningArgumentParser()
-        )  # with the data alone: the other would build the model, and fetch its weights
+        # with the data alone: the whole parser would build the model, and fetch its weights
+        parser = LightningArgumentParser()
         parser.add_lightning_class_args(ImageDataModule, "data", subclass_mode=True)
         config = parser.parse_object({"data": self.config[self.subcommand].data})
         self.data = parser.instantiate(config).data

@@ -9,6 +9,7 @@ from callbacks.gradual_unfreezing import GradualUnfreezing
 from callbacks.learning_rate_finder import LearningRateFinder
 from callbacks.learning_rates import LearningRates
 from callbacks.prediction_file import PredictionFile
+from callbacks.preview import Preview
 from callbacks.progressive_resizing import ProgressiveResizing
 from callbacks.run_config import RunConfig
 from callbacks.score_file import ScoreFile
@@ -25,6 +26,7 @@ __all__ = [
     "LearningRateFinder",
     "LearningRates",
     "PredictionFile",
+    "Preview",
     "ProgressiveResizing",
     "RunConfig",
     "ScoreFile",

@@ -2,7 +2,6 @@
 
 import os
 from abc import ABC, abstractmethod
-from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import albumentations as A
@@ -15,8 +14,9 @@ from torch.utils.data import DataLoader
 
 from datamodules.deferred_loader import DeferredLoader, single_threaded
 from datamodules.image_dataset import ImageDataset
-from datamodules.image_reader import find_images
+from datamodules.photographs import list_photographs
 from datamodules.pipelines import as_plain_dict, compose, default_eval_steps, default_train_steps
+from datamodules.preview import Row, preview_rows
 from datamodules.samplers import EvenBatchSampler, ShardSampler, ShuffledSampler
 from datamodules.samples import Samples
 from datamodules.skipped_images import SkippedImages
@@ -71,11 +71,8 @@ class ImageDataModule(L.LightningDataModule, ABC):
         max_skipped: float = 0.01,
     ) -> None:
         super().__init__()
-        for name, value, least in (
-            ("image_size", image_size, 1),
-            ("batch_size", batch_size, 1),
-            ("num_workers", num_workers, 0),
-        ):
+        least_values = (("image_size", image_size, 1), ("batch_size", batch_size, 1), ("num_workers", num_workers, 0))
+        for name, value, least in least_values:
             if value < least:
                 raise MisconfigurationException(f"data.{name} is {value}: it has to be {least} or more.")
         if not 0.25 <= eval_scale <= 4:
@@ -140,7 +137,7 @@ class ImageDataModule(L.LightningDataModule, ABC):
         for split in _SPLITS_OF_STAGE[stage]:
             if split in self.datasets:
                 continue
-            samples = self._photographs() if split == "predict" else self.samples(split)
+            samples = list_photographs(self.predict_dir) if split == "predict" else self.samples(split)
             if not len(samples):
                 raise MisconfigurationException(f"The {split} split has no images.")
             self.datasets[split] = ImageDataset(
@@ -164,16 +161,6 @@ class ImageDataModule(L.LightningDataModule, ABC):
         skipped = self.datasets[split].skipped
         return None if skipped is None else skipped.flags
 
-    def _photographs(self) -> Samples:
-        if self.predict_dir is None:
-            raise MisconfigurationException("predict needs a folder of photographs: set data.predict_dir.")
-        if not Path(self.predict_dir).is_dir():
-            raise MisconfigurationException(f"data.predict_dir is {self.predict_dir}, which is not a folder.")
-        files = find_images(self.predict_dir)
-        if not files:
-            raise MisconfigurationException(f"There are no images in data.predict_dir, {self.predict_dir}.")
-        return Samples(np.array(files))
-
     def labels(self, split: Split) -> npt.NDArray[np.int64]:
         """Return the labels of a split, after ``setup``.
 
@@ -190,6 +177,18 @@ class ImageDataModule(L.LightningDataModule, ABC):
         if labels is None:
             raise MisconfigurationException(f"The {split} split has no labels.")
         return labels
+
+    def preview(self, images: int, views: int) -> list[Row]:
+        """Show training images and what augmentation makes of them, after ``setup``; see ``preview_rows``.
+
+        Args:
+            images: How many images, at most.
+            views: How many views of each.
+
+        Returns:
+            Class name, original and views of each image, uint8 of shape (height, width, 3), RGB.
+        """
+        return preview_rows(self.datasets["train"], self.class_names, images, views)
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Shuffled, augmented batches of equal size.

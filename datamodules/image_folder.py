@@ -2,7 +2,7 @@
 
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
@@ -12,6 +12,8 @@ from datamodules.image_data_module import ImageDataModule
 from datamodules.image_reader import find_images
 from datamodules.layouts import SPLIT_FILE, Layout, Part, recognise_layout, write_split
 from datamodules.samples import Samples, stratified_split
+
+Split: TypeAlias = Literal["train", "val", "test"]
 
 
 class ImageFolderDataModule(ImageDataModule):
@@ -57,6 +59,7 @@ class ImageFolderDataModule(ImageDataModule):
         self.crop_to_box = crop_to_box
         self.box_margin = box_margin
         self.exclude = exclude
+        self._splits: dict[Split, Samples] = {}
 
     @property
     def folder(self) -> Path:
@@ -78,8 +81,15 @@ class ImageFolderDataModule(ImageDataModule):
         """Margin of the boxes that pictures are cut out along; None leaves them whole."""
         return self.box_margin if self.crop_to_box else None
 
+    @property
+    def predicting(self) -> bool:
+        """Whether the trainer predicts, for which no labelled data are needed."""
+        return self.trainer is not None and self.trainer.state.fn == "predict"
+
     def prepare_data(self) -> None:
         """Record the division of a data set that had none, so that its test set stays what it was."""
+        if self.predicting:
+            return
         layout = self.layout
         if layout.folder.name == SPLIT_FILE:
             self._look_for_new_images()
@@ -105,7 +115,7 @@ class ImageFolderDataModule(ImageDataModule):
                 "or delete it to divide all photographs anew."
             )
 
-    def samples(self, split: Literal["train", "val", "test"]) -> Samples:
+    def samples(self, split: Split) -> Samples:
         """List one split.
 
         Args:
@@ -117,11 +127,10 @@ class ImageFolderDataModule(ImageDataModule):
         Raises:
             MisconfigurationException: If files are missing or damaged, or boxes are needed that aren't there.
         """
-        layout, part = self.layout, self._part_of(split)
-        samples = self._divided(layout.read("all"))[part] if "all" in layout.parts else self.read(part)
-        if "val" not in layout.parts and split != "test":
-            train, val = stratified_split(samples, self.val_fraction, self.split_seed)
-            samples = train if split == "train" else val
+        layout = self.layout
+        if split not in self._splits:
+            self._splits |= self._read_split(split)
+        samples = self._splits[split]
         if self.crop_to_box and samples.boxes is None:
             raise MisconfigurationException(
                 f"data.crop_to_box needs boxes, but {layout.folder} ({layout.kind}) has none."
@@ -139,8 +148,14 @@ class ImageFolderDataModule(ImageDataModule):
         """
         return self.layout.read(part)
 
-    def _part_of(self, split: Literal["train", "val", "test"]) -> Literal["train", "val", "test"]:
-        return "train" if split == "val" and "val" not in self.layout.parts else split
+    def _read_split(self, split: Split) -> dict[Split, Samples]:
+        """List a split, and what is divided along with it: a million files take their time."""
+        parts = self.layout.parts
+        if split == "test" or "val" in parts:
+            return {split: self._divided(self.layout.read("all"))["test"] if "all" in parts else self.read(split)}
+        samples = self._divided(self.layout.read("all"))["train"] if "all" in parts else self.read("train")
+        train, val = stratified_split(samples, self.val_fraction, self.split_seed)
+        return {"train": train, "val": val}
 
     def _divided(self, everything: Samples) -> dict[Part, Samples]:
         train, test = stratified_split(everything, self.test_fraction, self.split_seed, "data.test_fraction")

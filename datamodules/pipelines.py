@@ -1,5 +1,6 @@
 """Albumentations pipelines: the defaults, and how a list from a config becomes one."""
 
+import random
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
@@ -81,7 +82,10 @@ def augment(pipeline: A.Compose, image: npt.NDArray[np.uint8], key: tuple[int, .
     Raises:
         MisconfigurationException: If the pipeline returns something else.
     """
-    pipeline.set_random_seed(int(np.random.SeedSequence(key).generate_state(1)[0]))
+    # not set_random_seed: it gives all steps the same numbers, so that a picture is jittered just when it is flipped
+    seeds = np.random.SeedSequence(key)
+    python = random.Random(int(seeds.generate_state(1)[0]))  # noqa: S311 - no secret
+    pipeline.set_random_state(np.random.Generator(np.random.PCG64(seeds)), python)
     result: npt.NDArray[np.uint8] = pipeline(image=image)["image"]
     if result.dtype != np.uint8 or result.ndim != 3 or result.shape[2] != 3:
         raise MisconfigurationException(

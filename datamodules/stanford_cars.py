@@ -46,7 +46,7 @@ class StanfordCarsDataModule(ImageFolderDataModule):
 
     def prepare_data(self) -> None:
         """Fetch the data set, if that is asked for and it isn't there."""
-        if self._to_be_fetched():
+        if self._to_be_fetched() and not self.predicting:
             download_stanford_cars(self.root, self.source)
         super().prepare_data()
 

@@ -8,7 +8,7 @@ import numpy as np
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from datamodules.image_reader import IMAGE_SUFFIXES, find_images
-from datamodules.layouts.car_names import official_index
+from datamodules.layouts.car_names import CAR_NAMES, official_index
 from datamodules.layouts.layout import SPLIT_FILE, Layout, Part
 from datamodules.samples import Samples
 
@@ -17,6 +17,7 @@ _SPELLINGS: dict[Part, tuple[str, ...]] = {
     "val": ("val", "valid", "validation"),
     "test": ("test", "testing"),
 }
+_HALF_NAMES = {name.partition("/")[0] for name in CAR_NAMES if "/" in name}
 
 
 def recognise_divided(folder: Path) -> Layout | None:
@@ -102,7 +103,7 @@ def _class_folders(folder: Path) -> dict[str, Path]:
     """Map class names to folders; a name with a slash, which unpacked into two folders, is put together again."""
     folders: dict[str, Path] = {}
     for name in _subfolders(folder):
-        inner = [] if official_index(name) is not None else _subfolders(folder / name)
+        inner = _subfolders(folder / name) if name in _HALF_NAMES else []
         official = [f"{name}/{below}" for below in inner if official_index(f"{name}/{below}") is not None]
         for found in official or [name]:
             folders[found] = folder / found

@@ -1,0 +1,47 @@
+"""Originals and their augmented views."""
+
+from typing import TypeAlias
+
+import numpy as np
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+from datamodules.image_dataset import Draw, ImageDataset
+from datamodules.image_reader import Image, UnreadableImageError
+
+Row: TypeAlias = tuple[str, Image, list[Image]]
+
+
+def preview_rows(dataset: ImageDataset, class_names: list[str], images: int, views: int) -> list[Row]:
+    """Show some images, of as many classes as possible, and what the pipeline makes of them.
+
+    Args:
+        dataset: Labelled images.
+        class_names: Names of the classes.
+        images: How many images, at most.
+        views: How many views of each: those of the first epochs.
+
+    Returns:
+        Class name, original and views of each image, uint8 of shape (height, width, 3), RGB.
+
+    Raises:
+        MisconfigurationException: If a number isn't positive, or an image can't be read and isn't to be skipped.
+    """
+    if min(images, views) < 1:
+        raise MisconfigurationException(f"A preview of {images} images in {views} views: both have to be 1 or more.")
+    labels = dataset.samples.labels
+    assert labels is not None
+    order = np.random.default_rng(dataset.seed).permutation(len(dataset))
+    first = np.sort(np.unique(labels[order], return_index=True)[1])
+    rows: list[Row] = []
+    for index in np.concatenate([order[first], np.delete(order, first)]).tolist():
+        try:
+            original = dataset.read(index)
+        except UnreadableImageError:
+            if dataset.skipped is None:
+                raise
+            continue
+        seen = [dataset[Draw(epoch, index)][0].numpy().transpose(1, 2, 0) for epoch in range(views)]
+        rows.append((class_names[labels[index]], original, seen))
+        if len(rows) == images:
+            break
+    return rows
