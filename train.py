@@ -33,6 +33,7 @@ from callbacks.run_folder import write_figure
 from configs.strict_parser import StrictParser
 from datamodules import ImageDataModule
 from datamodules.check import check_data
+from datamodules.streaming import convert
 from lightning_modules import ImageClassifier
 from lightning_modules.checkpoints import compare_classes, find_checkpoint, read_hyper_parameters, run_of
 
@@ -52,7 +53,7 @@ CALLBACKS: dict[str, type[Callback]] = {
     "skipped": SkippedImages,
     "scores": ScoreFile,
 }
-DATA_COMMANDS = ("check", "preview")
+DATA_COMMANDS = ("check", "preview", "convert")
 TRAINER_DEFAULTS: dict[str, Any] = {
     "logger": {
         "class_path": "lightning.pytorch.loggers.TensorBoardLogger",
@@ -80,6 +81,16 @@ class Commands(Trainer):
         """
         if not check_data(datamodule, output):
             sys.exit(1)
+
+    @staticmethod
+    def convert(datamodule: ImageDataModule, output: str = "data/stream") -> None:
+        """Write a data set as chunks of many images, to be trained on with configs/streaming.yaml.
+
+        Args:
+            datamodule: The data.
+            output: Folder to write, which must not exist.
+        """
+        convert(datamodule, Path(output))
 
     @staticmethod
     def preview(datamodule: ImageDataModule, output: str = "preview.png", images: int = 6, views: int = 5) -> None:

@@ -10,6 +10,7 @@ from datamodules.image_data_module import ImageDataModule
 from datamodules.image_folder import ImageFolderDataModule
 from datamodules.random_relative_crop import RandomRelativeCrop
 from datamodules.stanford_cars import StanfordCarsDataModule
+from datamodules.streaming import StreamingDataModule
 from datamodules.toy_cars import ToyCarsDataModule
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "ImageFolderDataModule",
     "RandomRelativeCrop",
     "StanfordCarsDataModule",
+    "StreamingDataModule",
     "ToyCarsDataModule",
 ]

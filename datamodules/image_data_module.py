@@ -12,6 +12,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from datamodules.check_range import check_range
 from datamodules.deferred_loader import DeferredLoader, single_threaded
 from datamodules.image_dataset import ImageDataset
 from datamodules.photographs import list_photographs
@@ -71,15 +72,12 @@ class ImageDataModule(L.LightningDataModule, ABC):
         max_skipped: float = 0.01,
     ) -> None:
         super().__init__()
-        least_values = (("image_size", image_size, 1), ("batch_size", batch_size, 1), ("num_workers", num_workers, 0))
-        for name, value, least in least_values:
-            if value < least:
-                raise MisconfigurationException(f"data.{name} is {value}: it has to be {least} or more.")
-        if not 0.25 <= eval_scale <= 4:
-            raise MisconfigurationException(f"data.eval_scale is {eval_scale}: it has to be between 0.25 and 4.")
-        for name, share in (("random_erasing", random_erasing), ("max_skipped", max_skipped)):
-            if not 0 <= share <= 1:
-                raise MisconfigurationException(f"data.{name} is {share}: it has to be between 0 and 1.")
+        check_range("image_size", image_size, 1)
+        check_range("batch_size", batch_size, 1)
+        check_range("num_workers", num_workers, 0)
+        check_range("eval_scale", eval_scale, 0.25, 4)
+        check_range("random_erasing", random_erasing, 0, 1)
+        check_range("max_skipped", max_skipped, 0, 1)
         self.image_size = image_size
         self.batch_size = batch_size
         self.num_workers = num_workers
@@ -140,24 +138,23 @@ class ImageDataModule(L.LightningDataModule, ABC):
             samples = list_photographs(self.predict_dir) if split == "predict" else self.samples(split)
             if not len(samples):
                 raise MisconfigurationException(f"The {split} split has no images.")
-            self.datasets[split] = ImageDataset(
+            self.datasets[split] = self.make_dataset(
+                split,
                 samples,
-                self.train_pipeline if split == "train" else self.eval_pipeline,
+                transform=self.train_pipeline if split == "train" else self.eval_pipeline,
                 seed=seed,
                 box_margin=None if split == "predict" else self.crop_margin,
                 skipped=SkippedImages(split, len(samples), self.max_skipped) if self.on_error == "skip" else None,
                 replace=split == "train",
             )
 
+    def make_dataset(self, split: Split, samples: Samples, **options: Any) -> ImageDataset:
+        """Build the data set of a split; ``options`` are further arguments of ``ImageDataset``."""
+        del split
+        return ImageDataset(samples, **options)
+
     def skipped(self, split: Split) -> Tensor | None:
-        """Tell which images of a split couldn't be read so far, on this device.
-
-        Args:
-            split: The split, after ``setup``.
-
-        Returns:
-            Flags, bool of shape (n,), or None where images aren't skipped.
-        """
+        """Flag the images of a split that couldn't be read so far on this device, bool (n,); None: none are skipped."""
         skipped = self.datasets[split].skipped
         return None if skipped is None else skipped.flags
 

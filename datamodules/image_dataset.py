@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from datamodules.image_reader import Image, UnreadableImageError, read_image
+from datamodules.image_reader import Box, Image, UnreadableImageError, read_image
 from datamodules.pipelines import augment
 from datamodules.samples import Samples
 from datamodules.skipped_images import SkippedImages
@@ -41,7 +41,12 @@ class ImageDataset(Dataset[tuple[Tensor, int | str]]):
         skipped: Where unreadable images are noted; None raises their errors.
         replace: What comes in place of an unreadable image: another one, drawn as a function of the seed, the epoch
             and the sample, or, if False, a black one without a label, so that no other counts twice.
+
+    Attributes:
+        block: Number of samples that lie together, where random access is slow and shuffling should keep to blocks.
     """
+
+    block: int | None = None
 
     def __init__(
         self,
@@ -100,12 +105,23 @@ class ImageDataset(Dataset[tuple[Tensor, int | str]]):
         Returns:
             The picture, uint8 of shape (height, width, 3), RGB.
         """
-        path, boxes = self.samples.files[index], self.samples.boxes
+        return read_image(self.samples.files[index], self.box(index))
+
+    def box(self, index: int) -> Box | None:
+        """Compute the part of a picture to cut out.
+
+        Args:
+            index: Position in the samples.
+
+        Returns:
+            The box with its margin (left, top, right, bottom) in pixels, or None for the whole picture.
+        """
+        boxes = self.samples.boxes
         if self.box_margin is None or boxes is None:
-            return read_image(path)
+            return None
         x1, y1, x2, y2 = (int(value) for value in boxes[index])
         margin_x, margin_y = round(self.box_margin * (x2 - x1)), round(self.box_margin * (y2 - y1))
-        return read_image(path, (x1 - margin_x, y1 - margin_y, x2 + margin_x, y2 + margin_y))
+        return x1 - margin_x, y1 - margin_y, x2 + margin_x, y2 + margin_y
 
 
 def _tensor(image: Image) -> Tensor:

@@ -9,9 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from torch import Tensor
 from torch.utils.data import BatchSampler, Dataset, DistributedSampler, Sampler
 
 from datamodules.image_dataset import Draw
+
+_WINDOW = 8  # blocks that are open at a time
 
 
 class ShuffledSampler(DistributedSampler[Draw]):
@@ -47,7 +50,10 @@ class ShuffledSampler(DistributedSampler[Draw]):
     def __iter__(self) -> Iterator[Draw]:
         generator = torch.Generator()
         generator.manual_seed(int(np.random.SeedSequence((self.seed, self.epoch)).generate_state(1)[0]))
-        if self.weights is None:
+        block: int | None = getattr(self.dataset, "block", None)
+        if self.weights is None and block:
+            order = shuffled_in_blocks(len(cast(Sized, self.dataset)), block, generator)
+        elif self.weights is None:
             order = torch.randperm(len(cast(Sized, self.dataset)), generator=generator)
         else:
             order = torch.multinomial(self.weights, len(self.weights), replacement=True, generator=generator)
@@ -57,6 +63,23 @@ class ShuffledSampler(DistributedSampler[Draw]):
                 yield Draw(epoch, index, seen[index])
             if self.weights is not None:
                 seen[index] += 1
+
+
+def shuffled_in_blocks(size: int, block: int, generator: torch.Generator) -> Tensor:
+    """Shuffle so that samples which lie together come close together: first the blocks, then within windows of them.
+
+    Args:
+        size: Number of samples.
+        block: Number of samples in a block.
+        generator: Source of randomness.
+
+    Returns:
+        A permutation of 0 to size - 1, int64 of shape (size,).
+    """
+    blocks = torch.split(torch.arange(size), block)
+    order = torch.cat([blocks[index] for index in torch.randperm(len(blocks), generator=generator).tolist()])
+    windows = torch.split(order, _WINDOW * block)
+    return torch.cat([window[torch.randperm(len(window), generator=generator)] for window in windows])
 
 
 class ShardSampler(DistributedSampler[int]):

@@ -14,7 +14,15 @@ OVERLAYS = sorted(
     path
     for folder in (".", "augmentation", "strategy")
     for path in (CHECKOUT / "configs" / folder).glob("*.yaml")
-    if path.stem not in ("fsdp", "gpu", "multi_node", "ddp", *BASES)  # need GPUs, or a process of their own
+    if path.stem
+    not in (
+        "fsdp",
+        "gpu",
+        "multi_node",
+        "ddp",
+        "streaming",
+        *BASES,
+    )  # need GPUs, a process of their own, converted data
 )
 
 
@@ -79,7 +87,7 @@ def test_callbacks_of_a_config_add_to_the_projects_own(run: Callable[..., None],
 
 
 def test_everything_can_be_switched_off(run: Callable[..., None], tmp_path: Path) -> None:
-    off = [f"--{name}.enabled=false" for name in ("tta", "confusion_matrix", "predictions", "scores")]
+    off = [f"--{name}.enabled=false" for name in ("tta", "confusion_matrix", "predictions", "previews", "scores")]
     run("fit", *off, "--early_stopping.patience=null", "--trainer.max_epochs=1")
     names = {path.name for path in (tmp_path / "logs/demo/version_0").iterdir() if "events" not in path.name}
     assert names == {"config.yaml", "hparams.yaml", "checkpoints"}

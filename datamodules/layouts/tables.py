@@ -52,9 +52,8 @@ def write_split(path: Path, folder: Path, parts: dict[Part, Samples], class_name
     """
     files = np.concatenate([samples.files for samples in parts.values()])
     labels = np.concatenate([samples.labels for samples in parts.values() if samples.labels is not None])
-    prefix = len(str(folder)) + 1
     columns: dict[str, list[str]] = {
-        "path": [str(file)[prefix:] for file in files],
+        "path": [str(file).removeprefix(f"{folder}/") for file in files],
         "label": [class_names[label] for label in labels],
         "split": [part for part, samples in parts.items() for _ in range(len(samples))],
     }

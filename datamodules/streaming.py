@@ -1,0 +1,171 @@
+"""Data sets as large files of many images, streamed by litdata: for sets beyond one disk, or slow file systems."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from tqdm.auto import tqdm
+
+from datamodules.image_data_module import ImageDataModule, Split
+from datamodules.image_dataset import ImageDataset
+from datamodules.image_reader import Image, decode_image, read_bytes
+from datamodules.layouts import Part, recognise_layout, write_split
+from datamodules.samples import Samples
+
+TABLE = "samples.csv"
+CLASSES = "classes.txt"
+_SPLITS: tuple[Literal["train", "val", "test"], ...] = ("train", "val", "test")
+_CHUNK_BYTES = 64 << 20
+
+
+class StreamedDataset(ImageDataset):
+    """Takes the bytes of images out of chunks; all else is ``ImageDataset``'s.
+
+    Args:
+        chunks: Folder or URL of the split's chunks.
+        **options: Arguments of ``ImageDataset``.
+    """
+
+    def __init__(self, chunks: str, **options: Any) -> None:
+        super().__init__(**options)
+        from litdata import StreamingDataset  # an extra, which only streaming needs
+
+        try:
+            self.stream = StreamingDataset(chunks, shuffle=False, drop_last=False)
+        except Exception as error:  # whatever a folder, a URL or a damaged index lead to
+            raise MisconfigurationException(f"Can't read the chunks in {chunks}: {error}") from error
+        # not len(): on several devices litdata counts a share only, but our samplers deal the samples out themselves
+        extents = self.stream.region_of_interest
+        held = sum(end - start for start, end in extents)
+        if held != len(self):
+            raise MisconfigurationException(
+                f"{chunks} holds {held} images, but {TABLE} lists {len(self)}: convert the data again."
+            )
+        self.block = max(1, held // len(extents))
+
+    def read(self, index: int) -> Image:
+        """Read one picture out of its chunk; see ``ImageDataset.read``.
+
+        Args:
+            index: Position in the samples.
+
+        Returns:
+            The picture, uint8 of shape (height, width, 3), RGB.
+        """
+        return decode_image(bytes(self.stream[index]["image"]), str(self.samples.files[index]), self.box(index))
+
+
+class StreamingDataModule(ImageDataModule):
+    """What ``train.py convert`` has written; needs ``pip install -e '.[streaming]'``.
+
+    Epochs are shuffled by chunks, and then within windows of a few chunks, so that each chunk is fetched about once an
+    epoch. Evaluations count every sample once, on any number of devices.
+
+    Args:
+        root: Folder that ``convert`` has written.
+        chunks: Where the chunks were moved to, if they aren't in ``root``: a folder, or a URL that litdata reads.
+        crop_to_box: Cut every image of every split out along its annotated box.
+        box_margin: Share of the box's width and height kept around it on every side.
+        **options: Arguments of ``ImageDataModule``.
+    """
+
+    def __init__(
+        self,
+        root: str = "data/stream",
+        chunks: str | None = None,
+        crop_to_box: bool = False,
+        box_margin: float = 0.05,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self.root = Path(root)
+        self.chunks = chunks or root
+        self.crop_to_box = crop_to_box
+        self.box_margin = box_margin
+
+    @property
+    def class_names(self) -> list[str]:
+        """Names of the classes, in the order of the data set that was converted."""
+        try:
+            return (self.root / CLASSES).read_text(encoding="utf-8").splitlines()
+        except OSError as error:
+            raise MisconfigurationException(
+                f"data.root is {self.root}, which train.py convert hasn't written: there is no {CLASSES}."
+            ) from error
+
+    @property
+    def crop_margin(self) -> float | None:
+        """Margin of the boxes that pictures are cut out along; None leaves them whole."""
+        return self.box_margin if self.crop_to_box else None
+
+    def samples(self, split: Literal["train", "val", "test"]) -> Samples:
+        """List one split.
+
+        Args:
+            split: The split.
+
+        Returns:
+            Names of the original files, labels and boxes, in the order of the chunks.
+
+        Raises:
+            MisconfigurationException: If the table is missing or damaged, or boxes are needed that aren't there.
+        """
+        layout = recognise_layout(self.root / TABLE)
+        index_of = {name: index for index, name in enumerate(self.class_names)}
+        samples = layout.with_classes(self.class_names, index_of).read(split)
+        if self.crop_to_box and samples.boxes is None:
+            raise MisconfigurationException(f"data.crop_to_box needs boxes, but {self.root / TABLE} has none.")
+        return samples
+
+    def make_dataset(self, split: Split, samples: Samples, **options: Any) -> ImageDataset:
+        """Build the data set of a split; photographs to predict are read from their folder.
+
+        Args:
+            split: The split.
+            samples: Its samples.
+            **options: Further arguments of ``ImageDataset``.
+
+        Returns:
+            The data set.
+        """
+        if split == "predict":
+            return super().make_dataset(split, samples, **options)
+        return StreamedDataset(f"{self.chunks}/{split}", samples=samples, **options)
+
+
+def convert(data: ImageDataModule, output: Path) -> None:
+    """Write the splits of a data set as chunks, images as they are, training images in random order.
+
+    Args:
+        data: The data module.
+        output: Folder to write to, which must not exist.
+
+    Raises:
+        MisconfigurationException: If the folder exists, an image can't be read, or litdata isn't installed.
+    """
+    try:
+        from litdata.streaming.writer import BinaryWriter
+    except ImportError as error:
+        raise MisconfigurationException("convert needs litdata: pip install -e '.[streaming]'.") from error
+    if output.exists():
+        raise MisconfigurationException(f"--output is {output}, which exists already: remove it or choose another.")
+    data.prepare_data()
+    draft = output.with_name(f".{output.name}.draft")
+    parts: dict[Part, Samples] = {}
+    for split in _SPLITS:
+        samples = data.samples(split)
+        if split == "train":  # so that neighbours in a chunk are of different classes
+            samples = samples.take(np.random.default_rng(0).permutation(len(samples)))
+        writer = BinaryWriter(str(draft / split), chunk_bytes=_CHUNK_BYTES)
+        for index, file in enumerate(tqdm(samples.files, desc=f"converting {split}", unit=" images")):
+            image = read_bytes(file)
+            decode_image(image, file)
+            writer.add_item(index, {"image": image})
+        writer.done()
+        writer.merge()
+        parts[split] = samples
+    names = data.class_names
+    (draft / CLASSES).write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
+    write_split(draft / TABLE, Path(), parts, names)
+    draft.rename(output)
