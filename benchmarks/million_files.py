@@ -8,7 +8,8 @@ sum over all processes is what the machine has to have.
 
 import argparse
 import os
-import shutil
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -88,25 +89,25 @@ def main() -> None:
     parser.add_argument("--each", type=int, default=1000, help="files in each class")
     parser.add_argument("--batches", type=int, default=400, help=f"batches of {BATCH} to load before measuring")
     parser.add_argument("--methods", nargs="+", default=["fork"], choices=["fork", "forkserver", "spawn"])
+    parser.add_argument("--measure", nargs=3, metavar=("ROOT", "METHOD", "WORKERS"), help=argparse.SUPPRESS)
     options = parser.parse_args()
-    root = Path(tempfile.mkdtemp())
-    try:
-        make_links(options.images, root, options.classes, options.each)
-        print(f"{options.classes * options.each} files, {os.cpu_count()} cores")
+    if options.measure:
+        root, method, workers = options.measure
+        listed, first, total = measure(Path(root), int(workers), options.batches, method)
+        print(
+            f"{method:10} {workers} workers: listed in {listed:.1f} s, first batch after {first:.1f} s, "
+            f"PSS of all processes {total:.0f} MB",
+            flush=True,
+        )
+        os._exit(0)  # without waiting for the loading processes
+    with tempfile.TemporaryDirectory() as folder:
+        make_links(options.images, Path(folder), options.classes, options.each)
+        print(f"{options.classes * options.each} files, {os.cpu_count()} cores", flush=True)
         for method in options.methods:
-            for workers in (1, 2, 4):
-                child = os.fork()  # a process of its own for each measurement
-                if not child:
-                    listed, first, total = measure(root, workers, options.batches, method)
-                    print(
-                        f"{method:10} {workers} workers: listed in {listed:.1f} s, first batch after {first:.1f} s, "
-                        f"PSS of all processes {total:.0f} MB",
-                        flush=True,
-                    )
-                    os._exit(0)
-                os.waitpid(child, 0)
-    finally:
-        shutil.rmtree(root)
+            for workers in (1, 2, 4):  # each in a process of its own, which shares no memory with this one
+                command = [sys.executable, "-W", "ignore", __file__, "--images", str(options.images)]
+                command += ["--batches", str(options.batches), "--measure", folder, method, str(workers)]
+                subprocess.run(command, check=True)  # noqa: S603
 
 
 if __name__ == "__main__":

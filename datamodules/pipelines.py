@@ -1,6 +1,8 @@
 """Albumentations pipelines: the defaults, and how a list from a config becomes one."""
 
+import hashlib
 import random
+import struct
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
@@ -82,10 +84,7 @@ def augment(pipeline: A.Compose, image: npt.NDArray[np.uint8], key: tuple[int, .
     Raises:
         MisconfigurationException: If the pipeline returns something else.
     """
-    # not set_random_seed: it gives all steps the same numbers, so that a picture is jittered just when it is flipped
-    seeds = np.random.SeedSequence(key)
-    python = random.Random(int(seeds.generate_state(1)[0]))  # noqa: S311 - no secret
-    pipeline.set_random_state(np.random.Generator(np.random.PCG64(seeds)), python)
+    _seed(pipeline, key)
     result: npt.NDArray[np.uint8] = pipeline(image=image)["image"]
     if result.dtype != np.uint8 or result.ndim != 3 or result.shape[2] != 3:
         raise MisconfigurationException(
@@ -93,6 +92,24 @@ def augment(pipeline: A.Compose, image: npt.NDArray[np.uint8], key: tuple[int, .
             f"{tuple(result.shape)}: leave Normalize and ToTensorV2 out, the network does their work."
         )
     return result
+
+
+def _seed(pipeline: A.Compose, key: tuple[int, ...]) -> None:
+    """Set the two streams that all steps of a pipeline draw from.
+
+    Albumentations' ``set_random_seed`` gives each step the same numbers, so that a picture is jittered just when it is
+    flipped; and it makes new generators for each step, which takes time.
+    """
+    if any(step.random_generator is not pipeline.random_generator for step in pipeline.transforms):
+        pipeline.set_random_state(np.random.Generator(np.random.PCG64(0)), random.Random(0))  # noqa: S311 - no secret
+    digest = hashlib.blake2b(struct.pack(f"<{len(key)}q", *key), digest_size=40).digest()
+    pipeline.random_generator.bit_generator.state = {
+        "bit_generator": "PCG64",
+        "state": {"state": int.from_bytes(digest[:16], "little"), "inc": int.from_bytes(digest[16:32], "little") | 1},
+        "has_uint32": 0,
+        "uinteger": 0,
+    }
+    pipeline.py_random.seed(int.from_bytes(digest[32:], "little"))
 
 
 def as_plain_dict(pipeline: A.Compose) -> dict[str, Any]:
