@@ -77,7 +77,8 @@ def test_accumulated_gradients_are_those_of_the_large_batch(run: Callable[..., N
     whole, parts = checkpoint(tmp_path), checkpoint(tmp_path, "version_1")
     assert whole["global_step"] == parts["global_step"]
     for name, tensor in whole["state_dict"].items():
-        torch.testing.assert_close(parts["state_dict"][name], tensor, rtol=1e-3, atol=1e-5)
+        difference = (parts["state_dict"][name] - tensor).double().norm()
+        assert difference <= 0.02 * tensor.double().norm(), name  # 0.003 by rounding; 2.9 at twice the rate
 
 
 def test_progressive_resizing_grows_to_the_full_size(run: Callable[..., None], tmp_path: Path) -> None:
