@@ -6,9 +6,11 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningDataModule, Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_warn
 
 from callbacks import (
@@ -35,7 +37,8 @@ from datamodules import ImageDataModule
 from datamodules.check import check_data
 from datamodules.streaming import convert
 from lightning_modules import ImageClassifier
-from lightning_modules.checkpoints import compare_classes, find_checkpoint, read_hyper_parameters, run_of
+from lightning_modules.checkpoints import compare_classes
+from lightning_modules.starting_point import Start, find_start
 
 CALLBACKS: dict[str, type[Callback]] = {
     "checkpoint": Checkpoint,
@@ -137,12 +140,19 @@ class CommandLine(LightningCLI):
         """Build everything, or for the commands that look at the data alone, the data."""
         if self.subcommand not in DATA_COMMANDS:
             super().instantiate_classes()
+            self._forget_later_logs()
             return
         # with the data alone: the whole parser would build the model, and fetch its weights
         parser = LightningArgumentParser()
         parser.add_lightning_class_args(ImageDataModule, "data", subclass_mode=True)
         config = parser.parse_object({"data": self.config[self.subcommand].data})
         self.data = parser.instantiate(config).data
+
+    def _forget_later_logs(self) -> None:
+        """Let TensorBoard forget what a run has logged after the checkpoint from which it goes on."""
+        for logger in self.trainer.loggers if self.subcommand == "fit" else []:
+            if isinstance(logger, TensorBoardLogger) and self.start.step is not None:
+                logger._kwargs["purge_step"] = self.start.step
 
     def _run_subcommand(self, subcommand: str) -> None:
         if subcommand not in DATA_COMMANDS:
@@ -167,16 +177,17 @@ class CommandLine(LightningCLI):
             The names in the order of their indices.
         """
         assert isinstance(data, ImageDataModule)
-        if self.checkpoint and self.subcommand != "fit" and data.preprocessing != self.stored.get("preprocessing"):
+        checkpoint, stored = self.start.checkpoint, self.start.hyper_parameters
+        if checkpoint and self.subcommand != "fit" and data.preprocessing != stored.get("preprocessing"):
             rank_zero_warn(
-                f"Images are prepared in another way than {self.checkpoint} was validated with "
-                f"(data.image_size {data.image_size} here, {self.stored.get('image_size')} there, or other steps): "
+                f"Images are prepared in another way than {checkpoint} was validated with "
+                f"(data.image_size {data.image_size} here, {stored.get('image_size')} there, or other steps): "
                 "the config.yaml of its run has the right one."
             )
         if self.subcommand == "predict":
-            return list(self.stored["class_names"])
-        if self.checkpoint:
-            compare_classes(self.checkpoint, self.stored["class_names"], data.class_names)
+            return list(stored["class_names"])
+        if checkpoint:
+            compare_classes(checkpoint, stored["class_names"], data.class_names)
         return data.class_names
 
     def _parse_ckpt_path(self) -> None:
@@ -184,33 +195,8 @@ class CommandLine(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         """Find the checkpoint, see that it fits the config, and go on in the folder of its run."""
-        config = self.config[self.subcommand]
-        self.checkpoint: Path | None = None
-        if self.subcommand in DATA_COMMANDS:
-            return
-        if config.ckpt_path is None:
-            if self.subcommand != "fit":
-                raise MisconfigurationException(
-                    f"{self.subcommand} needs trained weights: add --ckpt_path with a checkpoint, the folder of a run, "
-                    "best or last."
-                )
-            return
-        logger = config.trainer.logger
-        place = logger.init_args if hasattr(logger, "init_args") else None
-        experiment = Path(place.save_dir) / (place.name or "") if place else Path()
-        self.checkpoint = find_checkpoint(config.ckpt_path, experiment, "last" if self.subcommand == "fit" else "best")
-        self.stored = read_hyper_parameters(self.checkpoint)
-        for key in ("backbone", "optimizer") if self.subcommand == "fit" else ("backbone",):
-            if config.model[key] != self.stored.get(key, config.model[key]):
-                raise MisconfigurationException(
-                    f"{self.checkpoint} was trained with model.{key} {self.stored[key]}, but it is set to "
-                    f"{config.model[key]}: use the config.yaml of its run."
-                )
-        config.ckpt_path = str(self.checkpoint)
-        config.model.weights = None  # the checkpoint brings its own
-        run = run_of(self.checkpoint)
-        if run and place:
-            place.save_dir, place.name, place.version = str(run.parent.parent), run.parent.name, run.name
+        command = str(self.subcommand)
+        self.start = Start() if command in DATA_COMMANDS else find_start(self.config[command], command)
 
 
 def main(args: ArgsType = None) -> None:
@@ -237,6 +223,8 @@ def main(args: ArgsType = None) -> None:
             load_from_checkpoint_support=False,
             args=args,
         )
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()  # gloo's threads sometimes abort an exit without it
     except (MisconfigurationException, ValueError) as error:
         cause = error if isinstance(error, MisconfigurationException) else error.__cause__  # links wrap what they meet
         if not isinstance(cause, MisconfigurationException):

@@ -88,6 +88,7 @@ def main() -> None:
         moved += not torch.equal(before[name], tensor)
     if trainer.is_global_zero:
         print(f"{kind}: {moved} of {len(before)} tensors trained; largest difference between devices {worst:.3g}")
+    torch.distributed.destroy_process_group()  # gloo's threads sometimes abort an exit without it
 
 
 if __name__ == "__main__":

@@ -1,77 +1,205 @@
-"""Saves the best and the last state of a run."""
+"""Saves the best and the last state of a run, so that it can be stopped at any moment."""
 
+import signal
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from lightning import LightningModule, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.utilities import rank_zero_info
+from torch import Tensor
+from torch.optim import Optimizer
+
+from callbacks.loop_state import before_training, before_validation, begin_validation, between_batches
+from callbacks.stop_signals import StopSignals
+from callbacks.whole_checkpoint import WholeCheckpoint
 
 
-class Checkpoint(ModelCheckpoint):
-    """Writes ``checkpoints/best.ckpt`` whenever the monitored score improves, and ``checkpoints/last.ckpt`` each epoch.
+class Checkpoint(WholeCheckpoint):
+    """Writes ``checkpoints/best.ckpt`` whenever the monitored score improves, and ``checkpoints/last.ckpt`` often.
+
+    ``last.ckpt`` is written before the first step, every so many steps or minutes, before each validation, after each
+    epoch, when an error ends the run, and when SIGTERM, SIGUSR1 or Ctrl-C ask it to stop, which it then does with exit
+    code 128 + signal number. It replaces the one before, which is kept as ``previous.ckpt``. All saves lie between two
+    optimizer steps, after everything that was logged has been written, so that a resumed run ends as the uninterrupted
+    one.
 
     Args:
         monitor: Name of the score.
         mode: ``max`` if more is better, else ``min``.
+        every_n_steps: Optimizer steps between two saves within an epoch; null saves by time alone.
+        every_n_minutes: Minutes between two saves within an epoch; null saves by steps alone.
         save_weights_only: Leave out what it takes to resume, the optimizer's state above all.
+
+    Raises:
+        MisconfigurationException: If the intervals aren't positive.
     """
 
     def __init__(
-        self, monitor: str = "val/f1", mode: Literal["min", "max"] = "max", save_weights_only: bool = False
+        self,
+        monitor: str = "val/f1",
+        mode: Literal["min", "max"] = "max",
+        every_n_steps: int | None = None,
+        every_n_minutes: float | None = 10.0,
+        save_weights_only: bool = False,
     ) -> None:
+        for name, value in (("every_n_steps", every_n_steps), ("every_n_minutes", every_n_minutes)):
+            if value is not None and value <= 0:
+                raise MisconfigurationException(f"checkpoint.{name} is {value}: it has to be above 0, or null.")
         super().__init__(
             filename="best",
             monitor=monitor,
             mode=mode,
-            save_last=True,
             save_weights_only=save_weights_only,
             auto_insert_metric_name=False,  # the slash in val/f1 would make folders
             enable_version_counter=False,
         )
+        self.every_n_steps = every_n_steps
+        self.every_n_minutes = every_n_minutes
+        self.signals = StopSignals()
+        self._saved_step, self._saved_at = 0, 0.0
+        self._describe: Callable[[dict[str, Any]], None] | None = None
+        self._buffers: list[Tensor] = []  # of the network, as they were before the present batch
+        self._stepping = False
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Listen to signals, and make sure that there is something to resume from.
+
+        Args:
+            trainer: The trainer.
+            pl_module: The classifier.
+        """
+        super().on_train_start(trainer, pl_module)
+        self._saved_step, self._saved_at = trainer.global_step, time.monotonic()
+        self._buffers = []
+        if self._saves(trainer):
+            self.signals.install()
+            if not trainer.fit_loop.epoch_loop.batch_progress.total.ready:
+                self._save_last(trainer, before_training)
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Save if it is time: the step before has been made and logged, this one hasn't begun.
+
+        Args:
+            trainer: The trainer.
+            pl_module: The classifier.
+            batch: The batch.
+            batch_idx: Its number.
+        """
+        if not self._saves(trainer):
+            return
+        # after a validation in mid-epoch Lightning would count the step before twice
+        validated = batch_idx % (trainer.val_check_batch or 1) == 0
+        if not batch_idx % trainer.accumulate_grad_batches and not validated and self._is_due(trainer):
+            self._save_last(trainer, between_batches)
+            self._stop_if_asked(trainer)
+        buffers = list(pl_module.buffers())
+        self._buffers = self._buffers or [torch.empty_like(buffer) for buffer in buffers]
+        torch._foreach_copy_(self._buffers, buffers)
+        self._stepping = False
+
+    def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
+        """Note that the weights are about to change.
+
+        Args:
+            trainer: The trainer.
+            pl_module: The classifier.
+            optimizer: The optimizer.
+        """
+        self._stepping = True
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save what the epoch has learned, should the validation be interrupted; arguments as in ``on_train_start``."""
+        if self._saves(trainer):
+            begin_validation(trainer)
+            self._save_last(trainer, before_validation)
+            self._stop_if_asked(trainer)
+
+    def on_validation_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
+        """Stop a validation where a signal asks for it; a resumed run begins it again.
+
+        Args:
+            trainer: The trainer.
+            pl_module: The classifier.
+            *args: Outputs, batch and number of the batch.
+        """
+        if self._saves(trainer):
+            self._stop_if_asked(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save; the last state too when it is not the best, which Lightning's ``save_last`` leaves out.
-
-        Args:
-            trainer: The trainer.
-            pl_module: The classifier.
-        """
+        """Save the best state, and the last in any case; arguments as in ``on_train_start``."""
         super().on_train_epoch_end(trainer, pl_module)
-        if not self._should_skip_saving_checkpoint(trainer):  # nothing has been saved at this step
-            self._save_last_checkpoint(trainer, self._monitor_candidates(trainer))
+        if self._saves(trainer):
+            self._save_last(trainer, None)
+            self._stop_if_asked(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save what the last epoch left to be saved; Lightning does so even in a ``fast_dev_run``.
+        """Do nothing: the last epoch has saved; Lightning would save here, even in a ``fast_dev_run``."""
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Save what an error leaves whole, on one device; several can't agree any more.
 
         Args:
             trainer: The trainer.
             pl_module: The classifier.
+            exception: The error.
         """
-        if not trainer.fast_dev_run:  # type: ignore[attr-defined]
-            super().on_train_end(trainer, pl_module)
+        if not isinstance(exception, Exception) or not self._saves(trainer) or trainer.world_size > 1:
+            return
+        done = trainer.fit_loop.epoch_loop.batch_progress.current
+        between = done.ready == done.completed
+        inside = trainer.training and 0 < done.completed < trainer.num_training_batches
+        if not inside or (self._stepping and not between):
+            return  # epochs and validations have been saved where they began
+        if done.completed % trainer.accumulate_grad_batches == 0:
+            if not between:
+                torch._foreach_copy_(list(pl_module.buffers()), self._buffers)
+            self._save_last(trainer, between_batches)
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Resume; a run's folder may have been moved, or be named in another way than when it began.
-
-        Lightning forgets the best score when the folder's name differs, and would then overwrite the best checkpoint
-        with a worse one.
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Describe how far the run is.
 
         Args:
-            state_dict: The saved state.
+            trainer: The trainer.
+            pl_module: The classifier.
+            checkpoint: What is about to be saved; changed in place.
         """
-        folder = str(self.dirpath)
-        if not (Path(folder) / Path(state_dict["best_model_path"]).name).is_file():
-            return  # another run's checkpoint begins a run of its own, whose best is still to come
+        if self._describe is not None:
+            self._describe(checkpoint)
 
-        def moved(path: str) -> str:
-            return str(Path(folder) / Path(path).name) if path else path
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Leave signals to others again; arguments as in ``on_train_start``, and the stage."""
+        self.signals.remove()
 
-        state = {
-            **state_dict,
-            "dirpath": folder,
-            "best_model_path": moved(state_dict["best_model_path"]),
-            "kth_best_model_path": moved(state_dict["kth_best_model_path"]),
-            "last_model_path": moved(state_dict["last_model_path"]),
-            "best_k_models": {moved(path): score for path, score in state_dict["best_k_models"].items()},
-        }
-        super().load_state_dict(state)
+    def _saves(self, trainer: Trainer) -> bool:
+        dry: bool = trainer.fast_dev_run  # type: ignore[attr-defined]
+        return trainer.state.fn == "fit" and not dry and not trainer.sanity_checking
+
+    def _is_due(self, trainer: Trainer) -> bool:
+        steps, seconds = trainer.global_step - self._saved_step, time.monotonic() - self._saved_at
+        due = self.signals.received is not None
+        due |= self.every_n_steps is not None and steps >= self.every_n_steps
+        due |= self.every_n_minutes is not None and seconds >= 60 * self.every_n_minutes
+        return trainer.strategy.reduce_boolean_decision(due, all=False)
+
+    def _save_last(self, trainer: Trainer, describe: Callable[[dict[str, Any]], None] | None) -> None:
+        for logger in trainer.loggers:
+            logger.save()  # a resumed run won't log again what lies before
+        best_step, self._describe = self._last_global_step_saved, describe
+        try:
+            self.last_model_path = str(Path(str(self.dirpath)) / "last.ckpt")  # before saving: it is part of the state
+            self._save_checkpoint(trainer, self.last_model_path)
+        finally:
+            self._describe = None
+            self._last_global_step_saved = best_step
+        self._saved_step, self._saved_at = trainer.global_step, time.monotonic()
+
+    def _stop_if_asked(self, trainer: Trainer) -> None:
+        if trainer.strategy.reduce_boolean_decision(self.signals.received is not None, all=False):
+            number = self.signals.received or signal.SIGTERM  # which has reached another device
+            rank_zero_info(f"Stopped after step {trainer.global_step}: fit --ckpt_path last goes on from there.")
+            sys.exit(128 + number)

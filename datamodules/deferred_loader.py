@@ -14,6 +14,21 @@ class DeferredLoader(DataLoader[Any]):
     and workers would at once load images of epoch 0 (pytorch-lightning #21938).
     """
 
+    def state_dict(self) -> dict[str, Any]:
+        """Tell Lightning that an epoch can be resumed in its middle: the sampler asks how far it is.
+
+        Returns:
+            Nothing else.
+        """
+        return {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore nothing.
+
+        Args:
+            state_dict: What ``state_dict`` returned.
+        """
+
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         yield from super().__iter__()
 

@@ -18,7 +18,7 @@ from datamodules.image_dataset import ImageDataset
 from datamodules.photographs import list_photographs
 from datamodules.pipelines import as_plain_dict, compose, default_eval_steps, default_train_steps
 from datamodules.preview import Row, preview_rows
-from datamodules.samplers import EvenBatchSampler, ShardSampler, ShuffledSampler
+from datamodules.samplers import ShardSampler, ShuffledSampler
 from datamodules.samples import Samples
 from datamodules.skipped_images import SkippedImages
 
@@ -207,8 +207,9 @@ class ImageDataModule(L.LightningDataModule, ABC):
                 f"data.batch_size is {self.batch_size}, but there are only {len(dataset)} training images: lower it."
             )
         labels = self.labels("train") if self.balanced_sampling else None
-        sampler = ShuffledSampler(dataset, dataset.seed, replicas, rank, balance=labels)
-        return self._loader("train", sampler=sampler, batch_size=self.batch_size // replicas, drop_last=True)
+        share = self.batch_size // replicas
+        sampler = ShuffledSampler(dataset, dataset.seed, replicas, rank, labels, lambda: share * self._batches_done())
+        return self._loader("train", sampler=sampler, batch_size=share, drop_last=True)
 
     def val_dataloader(self) -> DataLoader[Any]:
         """Every validation sample once, in equally many batches per device.
@@ -216,9 +217,7 @@ class ImageDataModule(L.LightningDataModule, ABC):
         Returns:
             Batches of images, uint8 (batch, 3, size, size), and labels, int64 (batch,).
         """
-        replicas, rank = self._devices()
-        shard = ShardSampler(self.datasets["val"], replicas, rank)
-        return self._loader("val", batch_sampler=EvenBatchSampler(shard, max(1, self.batch_size // replicas)))
+        return self._sharded_loader("val")
 
     def test_dataloader(self) -> DataLoader[Any]:
         """Every test sample once.
@@ -250,6 +249,9 @@ class ImageDataModule(L.LightningDataModule, ABC):
             worker_init_fn=single_threaded,
             **batching,
         )
+
+    def _batches_done(self) -> int:
+        return self.trainer.fit_loop.epoch_loop.batch_progress.current.ready if self.trainer else 0
 
     def _devices(self) -> tuple[int, int]:
         return (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)

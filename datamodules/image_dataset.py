@@ -15,6 +15,7 @@ from datamodules.skipped_images import SkippedImages
 
 NO_LABEL = -1  # evaluation passes over samples with this label; prediction over those without a file
 NO_FILE = ""
+PADDING = -1  # index of a sample that is none, for devices that have one less than others
 
 
 class Draw(NamedTuple):
@@ -82,6 +83,8 @@ class ImageDataset(Dataset[tuple[Tensor, int | str]]):
         epoch, index, repetition = draw if isinstance(draw, tuple) else Draw(0, draw)
         key = (self.seed, epoch, index, repetition) if repetition else (self.seed, epoch, index)
         labels = self.samples.labels
+        if index == PADDING:
+            return self._nothing(key)
         try:
             image = self.read(index)
         except UnreadableImageError as error:
@@ -91,10 +94,13 @@ class ImageDataset(Dataset[tuple[Tensor, int | str]]):
             if self.replace:
                 other = np.random.default_rng((*key, 1)).integers(len(self))
                 return self[Draw(epoch, int(other), repetition)]
-            black = augment(self.transform, np.zeros((1, 1, 3), np.uint8), key)
-            return _tensor(black), NO_FILE if labels is None else NO_LABEL
+            return self._nothing(key)
         pixels = _tensor(augment(self.transform, image, key))
         return pixels, str(self.samples.files[index]) if labels is None else int(labels[index])
+
+    def _nothing(self, key: tuple[int, ...]) -> tuple[Tensor, int | str]:
+        black = augment(self.transform, np.zeros((1, 1, 3), np.uint8), key)
+        return _tensor(black), NO_FILE if self.samples.labels is None else NO_LABEL
 
     def read(self, index: int) -> Image:
         """Read one picture, cut out along its box if that is asked for, without augmentation.

@@ -1,18 +1,16 @@
 """Which sample comes when, on one device and on many."""
 
-import math
 from collections import Counter
-from collections.abc import Iterator, Sized
+from collections.abc import Callable, Iterator, Sized
 from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor
-from torch.utils.data import BatchSampler, Dataset, DistributedSampler, Sampler
+from torch.utils.data import Dataset, DistributedSampler
 
-from datamodules.image_dataset import Draw
+from datamodules.image_dataset import PADDING, Draw
 
 _WINDOW = 8  # blocks that are open at a time
 
@@ -33,6 +31,8 @@ class ShuffledSampler(DistributedSampler[Draw]):
         rank: This device.
         balance: Labels, int64 of shape (n,); if given, samples are drawn with repetition, so that all classes come
             equally often, where otherwise each comes once.
+        done: Says how many samples of the epoch this device has had already when the epoch is begun, which is none
+            unless a run is resumed.
     """
 
     def __init__(
@@ -42,9 +42,11 @@ class ShuffledSampler(DistributedSampler[Draw]):
         num_replicas: int = 1,
         rank: int = 0,
         balance: npt.NDArray[np.int64] | None = None,
+        done: Callable[[], int] = lambda: 0,
     ) -> None:
         super().__init__(dataset, num_replicas=num_replicas, rank=rank, shuffle=True, seed=seed, drop_last=True)
         self.num_samples = len(cast(Sized, dataset)) // num_replicas
+        self.done = done
         self.weights = None if balance is None else torch.from_numpy(1.0 / np.bincount(balance)[balance])
 
     def __iter__(self) -> Iterator[Draw]:
@@ -58,8 +60,9 @@ class ShuffledSampler(DistributedSampler[Draw]):
         else:
             order = torch.multinomial(self.weights, len(self.weights), replacement=True, generator=generator)
         epoch, seen = self.epoch, Counter[int]()
+        begin = self.done() * self.num_replicas
         for position, index in enumerate(order[: self.num_samples * self.num_replicas].tolist()):
-            if position % self.num_replicas == self.rank:
+            if position >= begin and position % self.num_replicas == self.rank:
                 yield Draw(epoch, index, seen[index])
             if self.weights is not None:
                 seen[index] += 1
@@ -86,7 +89,9 @@ class ShardSampler(DistributedSampler[int]):
     """Deals each sample to exactly one device, in order.
 
     PyTorch's own sampler repeats samples until all devices hold equally many, which changes the scores
-    (pytorch-lightning #7929). Devices may hold one sample more or less than others here.
+    (pytorch-lightning #7929). Here a device that holds one less gets an index that stands for nothing: with fewer
+    batches than others it would leave them waiting for ever, since validation inside ``fit`` runs through
+    ``DistributedDataParallel``, whose forward pass is collective.
 
     Args:
         dataset: The data set.
@@ -98,41 +103,6 @@ class ShardSampler(DistributedSampler[int]):
         super().__init__(dataset, num_replicas=num_replicas, rank=rank, shuffle=False)
         self.indices = range(rank, len(cast(Sized, dataset)), num_replicas)
 
-    def __len__(self) -> int:
-        return len(self.indices)
-
     def __iter__(self) -> Iterator[int]:
-        return iter(self.indices)
-
-
-class EvenBatchSampler(BatchSampler):
-    """Cuts unequal shards into equally many batches on every device.
-
-    Validation inside ``fit`` runs through ``DistributedDataParallel``, whose forward pass is collective: a device with
-    a batch less would leave the others waiting for ever.
-
-    Args:
-        sampler: This device's shard.
-        batch_size: Largest size of a batch.
-        drop_last: Not supported; here because Lightning copies batch samplers by this signature.
-    """
-
-    def __init__(self, sampler: Sampler[int], batch_size: int, drop_last: bool = False) -> None:
-        super().__init__(sampler, batch_size, drop_last)
-        if isinstance(sampler, ShardSampler):
-            largest_shard = math.ceil(len(cast(Sized, sampler.dataset)) / sampler.num_replicas)
-        else:
-            largest_shard = len(cast(Sized, sampler))
-        self.batches = math.ceil(largest_shard / batch_size)
-        if len(cast(Sized, sampler)) < self.batches:
-            raise MisconfigurationException(
-                f"The validation set is too small to give every device {self.batches} batches: use fewer devices or a "
-                "larger data.batch_size."
-            )
-
-    def __len__(self) -> int:
-        return self.batches
-
-    def __iter__(self) -> Iterator[list[int]]:
-        for batch in np.array_split(np.fromiter(self.sampler, dtype=np.int64), self.batches):
-            yield batch.tolist()
+        yield from self.indices
+        yield from [PADDING] * (self.num_samples - len(self.indices))

@@ -2,11 +2,14 @@
 
 import pickle
 import re
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.utilities import rank_zero_warn
 
 _KEYWORDS = {"best", "last"}
 
@@ -27,25 +30,67 @@ def find_checkpoint(wanted: str, experiment: Path, prefer: str) -> Path:
     """
     if wanted in _KEYWORDS:
         for run in sorted(experiment.glob("version_*"), key=_version, reverse=True):
-            file = run / "checkpoints" / f"{wanted}.ckpt"
-            if file.is_file():
+            file = _newest_whole(run / "checkpoints", wanted)
+            if file is not None:
                 return file
         raise MisconfigurationException(
             f"--ckpt_path is {wanted}, but no run in {experiment} has checkpoints/{wanted}.ckpt: train first, or give "
             "a checkpoint file or the folder of a run."
         )
     path = Path(wanted)
-    if path.is_dir():
+    if path.is_dir() and not _is_sharded(path):
         for name in sorted(_KEYWORDS, key=lambda keyword: keyword != prefer):
             for folder in (path / "checkpoints", path):
-                if (folder / f"{name}.ckpt").is_file():
-                    return folder / f"{name}.ckpt"
+                file = _newest_whole(folder, name)
+                if file is not None:
+                    return file
         raise MisconfigurationException(f"--ckpt_path is the folder {path}, which holds no checkpoints/{prefer}.ckpt.")
-    if not path.is_file():
+    if not path.exists():
         raise MisconfigurationException(
             f"--ckpt_path is {path}, but there is no such file: give a checkpoint, the folder of a run, best or last."
         )
     return path
+
+
+def newest_run(experiment: Path) -> Path | None:
+    """Find the run that was trained last, though it may not have got as far as a checkpoint.
+
+    Args:
+        experiment: Folder of the experiment's runs.
+
+    Returns:
+        The folder of the run; None if there is none.
+    """
+    return max((folder.parent for folder in experiment.glob("version_*/checkpoints")), key=_version, default=None)
+
+
+def _newest_whole(folder: Path, keyword: str) -> Path | None:
+    """Find ``KEYWORD.ckpt``; for ``last`` the one before if the disk has damaged it."""
+    file = folder / f"{keyword}.ckpt"
+    previous = folder / "previous.ckpt"
+    if keyword != "last" or not previous.exists():
+        return file if file.exists() else None
+    if _is_whole(file):
+        return file
+    if _is_whole(previous):
+        rank_zero_warn(f"{file} is {'damaged' if file.exists() else 'missing'}: going on from {previous}.")
+        return previous
+    return file if file.exists() else previous
+
+
+def _is_whole(file: Path) -> bool:
+    """Check all checksums of the archive; of a sharded checkpoint, that its last part has been written."""
+    if file.is_dir():
+        return _is_sharded(file)
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return archive.testzip() is None
+    except (OSError, zipfile.BadZipFile, ValueError, EOFError, zlib.error):
+        return False
+
+
+def _is_sharded(folder: Path) -> bool:
+    return (folder / "meta.pt").is_file()
 
 
 def _version(run: Path) -> int:
@@ -66,28 +111,29 @@ def run_of(checkpoint: Path) -> Path | None:
     return run if checkpoint.absolute().parent.name == "checkpoints" and _version(run) >= 0 else None
 
 
-def read_hyper_parameters(checkpoint: Path) -> dict[str, Any]:
-    """Read the arguments that a checkpoint's classifier was built with, without running any code it may hold.
+def read_checkpoint(checkpoint: Path) -> dict[str, Any]:
+    """Look into a checkpoint of a classifier, without running any code it may hold.
 
     Args:
-        checkpoint: The file.
+        checkpoint: The file, or the folder of a sharded checkpoint.
 
     Returns:
-        The arguments of ``ImageClassifier``.
+        Its content, ``hyper_parameters`` among it; of a sharded one all but weights and optimizer.
 
     Raises:
         MisconfigurationException: If the file is damaged or not a checkpoint of a classifier.
     """
     try:
-        content = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
+        file = checkpoint / "meta.pt" if checkpoint.is_dir() else checkpoint
+        content: Any = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         raise MisconfigurationException(
             f"Can't read the checkpoint {checkpoint}: it is damaged or no checkpoint ({type(error).__name__})."
         ) from error
-    hyper_parameters = content.get("hyper_parameters") if isinstance(content, dict) else None
-    if not isinstance(hyper_parameters, dict) or not {"backbone", "class_names"} <= set(hyper_parameters):
+    arguments = content.get("hyper_parameters") if isinstance(content, dict) else None
+    if not isinstance(arguments, dict) or not {"backbone", "class_names"} <= set(arguments):
         raise MisconfigurationException(f"{checkpoint} is no checkpoint of ImageClassifier.")
-    return hyper_parameters
+    return dict(content)
 
 
 def compare_classes(checkpoint: Path, stored: list[str], data: list[str]) -> None:

@@ -2,8 +2,9 @@
 
 import torch
 from torch import Tensor, nn
-from torchmetrics import SumMetric
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
+
+from lightning_modules.exact_mean import ExactMean
 
 NO_LABEL = -1
 
@@ -22,7 +23,7 @@ def scores_from_confusion(matrix: Tensor) -> dict[str, Tensor]:
         ``accuracy`` (the share of all samples, not a mean over classes), ``precision``, ``recall`` and ``f1``, float32
         scalars between 0 and 1.
     """
-    counts = matrix.double()
+    counts = matrix.cpu().double()  # Apple's GPUs have no float64
     hits, true, predicted = counts.diagonal(), counts.sum(dim=1), counts.sum(dim=0)
     occurring = (true + predicted) > 0
     scores = {
@@ -50,9 +51,7 @@ class ClassificationScores(nn.Module):
         self.top5 = MulticlassAccuracy(
             num_classes, top_k=top_k, average="micro", ignore_index=NO_LABEL, validate_args=False
         )
-        # not MeanMetric: it takes weights for ones where NaN is let through
-        self.loss = SumMetric(nan_strategy="disable")
-        self.images = SumMetric(nan_strategy="disable")
+        self.loss = ExactMean()
 
     def update(self, probabilities: Tensor, labels: Tensor) -> None:
         """Add a batch.
@@ -66,8 +65,7 @@ class ClassificationScores(nn.Module):
         self.top5.update(scores, labels)
         logs = scores.clamp(min=torch.finfo(torch.float32).tiny).log()
         losses = nn.functional.nll_loss(logs, labels, reduction="none", ignore_index=NO_LABEL)
-        self.loss.update(losses)
-        self.images.update((labels != NO_LABEL).float())
+        self.loss.update(losses[labels != NO_LABEL])
 
     def compute(self) -> dict[str, Tensor]:
         """Compute the scores of all batches of all devices.
@@ -77,12 +75,12 @@ class ClassificationScores(nn.Module):
             ``top5_accuracy``, float32 scalars.
         """
         return {
-            "loss": self.loss.compute() / self.images.compute().clamp(min=1),
+            "loss": self.loss.compute(),
             **scores_from_confusion(self.confusion.compute()),
             "top5_accuracy": self.top5.compute(),
         }
 
     def reset(self) -> None:
         """Forget all batches."""
-        for metric in (self.confusion, self.top5, self.loss, self.images):
+        for metric in (self.confusion, self.top5, self.loss):
             metric.reset()

@@ -17,10 +17,11 @@ from lightning_modules.layer_groups import layer_groups
 from lightning_modules.pixel_normalization import PixelNormalization
 from lightning_modules.preprocessing import preprocess
 from lightning_modules.training_loss import TrainingLoss, expected_accuracy
+from lightning_modules.training_scores_module import TrainingScoresModule
 from lightning_modules.weights import load_weights
 
 
-class ImageClassifier(LayerGroupModule, EvaluationModule):
+class ImageClassifier(LayerGroupModule, TrainingScoresModule, EvaluationModule):
     """Fine-tunes an image classification network.
 
     Args:
@@ -90,6 +91,7 @@ class ImageClassifier(LayerGroupModule, EvaluationModule):
         self.configure_network(built, weights, pixel_mean, pixel_std)
         self.configure_scores(len(class_names))
         self.loss = TrainingLoss(len(class_names), label_smoothing, mixup_alpha, cutmix_alpha)
+        self.configure_training_scores()
 
     def configure_network(
         self,
@@ -127,7 +129,7 @@ class ImageClassifier(LayerGroupModule, EvaluationModule):
         logits: Tensor = self.network(self.normalize(images))
         return logits
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> dict[str, Tensor]:
         """Compute the training loss of a batch.
 
         Args:
@@ -135,7 +137,7 @@ class ImageClassifier(LayerGroupModule, EvaluationModule):
             batch_idx: Its number.
 
         Returns:
-            The loss, a scalar.
+            The loss and the accuracy, scalars.
         """
         images, labels = batch
         if self.train_size is not None:
@@ -143,10 +145,8 @@ class ImageClassifier(LayerGroupModule, EvaluationModule):
         pixels, targets = self.loss.mix(self.normalize(images), labels)
         logits = self.network(pixels)
         loss: Tensor = self.loss(logits, targets)
-        accuracy = expected_accuracy(logits.detach(), targets)
         self.log("train/loss", loss, prog_bar=True, batch_size=len(labels))
-        self.log("train/accuracy", accuracy, on_step=False, on_epoch=True, batch_size=len(labels), sync_dist=True)
-        return loss
+        return {"loss": loss, "accuracy": expected_accuracy(logits.detach(), targets)}
 
     def on_fit_start(self) -> None:
         """Count the classes where the loss is to be balanced.

@@ -143,6 +143,7 @@ class LayerGroupModule(L.LightningModule):
         Args:
             checkpoint: What is about to be saved; changed in place.
         """
+        super().on_save_checkpoint(checkpoint)
         checkpoint["opened_at"] = dict(self.opened_at)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

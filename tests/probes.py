@@ -38,6 +38,20 @@ class BatchRecord(Callback):
             file.write(f"{trainer.current_epoch} {digest}\n")
 
 
+class ImageRecord(Callback):
+    """Writes a line for each training image, on each device: step and a hash of its pixels."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: tuple[Tensor, Tensor], batch_idx: int
+    ) -> None:
+        with (Path(self.folder) / f"rank{trainer.global_rank}").open("a") as file:
+            for image in batch[0]:
+                file.write(f"{trainer.global_step} {hashlib.sha256(image.numpy().tobytes()).hexdigest()}\n")
+
+
 class WeightsOfEachDevice(Callback):
     """Saves the weights of every process at the end of training."""
 

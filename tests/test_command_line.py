@@ -148,8 +148,11 @@ def test_nothing_is_evaluated_without_weights(mistake: Callable[..., str], stage
     assert "no run in" in mistake(stage, "--ckpt_path=last")
 
 
-def test_resuming_needs_a_checkpoint(mistake: Callable[..., str]) -> None:
-    assert "no run in" in mistake("fit", "--ckpt_path=last")
+def test_going_on_with_nothing_begins(run: Callable[..., None], mistake: Callable[..., str], tmp_path: Path) -> None:
+    assert "no run in" in mistake("test", "--ckpt_path=last")
+    with pytest.warns(UserWarning, match="no checkpoint in .* to go on from: the run begins"):
+        run("fit", "--ckpt_path=last")
+    assert (tmp_path / "logs/demo/version_0/checkpoints/last.ckpt").is_file()
 
 
 class Evil:

@@ -24,15 +24,19 @@ def last_checkpoint(run_folder: Path) -> dict[str, Any]:
     return checkpoint
 
 
-def assert_same(mine: Any, theirs: Any) -> None:
+def assert_same(mine: Any, theirs: Any, path: str = "") -> None:
     if isinstance(mine, dict):
         assert mine.keys() == theirs.keys()
         for key, value in mine.items():
-            assert_same(value, theirs[key])
+            assert_same(value, theirs[key], f"{path}/{key}")
+    elif isinstance(mine, list | tuple):
+        assert len(mine) == len(theirs)
+        for one, other in zip(mine, theirs, strict=True):
+            assert_same(one, other, path)
     elif isinstance(mine, torch.Tensor):
-        assert torch.equal(mine, theirs)
+        assert torch.equal(mine, theirs), path
     else:
-        assert mine == theirs
+        assert mine == theirs, path
 
 
 @pytest.mark.parametrize("epoch", [1, 2, 3])

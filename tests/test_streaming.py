@@ -14,7 +14,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from datamodules import StreamingDataModule, ToyCarsDataModule
 from datamodules.samplers import ShuffledSampler, shuffled_in_blocks
 from datamodules.streaming import convert
-from tests.test_ddp import call
+from tests.processes import run_devices
 from train import main
 
 CHECKOUT = Path(__file__).parent.parent
@@ -56,15 +56,15 @@ def test_one_command_converts_and_one_overlay_trains(
 
 def test_two_devices_score_as_one(arguments: list[str], stream: Path, tmp_path: Path, run: Callable[..., None]) -> None:
     run("fit", "--trainer.max_epochs=1")
-    options = [*streamed(arguments, stream), "--config", "configs/strategy/ddp.yaml", "--trainer.accelerator=cpu"]
+    options = streamed(arguments, stream)
     scores: list[dict[str, Any]] = []
     for devices in (2, 1):
-        call("test", devices, *options, "--data.batch_size=6", "--ckpt_path=last")  # 40 images in batches of 3
+        run_devices(["test", *options, "--data.batch_size=6", "--ckpt_path=last"], devices)  # 40 images
         folder = tmp_path / "logs/demo/version_0"
         found = json.loads((folder / "test_scores.json").read_text())
         scores.append({key: value for key, value in found.items() if key != "checkpoint"})
     assert scores[0] == pytest.approx(scores[1], abs=1e-5)
-    call("fit", 2, *options, "--trainer.max_epochs=1", "--data.batch_size=6")
+    run_devices(["fit", *options, "--trainer.max_epochs=1", "--data.batch_size=6"], 2)
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])

@@ -1,0 +1,91 @@
+"""Checkpoints that are whole at any moment, whatever ends the process."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from lightning import Trainer
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+_DRAFT = ".draft-"
+
+
+class WholeCheckpoint(ModelCheckpoint):
+    """Lightning's callback, but files (and the folders of sharded checkpoints) appear when they are complete.
+
+    ``last.ckpt`` doesn't vanish when it is replaced: it becomes ``previous.ckpt``.
+
+    Args:
+        **options: Arguments of ``ModelCheckpoint``.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+
+    def _save_checkpoint(self, trainer: Trainer, filepath: str) -> None:
+        path = Path(filepath)
+        draft = path.with_name(f"{_DRAFT}{path.name}")
+        try:
+            if trainer.is_global_zero:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                _remove(draft)
+            super()._save_checkpoint(trainer, str(draft))
+            if trainer.is_global_zero:
+                _publish(draft, path)
+        except OSError as error:
+            _remove(draft)
+            raise MisconfigurationException(
+                f"Can't write the checkpoint {path}: {error.strerror or error}. Make room or choose another folder "
+                "with trainer.logger.init_args.save_dir; the checkpoint before is whole."
+            ) from error
+        self._last_checkpoint_saved = filepath
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Resume; a run's folder may have been moved, or be named in another way than when it began.
+
+        Lightning forgets the best score when the folder's name differs, and would then overwrite the best checkpoint
+        with a worse one.
+
+        Args:
+            state_dict: The saved state.
+        """
+        folder = str(self.dirpath)
+        if not (Path(folder) / Path(state_dict["best_model_path"]).name).is_file():
+            return  # another run's checkpoint begins a run of its own, whose best is still to come
+
+        def moved(path: str) -> str:
+            return str(Path(folder) / Path(path).name) if path else path
+
+        state = {
+            **state_dict,
+            "dirpath": folder,
+            "best_model_path": moved(state_dict["best_model_path"]),
+            "kth_best_model_path": moved(state_dict["kth_best_model_path"]),
+            "last_model_path": moved(state_dict["last_model_path"]),
+            "best_k_models": {moved(path): score for path, score in state_dict["best_k_models"].items()},
+        }
+        super().load_state_dict(state)
+
+
+def _publish(draft: Path, path: Path) -> None:
+    """Give a complete draft its name, once it is on the disk and not only on its way there."""
+    for file in [draft] if draft.is_file() else [file for file in draft.rglob("*") if file.is_file()]:
+        with file.open("rb") as handle:
+            os.fsync(handle.fileno())
+    if path.exists():
+        before = path.with_name("previous.ckpt")
+        if path.name == "last.ckpt":
+            _remove(before)
+            path.rename(before)
+        elif path.is_dir():
+            _remove(path)  # a folder can't be replaced
+    draft.replace(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,85 @@
+"""Callbacks that end a run before its time."""
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from lightning import Callback, LightningModule, Trainer
+
+from callbacks import whole_checkpoint
+
+_PUBLISH = whole_checkpoint._publish
+
+
+class Signal(Callback):
+    """Sends a signal to its own process at a moment of a run.
+
+    Args:
+        moment: "batch" (its step has been made), "step" (in its middle), "validation" (in its middle), "writing" (half
+            of a checkpoint has been), "renaming" (the old checkpoint has been renamed, the new one hasn't), "scores"
+            (an epoch has been logged, but not saved).
+        count: How many such moments to let pass.
+        number: The signal.
+        rank: The device that gets it; None sends it to all.
+    """
+
+    def __init__(self, moment: str, count: int = 0, number: int = signal.SIGKILL, rank: int | None = None) -> None:
+        self.moment, self.count, self.number, self.rank = moment, count, number, rank
+
+    def at(self, moment: str) -> None:
+        if moment == self.moment:
+            self.count -= 1
+            if self.count == -1:
+                os.kill(os.getpid(), self.number)
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        if self.rank not in (None, trainer.global_rank):
+            self.moment = "never"
+
+        def publish(draft: Path, path: Path) -> None:
+            if self.moment == "writing" and self.count == 0:
+                os.truncate(draft, draft.stat().st_size // 2)
+            self.at("writing")
+            with patch.object(Path, "replace", self._replacing(Path.replace)):
+                _PUBLISH(draft, path)
+
+        if self.moment in ("writing", "renaming"):
+            whole_checkpoint._publish = publish
+
+    def _replacing(self, replace: Callable[[Path, Any], Path]) -> Callable[[Path, Any], Path]:
+        def call(path: Path, target: Any) -> Path:
+            self.at("renaming")
+            return replace(path, target)
+
+        return call
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
+        self.at("batch")
+
+    def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
+        self.at("step")
+
+    def on_validation_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
+        if not trainer.sanity_checking:
+            self.at("validation")
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.at("scores")
+
+
+class Failure(Callback):
+    """Raises an error once in the forward pass of a training step, after everything in it has been touched."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def on_before_zero_grad(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
+        self.count -= 1
+
+    def on_after_backward(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self.count <= 0:
+            raise ConnectionError("the device is gone")
+        return

@@ -1,0 +1,65 @@
+"""The command line in processes of its own: one, or one for each device as torchrun would start them."""
+
+import multiprocessing
+import os
+import socket
+import sys
+from multiprocessing.process import BaseProcess
+
+import torch
+
+from train import main
+
+TIMEOUT = 300
+
+
+def start(arguments: list[str], environment: dict[str, str] | None = None) -> BaseProcess:
+    """Start the command line in a process that inherits nothing, but has imported everything."""
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload(["tests.processes"])
+    process = processes.Process(target=_run, args=(arguments, environment or {}), daemon=False)
+    process.start()
+    return process
+
+
+def outcome(arguments: list[str]) -> int | None:
+    """Run the command line in a process, and return its exit code."""
+    process = start(arguments)
+    process.join(TIMEOUT)
+    return process.exitcode
+
+
+def start_devices(arguments: list[str], devices: int) -> list[BaseProcess]:
+    """Start a process for each device, with the environment that torchrun gives them."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    common = {"WORLD_SIZE": devices, "LOCAL_WORLD_SIZE": devices, "GROUP_RANK": 0, "MASTER_PORT": port}
+    common |= {"MASTER_ADDR": "127.0.0.1", "TORCHELASTIC_RUN_ID": "test", "TORCHELASTIC_USE_AGENT_STORE": "False"}
+    options = [*arguments, "--config", "configs/strategy/ddp.yaml", "--trainer.accelerator=cpu"]
+    return [
+        start(
+            [*options, f"--trainer.devices={devices}"],
+            {name: str(value) for name, value in {**common, "RANK": rank, "LOCAL_RANK": rank}.items()},
+        )
+        for rank in range(devices)
+    ]
+
+
+def run_devices(arguments: list[str], devices: int) -> None:
+    """Run the command line on several devices to its end."""
+    processes = start_devices(arguments, devices)
+    for process in processes:
+        process.join(TIMEOUT)
+    codes = [process.exitcode for process in processes]
+    for process in processes:
+        process.kill()
+    assert codes == [0] * devices
+
+
+def _run(arguments: list[str], environment: dict[str, str]) -> None:
+    torch.set_num_threads(1)
+    multiprocessing.set_start_method("fork", force=True)  # for loading processes, as where the command is typed
+    os.environ.update(environment)
+    sys.argv = ["train.py"]
+    main(arguments)
