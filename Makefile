@@ -18,7 +18,7 @@ demo: .venv/installed ## Train on drawn cars, test with TTA, print the scores (t
 	$(BIN)/python train.py test --config configs/demo.yaml --ckpt_path best
 
 test: .venv/installed ## Run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 8
 
 lint: .venv/installed ## Check style and layout with ruff
 	$(BIN)/ruff check .

@@ -1,5 +1,6 @@
 """Trains, validates, tests and predicts: ``python train.py {fit,validate,test,predict} --config FILE``."""
 
+import errno
 import logging
 import sys
 import warnings
@@ -19,6 +20,7 @@ from callbacks import (
     ConfusionMatrix,
     EarlyStopping,
     ExponentialMovingAverage,
+    FiniteLoss,
     GradualUnfreezing,
     LearningRateFinder,
     LearningRates,
@@ -48,6 +50,7 @@ CALLBACKS: dict[str, type[Callback]] = {
     "progressive_resizing": ProgressiveResizing,
     "lr_finder": LearningRateFinder,
     "batch_size_finder": BatchSizeFinder,
+    "finite_loss": FiniteLoss,
     "learning_rates": LearningRates,
     "tta": TestTimeAugmentation,
     "confusion_matrix": ConfusionMatrix,
@@ -56,6 +59,7 @@ CALLBACKS: dict[str, type[Callback]] = {
     "skipped": SkippedImages,
     "scores": ScoreFile,
 }
+DISK_ERRORS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOTDIR)
 DATA_COMMANDS = ("check", "preview", "convert")
 TRAINER_DEFAULTS: dict[str, Any] = {
     "logger": {
@@ -148,6 +152,28 @@ class CommandLine(LightningCLI):
         config = parser.parse_object({"data": self.config[self.subcommand].data})
         self.data = parser.instantiate(config).data
 
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """Build the trainer; what it refuses is the user's mistake.
+
+        Args:
+            **kwargs: Arguments of ``Trainer``.
+
+        Returns:
+            The trainer.
+
+        Raises:
+            MisconfigurationException: If the trainer refuses its arguments.
+        """
+        accumulated = self.config[str(self.subcommand)].trainer.accumulate_grad_batches
+        if accumulated < 1:
+            raise MisconfigurationException(
+                f"trainer.accumulate_grad_batches is {accumulated}: it has to be 1 or more."
+            )
+        try:
+            return super().instantiate_trainer(**kwargs)
+        except (ValueError, TypeError) as error:
+            raise MisconfigurationException(f"trainer: {' '.join(str(error).split())}") from error
+
     def _forget_later_logs(self) -> None:
         """Let TensorBoard forget what a run has logged after the checkpoint from which it goes on."""
         for logger in self.trainer.loggers if self.subcommand == "fit" else []:
@@ -232,6 +258,10 @@ def main(args: ArgsType = None) -> None:
         # an error in a loading process carries that process's traceback; its last line is the message
         message = str(cause).strip().splitlines()[-1].rpartition("MisconfigurationException: ")[2]
         sys.exit(f"train.py: error: {message}")
+    except OSError as error:
+        if error.errno not in DISK_ERRORS:
+            raise
+        sys.exit(f"train.py: error: Can't write {error.filename or 'a file'}: {error.strerror}.")
 
 
 def _quieten() -> None:

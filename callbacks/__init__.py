@@ -5,6 +5,7 @@ from callbacks.checkpoint import Checkpoint
 from callbacks.confusion_matrix import ConfusionMatrix
 from callbacks.early_stopping import EarlyStopping
 from callbacks.exponential_moving_average import ExponentialMovingAverage
+from callbacks.finite_loss import FiniteLoss
 from callbacks.gradual_unfreezing import GradualUnfreezing
 from callbacks.learning_rate_finder import LearningRateFinder
 from callbacks.learning_rates import LearningRates
@@ -22,6 +23,7 @@ __all__ = [
     "ConfusionMatrix",
     "EarlyStopping",
     "ExponentialMovingAverage",
+    "FiniteLoss",
     "GradualUnfreezing",
     "LearningRateFinder",
     "LearningRates",

@@ -3,7 +3,9 @@
 from typing import Any, Literal
 
 from lightning import Trainer
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import EarlyStopping as LightningEarlyStopping
+from torch import Tensor
 
 from callbacks.gradual_unfreezing import GradualUnfreezing
 from lightning_modules import ImageClassifier
@@ -20,6 +22,9 @@ class EarlyStopping(LightningEarlyStopping):
         mode: ``max`` if more is better, else ``min``.
         patience: Validations without improvement that are tolerated; null never stops.
         min_delta: Smallest change that counts as improvement.
+
+    Raises:
+        MisconfigurationException: If the patience is negative.
     """
 
     def __init__(
@@ -29,6 +34,8 @@ class EarlyStopping(LightningEarlyStopping):
         patience: int | None = 10,
         min_delta: float = 0.0,
     ) -> None:
+        if patience is not None and patience < 0:
+            raise MisconfigurationException(f"early_stopping.patience is {patience}: it has to be 0 or more, or null.")
         super().__init__(monitor, mode=mode, patience=0 if patience is None else patience, min_delta=min_delta)
         self.enabled = patience is not None
 
@@ -39,6 +46,14 @@ class EarlyStopping(LightningEarlyStopping):
             state_dict: The saved state.
         """
         super().load_state_dict({**state_dict, "patience": self.patience})
+
+    def _validate_condition_metric(self, logs: dict[str, Tensor]) -> bool:
+        if self.monitor not in logs:
+            raise MisconfigurationException(
+                f"early_stopping.monitor is {self.monitor!r}, but there are only {', '.join(sorted(logs))}: choose "
+                "one of them, or set early_stopping.patience to null."
+            )
+        return True
 
     def _should_skip_check(self, trainer: Trainer) -> bool:
         return not self.enabled or super()._should_skip_check(trainer) or _is_waiting(trainer)

@@ -45,9 +45,13 @@ class StrictParser(LightningArgumentParser):
         """
         for path in _config_files(sys.argv[1:] if args is None else args):
             try:
-                yaml.safe_load(path.read_text(encoding="utf-8"))
+                content = yaml.safe_load(path.read_text(encoding="utf-8"))
             except (yaml.YAMLError, UnicodeDecodeError) as error:
                 self.error(f"{path} is no YAML: {str(error).replace('<unicode string>', path.name)}")
+            if content is not None and not isinstance(content, dict):
+                self.error(
+                    f"{path} holds a {type(content).__name__} where options are expected, each a line 'name: value'"
+                )
         return super().parse_args(args, *others, **kwargs)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
@@ -63,7 +67,8 @@ class StrictParser(LightningArgumentParser):
     def _suggest(self, message: str) -> str:
         missing_class = _CLASS.search(message)
         if missing_class:
-            return did_you_mean(missing_class[2], dir(sys.modules.get(missing_class[1])))
+            members = vars(sys.modules.get(missing_class[1], object))
+            return did_you_mean(missing_class[2], [name for name in members if isinstance(members[name], type)])
         name = _NAME.search(message)
         return did_you_mean(name[1], _known_names(self)) if name else ""
 

@@ -2,27 +2,20 @@
 
 import os
 from abc import ABC, abstractmethod
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 import albumentations as A
-import lightning as L
-import numpy as np
-import numpy.typing as npt
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from datamodules.check_range import check_range
-from datamodules.deferred_loader import DeferredLoader, single_threaded
 from datamodules.image_dataset import ImageDataset
+from datamodules.loading_data_module import LoadingDataModule, Split
 from datamodules.photographs import list_photographs
 from datamodules.pipelines import as_plain_dict, compose, default_eval_steps, default_train_steps
 from datamodules.preview import Row, preview_rows
-from datamodules.samplers import ShardSampler, ShuffledSampler
 from datamodules.samples import Samples
 from datamodules.skipped_images import SkippedImages
-
-Split: TypeAlias = Literal["train", "val", "test", "predict"]
 
 _SPLITS_OF_STAGE: dict[str, tuple[Split, ...]] = {
     "fit": ("train", "val"),
@@ -32,7 +25,7 @@ _SPLITS_OF_STAGE: dict[str, tuple[Split, ...]] = {
 }
 
 
-class ImageDataModule(L.LightningDataModule, ABC):
+class ImageDataModule(LoadingDataModule, ABC):
     """Base of the data modules; a new one names its classes and lists the samples of its splits.
 
     Args:
@@ -78,6 +71,7 @@ class ImageDataModule(L.LightningDataModule, ABC):
         check_range("eval_scale", eval_scale, 0.25, 4)
         check_range("random_erasing", random_erasing, 0, 1)
         check_range("max_skipped", max_skipped, 0, 1)
+        check_range("seed", seed or 0, 0)
         self.image_size = image_size
         self.batch_size = batch_size
         self.num_workers = num_workers
@@ -158,23 +152,6 @@ class ImageDataModule(L.LightningDataModule, ABC):
         skipped = self.datasets[split].skipped
         return None if skipped is None else skipped.flags
 
-    def labels(self, split: Split) -> npt.NDArray[np.int64]:
-        """Return the labels of a split, after ``setup``.
-
-        Args:
-            split: The split.
-
-        Returns:
-            Class indices, int64 of shape (n,).
-
-        Raises:
-            MisconfigurationException: If it has no labels.
-        """
-        labels = self.datasets[split].samples.labels
-        if labels is None:
-            raise MisconfigurationException(f"The {split} split has no labels.")
-        return labels
-
     def preview(self, images: int, views: int) -> list[Row]:
         """Show training images and what augmentation makes of them, after ``setup``; see ``preview_rows``.
 
@@ -186,72 +163,3 @@ class ImageDataModule(L.LightningDataModule, ABC):
             Class name, original and views of each image, uint8 of shape (height, width, 3), RGB.
         """
         return preview_rows(self.datasets["train"], self.class_names, images, views)
-
-    def train_dataloader(self) -> DataLoader[Any]:
-        """Shuffled, augmented batches of equal size.
-
-        Returns:
-            Batches of images, uint8 (batch, 3, size, size), and labels, int64 (batch,).
-
-        Raises:
-            MisconfigurationException: If the batch doesn't divide among the devices or exceeds the training set.
-        """
-        replicas, rank = self._devices()
-        if self.batch_size % replicas:
-            raise MisconfigurationException(
-                f"data.batch_size is {self.batch_size}, which {replicas} devices can't share equally."
-            )
-        dataset = self.datasets["train"]
-        if len(dataset) < self.batch_size:
-            raise MisconfigurationException(
-                f"data.batch_size is {self.batch_size}, but there are only {len(dataset)} training images: lower it."
-            )
-        labels = self.labels("train") if self.balanced_sampling else None
-        share = self.batch_size // replicas
-        sampler = ShuffledSampler(dataset, dataset.seed, replicas, rank, labels, lambda: share * self._batches_done())
-        return self._loader("train", sampler=sampler, batch_size=share, drop_last=True)
-
-    def val_dataloader(self) -> DataLoader[Any]:
-        """Every validation sample once, in equally many batches per device.
-
-        Returns:
-            Batches of images, uint8 (batch, 3, size, size), and labels, int64 (batch,).
-        """
-        return self._sharded_loader("val")
-
-    def test_dataloader(self) -> DataLoader[Any]:
-        """Every test sample once.
-
-        Returns:
-            Batches of images, uint8 (batch, 3, size, size), and labels, int64 (batch,).
-        """
-        return self._sharded_loader("test")
-
-    def predict_dataloader(self) -> DataLoader[Any]:
-        """Every photograph once.
-
-        Returns:
-            Batches of images, uint8 (batch, 3, size, size), and their files, strings.
-        """
-        return self._sharded_loader("predict")
-
-    def _sharded_loader(self, split: Split) -> DataLoader[Any]:
-        replicas, rank = self._devices()
-        sampler = ShardSampler(self.datasets[split], replicas, rank)
-        return self._loader(split, sampler=sampler, batch_size=max(1, self.batch_size // replicas))
-
-    def _loader(self, split: Split, **batching: Any) -> DataLoader[Any]:
-        return DeferredLoader(
-            self.datasets[split],
-            num_workers=self.num_workers,
-            pin_memory=self.trainer is not None and self.trainer.strategy.root_device.type == "cuda",
-            persistent_workers=self.num_workers > 0 and split in ("train", "val"),
-            worker_init_fn=single_threaded,
-            **batching,
-        )
-
-    def _batches_done(self) -> int:
-        return self.trainer.fit_loop.epoch_loop.batch_progress.current.ready if self.trainer else 0
-
-    def _devices(self) -> tuple[int, int]:
-        return (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)

@@ -3,6 +3,7 @@
 from functools import cached_property
 from typing import Any
 
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_warn
 
 from datamodules.download import DEFAULT_SOURCE, download_stanford_cars
@@ -37,6 +38,11 @@ class StanfordCarsDataModule(ImageFolderDataModule):
     @cached_property
     def layout(self) -> Layout:
         """The data set as it was recognised, with the official classes."""
+        if not self.root.exists():
+            raise MisconfigurationException(
+                f"data.root is {self.root}, which doesn't exist: give the folder with Stanford Cars, or fetch it there "
+                "by --data.download true."
+            )
         return in_official_order(recognise_layout(self.folder))
 
     @property

@@ -7,10 +7,11 @@ import numpy as np
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from tqdm.auto import tqdm
 
-from datamodules.image_data_module import ImageDataModule, Split
+from datamodules.image_data_module import ImageDataModule
 from datamodules.image_dataset import ImageDataset
 from datamodules.image_reader import Image, decode_image, read_bytes
 from datamodules.layouts import Part, recognise_layout, write_split
+from datamodules.loading_data_module import Split
 from datamodules.samples import Samples
 
 TABLE = "samples.csv"

@@ -12,6 +12,8 @@ from torchvision.transforms.v2.functional import resize
 
 from lightning_modules.backbones import Backbone, build_backbone
 from lightning_modules.evaluation_module import EvaluationModule
+from lightning_modules.hyper_parameters import check_hyper_parameters
+from lightning_modules.image_size import check_image_size
 from lightning_modules.layer_group_module import LayerGroupModule
 from lightning_modules.layer_groups import layer_groups
 from lightning_modules.pixel_normalization import PixelNormalization
@@ -74,17 +76,9 @@ class ImageClassifier(LayerGroupModule, TrainingScoresModule, EvaluationModule):
         pixel_std: list[float] | None = None,
     ) -> None:
         super().__init__()
-        if class_names is None or len(class_names) < 2:
-            raise MisconfigurationException("model.class_names needs the names of two classes or more.")
-        for name, share in (
-            ("label_smoothing", label_smoothing), ("dropout", dropout), ("stochastic_depth", stochastic_depth)
-        ):  # fmt: skip
-            if share is not None and not 0 <= share < 1:
-                raise MisconfigurationException(f"model.{name} is {share}: it has to be at least 0 and below 1.")
-        for name, alpha in (("mixup_alpha", mixup_alpha), ("cutmix_alpha", cutmix_alpha)):
-            if alpha < 0:
-                raise MisconfigurationException(f"model.{name} is {alpha}: it has to be 0 or more.")
         self.save_hyperparameters()
+        check_hyper_parameters(self.hparams)
+        assert class_names is not None
         self.class_names = list(class_names)
         self.train_size: int | None = None
         built = build_backbone(backbone, len(class_names), image_size, dropout, stochastic_depth)
@@ -147,6 +141,15 @@ class ImageClassifier(LayerGroupModule, TrainingScoresModule, EvaluationModule):
         loss: Tensor = self.loss(logits, targets)
         self.log("train/loss", loss, prog_bar=True, batch_size=len(labels))
         return {"loss": loss, "accuracy": expected_accuracy(logits.detach(), targets)}
+
+    def setup(self, stage: str) -> None:
+        """Try the network on an image, before a run begins.
+
+        Args:
+            stage: ``fit``; others bring a checkpoint whose network has been tried.
+        """
+        if stage == "fit":
+            check_image_size(self, self.hparams["backbone"], self.hparams["image_size"])
 
     def on_fit_start(self) -> None:
         """Count the classes where the loss is to be balanced.

@@ -2,9 +2,11 @@
 
 import multiprocessing
 import os
+import resource
 import socket
 import sys
 from multiprocessing.process import BaseProcess
+from typing import Any
 
 import torch
 
@@ -13,18 +15,23 @@ from train import main
 TIMEOUT = 300
 
 
-def start(arguments: list[str], environment: dict[str, str] | None = None) -> BaseProcess:
-    """Start the command line in a process that inherits nothing, but has imported everything."""
+def start(
+    arguments: list[str], environment: dict[str, str] | None = None, file_size: int = resource.RLIM_INFINITY
+) -> BaseProcess:
+    """Start the command line in a process that inherits nothing, but has imported everything.
+
+    Files may grow to ``file_size`` bytes, as on a disk that is full.
+    """
     processes = multiprocessing.get_context("forkserver")
     processes.set_forkserver_preload(["tests.processes"])
-    process = processes.Process(target=_run, args=(arguments, environment or {}), daemon=False)
+    process = processes.Process(target=_run, args=(arguments, environment or {}, file_size), daemon=False)
     process.start()
     return process
 
 
-def outcome(arguments: list[str]) -> int | None:
+def outcome(arguments: list[str], **options: Any) -> int | None:
     """Run the command line in a process, and return its exit code."""
-    process = start(arguments)
+    process = start(arguments, **options)
     process.join(TIMEOUT)
     return process.exitcode
 
@@ -57,7 +64,8 @@ def run_devices(arguments: list[str], devices: int) -> None:
     assert codes == [0] * devices
 
 
-def _run(arguments: list[str], environment: dict[str, str]) -> None:
+def _run(arguments: list[str], environment: dict[str, str], file_size: int) -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
     torch.set_num_threads(1)
     multiprocessing.set_start_method("fork", force=True)  # for loading processes, as where the command is typed
     os.environ.update(environment)

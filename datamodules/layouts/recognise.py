@@ -36,7 +36,9 @@ def recognise_layout(root: Path) -> Layout:
         MisconfigurationException: If there is nothing, or nothing that fits; with what was looked for and found.
     """
     if not root.exists():
-        raise MisconfigurationException(f"data.root is {root}, which is not a folder.")
+        raise MisconfigurationException(
+            f"data.root is {root}, which doesn't exist: give the folder of a data set, or a table."
+        )
     for place in _places(root, _MAX_DEPTH):
         for recognise in _RECOGNISERS:
             layout = recognise(place)

@@ -1,0 +1,140 @@
+"""The loaders of all data modules: which images form a batch, on one device and on many."""
+
+from collections.abc import Callable
+from itertools import islice
+from typing import Any, Literal, TypeAlias
+
+import lightning as L
+import numpy as np
+import numpy.typing as npt
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from torch.utils.data import DataLoader
+
+from datamodules.deferred_loader import DeferredLoader, single_threaded
+from datamodules.image_dataset import ImageDataset
+from datamodules.samplers import ShardSampler, ShuffledSampler
+
+Split: TypeAlias = Literal["train", "val", "test", "predict"]
+
+
+class LoadingDataModule(L.LightningDataModule):
+    """Makes batches of data sets.
+
+    Attributes:
+        datasets: Data sets by split, filled by ``setup``.
+        batch_size: Images per step over all devices together.
+        num_workers: Loading processes per device.
+        balanced_sampling: Draw all classes equally often.
+    """
+
+    datasets: dict[Split, ImageDataset]
+    batch_size: int
+    num_workers: int
+    balanced_sampling: bool
+
+    def labels(self, split: Split) -> npt.NDArray[np.int64]:
+        """Return the labels of a split, after ``setup``.
+
+        Args:
+            split: The split.
+
+        Returns:
+            Class indices, int64 of shape (n,).
+
+        Raises:
+            MisconfigurationException: If it has no labels.
+        """
+        labels = self.datasets[split].samples.labels
+        if labels is None:
+            raise MisconfigurationException(f"The {split} split has no labels.")
+        return labels
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """Shuffled, augmented batches of equal size.
+
+        Returns:
+            Batches of images, uint8 (batch, 3, size, size), and labels, int64 (batch,).
+
+        Raises:
+            MisconfigurationException: If the batch doesn't divide among the devices or exceeds the training set.
+        """
+        replicas, _ = self._devices()
+        if self.batch_size % replicas:
+            raise MisconfigurationException(
+                f"data.batch_size is {self.batch_size}, which {replicas} devices can't share equally."
+            )
+        dataset = self.datasets["train"]
+        if len(dataset) < self.batch_size:
+            raise MisconfigurationException(
+                f"data.batch_size is {self.batch_size}, but there are only {len(dataset)} training images: lower it."
+            )
+        share = self.batch_size // replicas
+        sampler = self._train_sampler(lambda: share * self._batches_done())
+        return self._loader("train", sampler=sampler, batch_size=share, drop_last=True)
+
+    def _train_sampler(self, done: Callable[[], int]) -> ShuffledSampler:
+        replicas, rank = self._devices()
+        dataset = self.datasets["train"]
+        labels = self.labels("train") if self.balanced_sampling else None
+        return ShuffledSampler(dataset, dataset.seed, replicas, rank, labels, done)
+
+    def training_files(self, epoch: int, batch: int) -> list[str]:
+        """List the files of a training batch on this device.
+
+        Args:
+            epoch: The epoch, counted from 0.
+            batch: The batch's number in its epoch.
+
+        Returns:
+            Their paths.
+        """
+        sampler = self._train_sampler(lambda: 0)
+        sampler.set_epoch(epoch)
+        share = self.batch_size // sampler.num_replicas
+        draws = islice(sampler, share * batch, share * (batch + 1))
+        return [str(self.datasets["train"].samples.files[draw.sample]) for draw in draws]
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        """Every validation sample once, in equally many batches per device.
+
+        Returns:
+            Batches of images, uint8 (batch, 3, size, size), and labels, int64 (batch,).
+        """
+        return self._sharded_loader("val")
+
+    def test_dataloader(self) -> DataLoader[Any]:
+        """Every test sample once.
+
+        Returns:
+            Batches of images, uint8 (batch, 3, size, size), and labels, int64 (batch,).
+        """
+        return self._sharded_loader("test")
+
+    def predict_dataloader(self) -> DataLoader[Any]:
+        """Every photograph once.
+
+        Returns:
+            Batches of images, uint8 (batch, 3, size, size), and their files, strings.
+        """
+        return self._sharded_loader("predict")
+
+    def _sharded_loader(self, split: Split) -> DataLoader[Any]:
+        replicas, rank = self._devices()
+        sampler = ShardSampler(self.datasets[split], replicas, rank)
+        return self._loader(split, sampler=sampler, batch_size=max(1, self.batch_size // replicas))
+
+    def _loader(self, split: Split, **batching: Any) -> DataLoader[Any]:
+        return DeferredLoader(
+            self.datasets[split],
+            num_workers=self.num_workers,
+            pin_memory=self.trainer is not None and self.trainer.strategy.root_device.type == "cuda",
+            persistent_workers=self.num_workers > 0 and split in ("train", "val"),
+            worker_init_fn=single_threaded,
+            **batching,
+        )
+
+    def _batches_done(self) -> int:
+        return self.trainer.fit_loop.epoch_loop.batch_progress.current.ready if self.trainer else 0
+
+    def _devices(self) -> tuple[int, int]:
+        return (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
