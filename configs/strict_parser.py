@@ -11,6 +11,9 @@ import yaml
 from lightning.pytorch.cli import LightningArgumentParser
 
 from configs.suggestions import did_you_mean
+from configs.trusted_classes import TRUSTED, untrusted_names
+
+_SWITCH = "--trusted_only"
 
 # What a message about nested types says besides the mistake itself.
 _NOISE = re.compile(
@@ -35,6 +38,8 @@ class StrictParser(LightningArgumentParser):
     def parse_args(self, args: Any = None, *others: Any, **kwargs: Any) -> Any:
         """Parse a command line; a config that is no YAML is named, which jsonargparse's message leaves out.
 
+        With ``--trusted_only`` nothing is imported that isn't this project's or one of the libraries it names.
+
         Args:
             args: The arguments; None takes those of the process.
             *others: Arguments of ``ArgumentParser.parse_args``.
@@ -43,7 +48,12 @@ class StrictParser(LightningArgumentParser):
         Returns:
             The parsed config.
         """
-        for path in _config_files(sys.argv[1:] if args is None else args):
+        args = list(sys.argv[1:] if args is None else args)
+        if _SWITCH in args:
+            args.remove(_SWITCH)
+            for name in untrusted_names(args):
+                self.error(f"{_SWITCH} refuses {name}: configs may name classes of {', '.join(sorted(TRUSTED))} only")
+        for path in _config_files(args):
             try:
                 content = yaml.safe_load(path.read_text(encoding="utf-8"))
             except (yaml.YAMLError, UnicodeDecodeError) as error:
