@@ -36,12 +36,21 @@ def outcome(arguments: list[str], **options: Any) -> int | None:
     return process.exitcode
 
 
-def start_devices(arguments: list[str], devices: int) -> list[BaseProcess]:
-    """Start a process for each device, with the environment that torchrun gives them."""
+def free_port() -> int:
+    """Find a port on which nobody listens."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    common = {"WORLD_SIZE": devices, "LOCAL_WORLD_SIZE": devices, "GROUP_RANK": 0, "MASTER_PORT": port}
+        return int(free.getsockname()[1])
+
+
+def start_devices(arguments: list[str], devices: int) -> list[BaseProcess]:
+    """Start a process for each device, with the environment that torchrun gives them."""
+    common: dict[str, str | int] = {
+        "WORLD_SIZE": devices,
+        "LOCAL_WORLD_SIZE": devices,
+        "GROUP_RANK": 0,
+        "MASTER_PORT": free_port(),
+    }
     common |= {"MASTER_ADDR": "127.0.0.1", "TORCHELASTIC_RUN_ID": "test", "TORCHELASTIC_USE_AGENT_STORE": "False"}
     options = [*arguments, "--config", "configs/strategy/ddp.yaml", "--trainer.accelerator=cpu"]
     return [

@@ -1,0 +1,21 @@
+#!/bin/bash
+# Trains on several machines under SLURM:  sbatch --nodes 2 configs/strategy/slurm.sh --config configs/stanford_cars.yaml ...
+# Two minutes before the time is up the run saves and stops; the job then queues itself again and goes on.
+#SBATCH --job-name=carspotter
+#SBATCH --ntasks-per-node=4
+#SBATCH --gpus-per-node=4
+#SBATCH --cpus-per-task=8
+#SBATCH --time=08:00:00
+#SBATCH --signal=TERM@120
+#SBATCH --requeue
+#SBATCH --open-mode=append
+set -u
+
+srun python train.py fit --config configs/strategy/ddp.yaml \
+    --trainer.num_nodes "$SLURM_NNODES" --trainer.devices "$SLURM_NTASKS_PER_NODE" "$@" --ckpt_path last
+code=$?
+# 143: stopped by SIGTERM, after saving
+if [ "$code" -eq 143 ]; then
+    scontrol requeue "$SLURM_JOB_ID"
+fi
+exit "$code"

@@ -1,0 +1,101 @@
+"""Several machines, as far as one machine can show them: torchrun with two nodes, and a stand-in for SLURM."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import torch
+
+from tests.processes import free_port, run_devices
+from tests.test_resume import assert_same
+
+CHECKOUT = Path(__file__).parent.parent
+BIN = Path(sys.executable).parent
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PATH": f"{BIN}:{os.environ['PATH']}"}
+MORE = ["--trainer.max_epochs=12", "--checkpoint.every_n_steps=2", "--data.batch_size=8", "--model.optimizer=sgd", "--ckpt_path=last"]
+
+
+def wait_for(file: Path, process: subprocess.Popen[bytes]) -> None:
+    while not file.exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+
+
+def test_two_nodes_survive_the_loss_of_a_process(arguments: list[str], tmp_path: Path) -> None:
+    folder = f"--trainer.logger.init_args.save_dir={tmp_path / 'whole'}"
+    run_devices(["fit", *arguments, *MORE, folder], 4)
+    strategy = ["--config", "configs/strategy/ddp.yaml", "--trainer.accelerator=cpu", "--trainer.num_nodes=2"]
+
+    def start_nodes() -> list[subprocess.Popen[bytes]]:
+        rendezvous = ["--rdzv_backend=c10d", f"--rdzv_endpoint=127.0.0.1:{free_port()}", "--rdzv_id=test"]
+        command = [str(BIN / "torchrun"), "--nnodes=2", "--nproc_per_node=2", *rendezvous, "train.py", "fit"]
+        options = [*arguments, *MORE, *strategy, "--trainer.devices=2"]
+        return [
+            subprocess.Popen(
+                [*command, *options], cwd=CHECKOUT, env=ENVIRONMENT,
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            )
+            for _ in range(2)
+        ]  # fmt: skip
+
+    run = tmp_path / "logs/demo/version_0"
+    nodes = start_nodes()
+    wait_for(run / "checkpoints/best.ckpt", nodes[0])
+    victims = [child for child in psutil.Process(nodes[1].pid).children() if "train.py" in " ".join(child.cmdline())]
+    assert len(victims) == 2
+    victims[0].kill()
+    assert all(node.wait(timeout=100) for node in nodes)  # neither goes on without the other
+    assert [node.wait(timeout=100) for node in start_nodes()] == [0, 0]
+    assert (run / "resume-config.yaml").is_file()
+    whole, torn = (
+        torch.load(folder / "checkpoints/last.ckpt", weights_only=True)
+        for folder in (tmp_path / "whole/demo/version_0", run)
+    )
+    assert whole["global_step"] == torn["global_step"]
+    assert_same(whole["lr_schedulers"], torn["lr_schedulers"])
+    assert_same(whole["loops"]["fit_loop"]["epoch_progress"], torn["loops"]["fit_loop"]["epoch_progress"])
+    for name, tensor in whole["state_dict"].items():
+        # DDP's first step sums gradients of four devices in another order than later ones do
+        difference = (tensor - torn["state_dict"][name]).double().norm() / tensor.double().norm().clamp(min=1e-9)
+        assert difference < 0.02, name
+
+
+FAKE_SRUN = """#!{python}
+# Starts the tasks as SLURM would, and passes SIGTERM on to them, as --signal does.
+import os, signal, subprocess, sys
+common = dict(SLURM_NTASKS="2", SLURM_NNODES="1", SLURM_NODELIST="localhost", SLURM_JOB_NAME="carspotter")
+tasks = [subprocess.Popen(sys.argv[1:], env={{**os.environ, **common, "SLURM_PROCID": str(rank), "SLURM_LOCALID":
+         str(rank), "SLURM_NODEID": "0", "MASTER_ADDR": "127.0.0.1"}}) for rank in range(2)]
+signal.signal(signal.SIGTERM, lambda *_: [task.terminate() for task in tasks])
+sys.exit(max(task.wait() for task in tasks))
+"""
+
+
+def test_a_slurm_job_saves_queues_itself_again_and_goes_on(arguments: list[str], tmp_path: Path) -> None:
+    commands = tmp_path / "bin"
+    commands.mkdir()
+    (commands / "srun").write_text(FAKE_SRUN.format(python=sys.executable))
+    (commands / "scontrol").write_text(f"#!/bin/sh\necho $@ >> {tmp_path / 'scontrol'}\n")
+    for command in commands.iterdir():
+        command.chmod(0o755)
+    environment = {
+        **ENVIRONMENT, "PATH": f"{commands}:{ENVIRONMENT['PATH']}", "SLURM_JOB_ID": "12345", "SLURM_NNODES": "1",
+        "SLURM_NTASKS_PER_NODE": "2", "MASTER_PORT": str(free_port()),
+    }  # fmt: skip
+    job = ["bash", "configs/strategy/slurm.sh", *arguments, "--trainer.accelerator=cpu", *MORE[:4]]
+    run = tmp_path / "logs/demo/version_0"
+    first = subprocess.Popen(job, cwd=CHECKOUT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_for(run / "checkpoints/best.ckpt", first)
+    (srun,) = psutil.Process(first.pid).children()
+    srun.send_signal(signal.SIGTERM)
+    assert first.wait(timeout=200) == 128 + signal.SIGTERM
+    assert (tmp_path / "scontrol").read_text() == "requeue 12345\n"
+    steps = torch.load(run / "checkpoints/last.ckpt", weights_only=True)["global_step"]
+    assert 0 < steps < 12 * 8
+    assert subprocess.run(job, cwd=CHECKOUT, env=environment, capture_output=True, timeout=200).returncode == 0
+    assert torch.load(run / "checkpoints/last.ckpt", weights_only=True)["global_step"] == 12 * 8
+    assert not (run.parent / "version_1").exists()
