@@ -1,9 +1,6 @@
 """Trains, validates, tests and predicts: ``python train.py {fit,validate,test,predict} --config FILE``."""
 
-import errno
-import logging
 import sys
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +31,7 @@ from callbacks import (
 )
 from callbacks.preview import preview_figure
 from callbacks.run_folder import write_figure
+from configs.console import mistakes_in_one_line, quieten
 from configs.strict_parser import StrictParser
 from datamodules import ImageDataModule
 from datamodules.check import check_data
@@ -59,7 +57,6 @@ CALLBACKS: dict[str, type[Callback]] = {
     "skipped": SkippedImages,
     "scores": ScoreFile,
 }
-DISK_ERRORS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOTDIR)
 DATA_COMMANDS = ("check", "preview", "convert")
 TRAINER_DEFAULTS: dict[str, Any] = {
     "logger": {
@@ -234,8 +231,8 @@ def main(args: ArgsType = None) -> None:
     Raises:
         SystemExit: With code 1 or 2, after one line on what to mend, if the user made a mistake.
     """
-    _quieten()
-    try:
+    quieten()
+    with mistakes_in_one_line():
         CommandLine(
             ImageClassifier,
             ImageDataModule,
@@ -251,27 +248,6 @@ def main(args: ArgsType = None) -> None:
         )
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()  # gloo's threads sometimes abort an exit without it
-    except (MisconfigurationException, ValueError) as error:
-        cause = error if isinstance(error, MisconfigurationException) else error.__cause__  # links wrap what they meet
-        if not isinstance(cause, MisconfigurationException):
-            raise
-        # an error in a loading process carries that process's traceback; its last line is the message
-        message = str(cause).strip().splitlines()[-1].rpartition("MisconfigurationException: ")[2]
-        sys.exit(f"train.py: error: {message}")
-    except OSError as error:
-        if error.errno not in DISK_ERRORS:
-            raise
-        sys.exit(f"train.py: error: Can't write {error.filename or 'a file'}: {error.strerror}.")
-
-
-def _quieten() -> None:
-    """Leave out what is no news to the user: an advertisement, and warnings of what this project does on purpose."""
-    console = logging.getLogger("lightning.pytorch.utilities.rank_zero")
-    console.addFilter(lambda record: "litlogger" not in record.getMessage())
-    warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\)")
-    warnings.filterwarnings("ignore", message=r".*sync_dist=True")  # torchmetrics has them synchronised already
-    warnings.filterwarnings("ignore", message=r".*module\(s\) in eval mode")  # frozen layers are, on purpose
-    warnings.filterwarnings("ignore", message=".*intended to run from within Python like if it were from the command")
 
 
 if __name__ == "__main__":

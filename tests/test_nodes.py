@@ -16,7 +16,10 @@ from tests.test_resume import assert_same
 CHECKOUT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PATH": f"{BIN}:{os.environ['PATH']}"}
-MORE = ["--trainer.max_epochs=12", "--checkpoint.every_n_steps=2", "--data.batch_size=8", "--model.optimizer=sgd", "--ckpt_path=last"]
+MORE = [
+    "--trainer.max_epochs=12", "--checkpoint.every_n_steps=2", "--data.batch_size=8", "--model.optimizer=sgd",
+    "--ckpt_path=last",
+]  # fmt: skip
 
 
 def wait_for(file: Path, process: subprocess.Popen[bytes]) -> None:
