@@ -5,12 +5,11 @@ from typing import Any
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-_ABOVE_0: tuple[Callable[[float], bool], str] = (lambda value: value > 0, "above 0")
 _FROM_0: tuple[Callable[[float], bool], str] = (lambda value: value >= 0, "0 or more")
 _SHARE: tuple[Callable[[float], bool], str] = (lambda value: 0 <= value < 1, "at least 0 and below 1")
 _FACTOR: tuple[Callable[[float], bool], str] = (lambda value: 0 < value <= 1, "above 0 and at most 1")
 _RULES = {
-    "learning_rate": _ABOVE_0,
+    "learning_rate": _FROM_0,
     "weight_decay": _FROM_0,
     "momentum": _SHARE,
     "layer_decay": _FACTOR,

@@ -116,7 +116,6 @@ VALUES: dict[str, tuple[list[str], str]] = {
     "all for validation": (["--data.val_fraction=1.5"], "val_fraction"),
     "erasing too often": (["--data.random_erasing=2"], "random_erasing"),
     "skipping too many": (["--data.max_skipped=7"], "max_skipped"),
-    "rate of zero": (["--model.learning_rate=0"], "learning_rate"),
     "negative rate": (["--model.learning_rate=-0.1"], "learning_rate"),
     "negative decay": (["--model.weight_decay=-1"], "weight_decay"),
     "layer decay": (["--model.layer_decay=0"], "layer_decay"),
