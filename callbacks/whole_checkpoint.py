@@ -16,13 +16,7 @@ class WholeCheckpoint(ModelCheckpoint):
     """Lightning's callback, but files (and the folders of sharded checkpoints) appear when they are complete.
 
     ``last.ckpt`` doesn't vanish when it is replaced: it becomes ``previous.ckpt``.
-
-    Args:
-        **options: Arguments of ``ModelCheckpoint``.
     """
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
 
     def _save_checkpoint(self, trainer: Trainer, filepath: str) -> None:
         path = Path(filepath)
