@@ -31,6 +31,7 @@ from callbacks import (
 )
 from callbacks.preview import preview_figure
 from callbacks.run_folder import write_figure
+from configs.batch_limits import BatchLimits
 from configs.console import mistakes_in_one_line, quieten
 from configs.strict_parser import StrictParser
 from datamodules import ImageDataModule
@@ -72,7 +73,7 @@ RUN_DEFAULTS = {
 }
 
 
-class Commands(Trainer):
+class Commands(BatchLimits):
     """Lightning's trainer, and the commands that look at the data alone."""
 
     @staticmethod

@@ -100,6 +100,17 @@ def test_validate_test_and_predict_run_from_the_config_of_a_run(run_dir: Path, t
         assert [*written.values()] == pytest.approx([*expected.values()][:5], abs=1e-5)
 
 
+@pytest.mark.parametrize(("limit", "batches"), [("1", 1), ("1.0", 2), ("0.5", 1)])
+def test_one_is_a_batch_and_1_0_is_all_of_them(
+    run: Callable[..., None], monkeypatch: pytest.MonkeyPatch, limit: str, batches: int
+) -> None:
+    begun: list[int] = []
+    monkeypatch.setattr(ImageClassifier, "on_fit_end", lambda self: begun.append(self.global_step), raising=False)
+    options = ["--data.batch_size=32", "--trainer.max_epochs=1", "--trainer.limit_val_batches=1"]
+    run("fit", *options, "--previews.enabled=false", f"--trainer.limit_train_batches={limit}")
+    assert begun == [batches]
+
+
 def test_other_preprocessing_than_the_checkpoints_is_not_silent(run_dir: Path) -> None:
     config = ["test", "--config", str(run_dir / "config.yaml"), "--ckpt_path", str(run_dir)]
     with pytest.warns(UserWarning, match="data.image_size 48 here, 64 there"):
