@@ -25,17 +25,19 @@ class StopSignals:
 
     def install(self) -> None:
         """Replace the handlers; outside of the main thread, where Python can't, leave them."""
+        self.received = None  # what stopped an earlier run of the same trainer
         if threading.current_thread() is not threading.main_thread():
             return
         for name in _NAMES:
             number = getattr(signal, name, None)
-            if number is not None and number not in self._replaced:
+            if number is not None and signal.getsignal(number) != self._note:
                 self._replaced[number] = signal.signal(number, self._note)
 
     def remove(self) -> None:
-        """Put back what was there before."""
+        """Put back what was there before, unless others, as Lightning at the end of a run, have done so already."""
         for number, handler in self._replaced.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+            if signal.getsignal(number) == self._note:
+                signal.signal(number, signal.SIG_DFL if handler is None else handler)
         self._replaced = {}
 
     def _note(self, number: int, frame: FrameType | None) -> None:

@@ -1,5 +1,7 @@
+import gc
 import random
 import signal
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,6 +9,8 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from callbacks.stop_signals import StopSignals
+from lightning_modules import ImageClassifier
 from lightning_modules.checkpoints import find_checkpoint
 from tests.processes import TIMEOUT, outcome, run_devices, start, start_devices
 from tests.test_resume import assert_same
@@ -103,7 +107,8 @@ def test_a_run_survives_being_killed_again_and_again(whole: Path, command: Comma
         killed += 1
     assert killed > 2
     assert process.exitcode == 0
-    assert_same_runs(whole, tmp_path / "logs/torn/version_0")
+    runs = sorted((tmp_path / "logs/torn").iterdir())  # what is killed before it has saved anything is begun anew
+    assert_same_runs(whole, runs[-1])
 
 
 @pytest.mark.parametrize(("moment", "number"), [("batch", signal.SIGTERM), ("validation", signal.SIGINT)])
@@ -165,3 +170,34 @@ def test_devices_stop_together_and_go_on_together(
     assert processes[0].exitcode == processes[1].exitcode
     run_devices(command("torn", "--ckpt_path=last"), 2)
     assert_same_runs(root / "two/version_0", tmp_path / "logs/torn/version_0")
+
+
+def test_a_run_leaves_neither_itself_nor_its_signal_handlers_behind(
+    run: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+    before = [signal.getsignal(number) for number in numbers]
+    built: list[weakref.ref[ImageClassifier]] = []
+    monkeypatch.setattr(ImageClassifier, "on_fit_start", lambda self: built.append(weakref.ref(self)), raising=False)
+    for _ in range(2):
+        run("fit", "--trainer.max_epochs=1", "--trainer.limit_train_batches=1", "--previews.enabled=false")
+    gc.collect()
+    assert [signal.getsignal(number) for number in numbers] == before
+    assert built[0]() is None  # jsonargparse holds the last parser, and with it the last model
+
+
+def test_handlers_are_installed_anew_after_others_have_replaced_them() -> None:
+    signals, before = StopSignals(), signal.getsignal(signal.SIGUSR1)
+    try:
+        for _ in range(2):
+            signals.install()
+            assert signals.received is None
+            signal.raise_signal(signal.SIGUSR1)
+            assert signals.received == signal.SIGUSR1
+            for number in (signal.SIGTERM, signal.SIGUSR1):  # as Lightning after a run
+                signal.signal(number, signal.SIG_DFL)
+        signals.remove()
+        assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
+        assert signal.getsignal(signal.SIGUSR1) == signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGUSR1, before)
