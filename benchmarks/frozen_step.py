@@ -1,6 +1,6 @@
 """Times a training step with a growing number of unfrozen layer groups.
 
-python benchmarks/frozen_step.py [--backbone resnet18] [--image-size 128] [--batch-size 32]
+python -m benchmarks.frozen_step [--backbone resnet18] [--image-size 128] [--batch-size 32]
 
 What is frozen takes no backward pass, no optimizer step and no gradient traffic between devices; its forward pass
 remains. Prints the median of each case, its spread and the ratio to training everything, measured in turns.
@@ -8,10 +8,6 @@ remains. Prints the median of each case, its spread and the ratio to training ev
 
 import argparse
 import platform
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import torch
 from torch.utils.benchmark import Measurement, Timer

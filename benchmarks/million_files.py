@@ -1,6 +1,6 @@
 """Starts a data module over a million files, and measures what each further loading process costs.
 
-python benchmarks/million_files.py --images FOLDER
+python -m benchmarks.million_files --images FOLDER
 
 The files are links to the photographs in FOLDER. Memory is PSS, where a page that processes share counts in parts; the
 sum over all processes is what the machine has to have.
@@ -105,8 +105,9 @@ def main() -> None:
         print(f"{options.classes * options.each} files, {os.cpu_count()} cores", flush=True)
         for method in options.methods:
             for workers in (1, 2, 4):  # each in a process of its own, which shares no memory with this one
-                command = [sys.executable, "-W", "ignore", __file__, "--images", str(options.images)]
-                command += ["--batches", str(options.batches), "--measure", folder, method, str(workers)]
+                command = [sys.executable, "-W", "ignore", "-m", "benchmarks.million_files"]
+                command += ["--images", str(options.images), "--batches", str(options.batches)]
+                command += ["--measure", folder, method, str(workers)]
                 subprocess.run(command, check=True)  # noqa: S603
 
 

@@ -1,6 +1,6 @@
 """Compares ways to fine-tune one network on the same number of images.
 
-python benchmarks/recipes.py --root ROOT --weights tf_efficientnet_lite0.safetensors --seeds 1 2
+python -m benchmarks.recipes --root ROOT --weights tf_efficientnet_lite0.safetensors --seeds 1 2
 
 Each run is the documented command line in a process of its own; finished runs are kept, so that an interrupted
 comparison goes on where it stood. The table is printed and written beside the runs.

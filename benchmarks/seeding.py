@@ -1,6 +1,6 @@
 """Measures what it costs that every sample's augmentation follows from (seed, epoch, sample).
 
-python benchmarks/seeding.py --root ROOT
+python -m benchmarks.seeding --root ROOT
 
 Both sides load each sample in turn, in one process: the data set as it is, and the same without seeding. They do so
 with crop and flip alone, whose cost doesn't depend on what is drawn; the share of the default pipeline follows from it.

@@ -1,6 +1,6 @@
 """Shows what becomes of layers unfrozen in mid-training on two devices, by three callbacks.
 
-python benchmarks/unfreezing_under_ddp.py {carspotter,lightning,finetuning-scheduler}
+python -m benchmarks.unfreezing_under_ddp {carspotter,lightning,finetuning-scheduler}
 
 Two processes on the CPU (gloo) train a MobileNetV3 whose features are unfrozen after the first of three epochs. The
 largest difference between the weights of both processes is printed; it has to be 0, since DistributedDataParallel
@@ -8,11 +8,7 @@ applies the same mean gradients everywhere. ``finetuning-scheduler`` takes ``pip
 """
 
 import argparse
-import sys
 import warnings
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import lightning as L
 import torch

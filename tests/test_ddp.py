@@ -42,8 +42,8 @@ def test_two_devices_train_what_one_trains(arguments: list[str], tmp_path: Path)
 @pytest.mark.parametrize(("callback", "agrees"), [("carspotter", True), ("lightning", False)])
 def test_lightnings_own_callback_drifts_apart_where_ours_does_not(callback: str, agrees: bool, tmp_path: Path) -> None:
     finished = subprocess.run(
-        [sys.executable, str(CHECKOUT / "benchmarks/unfreezing_under_ddp.py"), callback],
-        cwd=tmp_path, env={**os.environ, "OMP_NUM_THREADS": "1"}, timeout=300,
+        [sys.executable, "-m", "benchmarks.unfreezing_under_ddp", callback],
+        cwd=tmp_path, env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(CHECKOUT)}, timeout=300,
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert finished.returncode == 0, finished.stderr[-3000:]

@@ -1,6 +1,7 @@
 """The rules of the house: which room may know which, and how large a file may grow."""
 
 import ast
+import importlib
 from pathlib import Path
 
 import pytest
@@ -28,3 +29,10 @@ def test_files_hold_one_idea_each() -> None:
         for path in (CHECKOUT / room).rglob("*.py"):
             assert len(path.read_text().splitlines()) <= 260, path
             assert "util" not in path.name
+
+
+@pytest.mark.parametrize("path", sorted((CHECKOUT / "benchmarks").glob("*.py")), ids=lambda path: path.stem)
+def test_benchmarks_start_as_they_say(path: Path) -> None:
+    module = importlib.import_module(f"benchmarks.{path.stem}")
+    assert f"\npython -m benchmarks.{path.stem} " in str(module.__doc__)
+    assert callable(module.main)
