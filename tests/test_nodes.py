@@ -1,13 +1,18 @@
 """Several machines, as far as one machine can show them: torchrun with two nodes, and a stand-in for SLURM."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
+import pytest
 import torch
 
 from tests.processes import free_port, run_devices
@@ -28,21 +33,59 @@ def wait_for(file: Path, process: subprocess.Popen[bytes]) -> None:
         time.sleep(0.05)
 
 
-def test_two_nodes_survive_the_loss_of_a_process(arguments: list[str], tmp_path: Path) -> None:
+class Machine(NamedTuple):
+    """One of two machines: what its commands begin with, its address, and the network device that has it."""
+
+    prefix: list[str]
+    address: str
+    device: str
+
+
+@pytest.fixture
+def machines() -> Iterator[list[Machine]]:
+    """Two machines that see nothing of each other but a cable; where that isn't allowed, this one twice."""
+    names = [f"cars{os.getpid()}{letter}" for letter in "ab"]
+    addresses = dict(zip(names, ("10.213.0.1", "10.213.0.2"), strict=True))
+    steps = [f"netns add {name}" for name in names]
+    steps.append(f"link add cable0 netns {names[0]} type veth peer name cable0 netns {names[1]}")
+    for name, address in addresses.items():
+        steps += [f"-n {name} addr add {address}/24 dev cable0", f"-n {name} link set cable0 up"]
+        steps.append(f"-n {name} link set lo up")
+    tool = shutil.which("ip") or "/sbin/ip"
+
+    def configure(step: str) -> None:
+        subprocess.run([tool, *step.split()], check=True, capture_output=True)
+
+    try:
+        for step in steps:
+            configure(step)
+        found = [Machine([tool, "netns", "exec", name], address, "cable0") for name, address in addresses.items()]
+    except (OSError, subprocess.CalledProcessError):
+        found = [Machine([], "127.0.0.1", "lo")] * 2
+    yield found
+    for name in names:
+        with suppress(OSError, subprocess.CalledProcessError):
+            configure(f"netns del {name}")
+
+
+def test_two_nodes_survive_the_loss_of_a_process(arguments: list[str], tmp_path: Path, machines: list[Machine]) -> None:
     folder = f"--trainer.logger.init_args.save_dir={tmp_path / 'whole'}"
     run_devices(["fit", *arguments, *MORE, folder], 4)
     strategy = ["--config", "configs/strategy/ddp.yaml", "--trainer.accelerator=cpu", "--trainer.num_nodes=2"]
 
     def start_nodes() -> list[subprocess.Popen[bytes]]:
-        rendezvous = ["--rdzv_backend=c10d", f"--rdzv_endpoint=127.0.0.1:{free_port()}", "--rdzv_id=test"]
-        command = [str(BIN / "torchrun"), "--nnodes=2", "--nproc_per_node=2", *rendezvous, "train.py", "fit"]
+        rendezvous = ["--rdzv_backend=c10d", f"--rdzv_endpoint={machines[0].address}:{free_port()}", "--rdzv_id=test"]
+        command = [str(BIN / "torchrun"), "--nnodes=2", "--nproc_per_node=2", *rendezvous]
         options = [*arguments, *MORE, *strategy, "--trainer.devices=2"]
         return [
             subprocess.Popen(
-                [*command, *options], cwd=CHECKOUT, env=ENVIRONMENT,
+                # whose name leads to the address of the endpoint is the host; in a namespace no name does
+                [*machine.prefix, *command, f"--local_addr={machine.address}", f"--rdzv_conf=is_host={int(not number)}",
+                 "train.py", "fit", *options],
+                cwd=CHECKOUT, env={**ENVIRONMENT, "GLOO_SOCKET_IFNAME": machine.device},
                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             )
-            for _ in range(2)
+            for number, machine in enumerate(machines)
         ]  # fmt: skip
 
     run = tmp_path / "logs/demo/version_0"
