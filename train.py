@@ -39,6 +39,7 @@ from datamodules.check import check_data
 from datamodules.streaming import convert
 from lightning_modules import ImageClassifier
 from lightning_modules.checkpoints import compare_classes
+from lightning_modules.sharded_checkpoint import accept_sharded
 from lightning_modules.starting_point import Start, find_start
 
 CALLBACKS: dict[str, type[Callback]] = {
@@ -168,9 +169,11 @@ class CommandLine(LightningCLI):
                 f"trainer.accumulate_grad_batches is {accumulated}: it has to be 1 or more."
             )
         try:
-            return super().instantiate_trainer(**kwargs)
+            trainer = super().instantiate_trainer(**kwargs)
         except (ValueError, TypeError) as error:
             raise MisconfigurationException(f"trainer: {' '.join(str(error).split())}") from error
+        accept_sharded(trainer.strategy, self.start.checkpoint, str(self.subcommand))
+        return trainer
 
     def _forget_later_logs(self) -> None:
         """Let TensorBoard forget what a run has logged after the checkpoint from which it goes on."""

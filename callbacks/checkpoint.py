@@ -10,6 +10,7 @@ from typing import Any, Literal
 import torch
 from lightning import LightningModule, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.strategies import ModelParallelStrategy
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 from torch.optim import Optimizer
@@ -78,7 +79,10 @@ class Checkpoint(WholeCheckpoint):
         self._buffers = []
         if self._saves(trainer):
             self.signals.install()
-            if not trainer.fit_loop.epoch_loop.batch_progress.total.ready:
+            begun = trainer.fit_loop.epoch_loop.batch_progress.total.ready
+            # to save an optimizer that is sharded and has no state yet, PyTorch makes a step (torch.distributed
+            # .checkpoint.state_dict), which counts in Adam's bias correction and leaves weight decay in SGD's momentum
+            if not begun and not isinstance(trainer.strategy, ModelParallelStrategy):
                 self._save_last(trainer, before_training)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:

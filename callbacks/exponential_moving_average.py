@@ -5,6 +5,7 @@ from typing import Any
 from lightning import LightningModule, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import WeightAveraging
+from lightning.pytorch.strategies import ModelParallelStrategy
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
@@ -52,7 +53,12 @@ class ExponentialMovingAverage(WeightAveraging):
             trainer: The trainer.
             pl_module: The classifier.
             stage: ``fit``; in others nothing is averaged.
+
+        Raises:
+            MisconfigurationException: If the network is sharded, which can't be copied.
         """
+        if self.decay is not None and isinstance(trainer.strategy, ModelParallelStrategy):
+            raise MisconfigurationException("ema.decay works on one device and with ddp: set it to null.")
         if self.decay is not None:
             super().setup(trainer, pl_module, stage)
 

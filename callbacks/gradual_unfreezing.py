@@ -8,6 +8,7 @@ from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 from lightning.pytorch.utilities import rank_zero_info
 
 from lightning_modules import ImageClassifier
+from lightning_modules.sharding import FullySharded
 
 
 class GradualUnfreezing(Callback):
@@ -117,9 +118,10 @@ class GradualUnfreezing(Callback):
         """
         if stage != "fit" or not self.active:
             return
-        if not isinstance(trainer.strategy, DDPStrategy | SingleDeviceStrategy):
+        if not isinstance(trainer.strategy, DDPStrategy | FullySharded | SingleDeviceStrategy):
             raise MisconfigurationException(
-                f"unfreezing works on one device and with ddp, not with {type(trainer.strategy).__name__}."
+                "unfreezing works on one device, with ddp and with configs/strategy/fsdp.yaml, not with "
+                f"{type(trainer.strategy).__name__}."
             )
         assert isinstance(pl_module, ImageClassifier)
         pl_module.opened_at = {}

@@ -11,6 +11,8 @@ import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_warn
 
+from lightning_modules.sharded_checkpoint import is_sharded, read_rest
+
 _KEYWORDS = {"best", "last"}
 
 
@@ -38,7 +40,7 @@ def find_checkpoint(wanted: str, experiment: Path, prefer: str) -> Path:
             "a checkpoint file or the folder of a run."
         )
     path = Path(wanted)
-    if path.is_dir() and not _is_sharded(path):
+    if path.is_dir() and not is_sharded(path):
         for name in sorted(_KEYWORDS, key=lambda keyword: keyword != prefer):
             for folder in (path / "checkpoints", path):
                 file = _newest_whole(folder, name)
@@ -81,16 +83,12 @@ def _newest_whole(folder: Path, keyword: str) -> Path | None:
 def _is_whole(file: Path) -> bool:
     """Check all checksums of the archive; of a sharded checkpoint, that its last part has been written."""
     if file.is_dir():
-        return _is_sharded(file)
+        return is_sharded(file)
     try:
         with zipfile.ZipFile(file) as archive:
             return archive.testzip() is None
     except (OSError, zipfile.BadZipFile, ValueError, EOFError, zlib.error):
         return False
-
-
-def _is_sharded(folder: Path) -> bool:
-    return (folder / "meta.pt").is_file()
 
 
 def _version(run: Path) -> int:
@@ -124,8 +122,11 @@ def read_checkpoint(checkpoint: Path) -> dict[str, Any]:
         MisconfigurationException: If the file is damaged or not a checkpoint of a classifier.
     """
     try:
-        file = checkpoint / "meta.pt" if checkpoint.is_dir() else checkpoint
-        content: Any = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
+        content: Any = (
+            read_rest(checkpoint)
+            if checkpoint.is_dir()
+            else torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
+        )
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         raise MisconfigurationException(
             f"Can't read the checkpoint {checkpoint}: it is damaged or no checkpoint ({type(error).__name__})."

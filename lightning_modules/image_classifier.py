@@ -18,6 +18,7 @@ from lightning_modules.layer_group_module import LayerGroupModule
 from lightning_modules.layer_groups import layer_groups
 from lightning_modules.pixel_normalization import PixelNormalization
 from lightning_modules.preprocessing import preprocess
+from lightning_modules.sharding import shard_network, synchronize_buffers
 from lightning_modules.training_loss import TrainingLoss, expected_accuracy
 from lightning_modules.training_scores_module import TrainingScoresModule
 from lightning_modules.weights import load_weights
@@ -111,6 +112,11 @@ class ImageClassifier(LayerGroupModule, TrainingScoresModule, EvaluationModule):
         self.network = built.network.to(memory_format=torch.channels_last)
         self.group_names = layer_groups(self.network, built.head)
 
+    def configure_model(self) -> None:
+        """Shard the network where the strategy asks for it."""
+        if self.device_mesh is not None:
+            shard_network(self.network, self.device_mesh)
+
     def forward(self, images: Tensor) -> Tensor:
         """Compute logits.
 
@@ -177,6 +183,18 @@ class ImageClassifier(LayerGroupModule, TrainingScoresModule, EvaluationModule):
         if seed is not None:
             key = (int(seed), self.trainer.global_step, batch_idx, self.global_rank)
             torch.manual_seed(int(np.random.SeedSequence(key).generate_state(1)[0]))
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Keep what isn't sharded the same on all devices.
+
+        Args:
+            outputs: What the step returned.
+            batch: The batch.
+            batch_idx: Its number.
+        """
+        super().on_train_batch_end(outputs, batch, batch_idx)
+        if self.device_mesh is not None:
+            synchronize_buffers(self.network)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Note that a checkpoint brings its own weights, so that loading it needs no other file and no network.

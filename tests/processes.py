@@ -43,7 +43,7 @@ def free_port() -> int:
         return int(free.getsockname()[1])
 
 
-def start_devices(arguments: list[str], devices: int) -> list[BaseProcess]:
+def start_devices(arguments: list[str], devices: int, strategy: str = "ddp") -> list[BaseProcess]:
     """Start a process for each device, with the environment that torchrun gives them."""
     common: dict[str, str | int] = {
         "WORLD_SIZE": devices,
@@ -52,7 +52,7 @@ def start_devices(arguments: list[str], devices: int) -> list[BaseProcess]:
         "MASTER_PORT": free_port(),
     }
     common |= {"MASTER_ADDR": "127.0.0.1", "TORCHELASTIC_RUN_ID": "test", "TORCHELASTIC_USE_AGENT_STORE": "False"}
-    options = [*arguments, "--config", "configs/strategy/ddp.yaml", "--trainer.accelerator=cpu"]
+    options = [*arguments, "--config", f"configs/strategy/{strategy}.yaml", "--trainer.accelerator=cpu"]
     return [
         start(
             [*options, f"--trainer.devices={devices}"],
@@ -62,9 +62,9 @@ def start_devices(arguments: list[str], devices: int) -> list[BaseProcess]:
     ]
 
 
-def run_devices(arguments: list[str], devices: int) -> None:
+def run_devices(arguments: list[str], devices: int, strategy: str = "ddp") -> None:
     """Run the command line on several devices to its end."""
-    processes = start_devices(arguments, devices)
+    processes = start_devices(arguments, devices, strategy)
     for process in processes:
         process.join(TIMEOUT)
     codes = [process.exitcode for process in processes]

@@ -1,0 +1,134 @@
+"""Training with a network that is sharded among devices, on the CPU."""
+
+import io
+import json
+import pickle
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.distributed.checkpoint.metadata import BytesStorageMetadata
+
+from lightning_modules.checkpoints import read_checkpoint
+from lightning_modules.sharded_checkpoint import load_sharded
+from tests.processes import TIMEOUT, run_devices, start_devices
+
+OPTIONS = [  # a network with BatchNorm, whose layers are opened by and by
+    "--model.backbone=mobilenet_v3_small", "--data.image_size=32", "--data.batch_size=16", "--unfreezing.epochs=[1,2]",
+    "--trainer.max_epochs=3", "--checkpoint.every_n_steps=1", "--model.optimizer=sgd", "--previews.enabled=false",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("sharding")
+
+
+@pytest.fixture
+def experiment(arguments: list[str], root: Path) -> list[str]:
+    return [*arguments, *OPTIONS, f"--data.root={root / 'cars'}", f"--trainer.logger.init_args.save_dir={root}"]
+
+
+@pytest.fixture
+def sharded(experiment: list[str], root: Path) -> Path:
+    """The run of a sharded training, once for all tests: two devices, both killed in the second epoch, and resumed."""
+    options = ["fit", *experiment, "--trainer.logger.init_args.name=sharded", "--ckpt_path=last"]
+    if not (root / "sharded").exists():
+        kill = ["--trainer.callbacks+=tests.interruptions.Signal", "--trainer.callbacks.moment=batch"]
+        kill += ["--trainer.callbacks.count=6", f"--trainer.callbacks.number={int(signal.SIGKILL)}"]
+        processes = start_devices([*options, *kill, "--trainer.callbacks.rank=null"], 2, "fsdp")
+        for process in processes:
+            process.join(TIMEOUT)
+        assert [process.exitcode for process in processes] == [-signal.SIGKILL] * 2
+        run_devices(options, 2, "fsdp")
+    return root / "sharded/version_0"
+
+
+def test_sharded_training_is_that_of_ddp_and_survives_being_killed(
+    experiment: list[str], sharded: Path, root: Path
+) -> None:
+    for strategy in ("ddp", "fsdp"):
+        run_devices(["fit", *experiment, f"--trainer.logger.init_args.name={strategy}"], 2, strategy)
+    ddp = torch.load(root / "ddp/version_0/checkpoints/last.ckpt", weights_only=True)
+    torn, whole = (load_sharded(root / name / "version_0/checkpoints/last.ckpt") for name in ("sharded", "fsdp"))
+    for other in (torn, whole):
+        assert other["opened_at"] == ddp["opened_at"] == {"stage5": 4, "stage4": 8}
+        assert other["global_step"] == ddp["global_step"] == 12
+    assert torn["state_dict"].keys() == ddp["state_dict"].keys()
+    for name, tensor in torn["state_dict"].items():
+        assert torch.equal(tensor, whole["state_dict"][name]), name
+        # convolutions round in another way, since sharded weights aren't in channels_last
+        torch.testing.assert_close(tensor, ddp["state_dict"][name], rtol=1e-5, atol=1e-6, msg=name)
+
+
+@pytest.mark.parametrize("command", ["validate", "predict"])
+def test_one_device_and_two_take_a_sharded_checkpoint(
+    experiment: list[str], sharded: Path, tmp_path: Path, run: Callable[..., None], command: str
+) -> None:
+    options = [*experiment[2:], f"--ckpt_path={sharded}", "--config=configs/strategy/cpu.yaml"]
+    options += [f"--data.predict_dir={next(sharded.parents[1].glob('cars/*/cars_test'))}"] * (command == "predict")
+    run(command, *options)
+    if command == "predict":
+        assert len((sharded / "predictions.csv").read_text().splitlines()) == 1 + 40
+        return
+    fit, alone = (json.loads((sharded / f"{stage}_scores.json").read_text()) for stage in ("fit", "val"))
+    run_devices(["validate", *experiment, f"--ckpt_path={sharded}"], 2)
+    two = json.loads((sharded / "val_scores.json").read_text())
+    for name in (name for name in fit if name.startswith("val/")):
+        assert alone[name] == pytest.approx(fit[name], abs=1e-6), name
+        assert two[name] == pytest.approx(fit[name], abs=1e-6), name
+
+
+def test_training_goes_on_as_it_began(
+    experiment: list[str], sharded: Path, mistake: Callable[..., str], run: Callable[..., None], tmp_path: Path
+) -> None:
+    answer = mistake("fit", *experiment[2:], f"--ckpt_path={sharded}")
+    assert "is sharded" in answer
+    run("fit", "--trainer.max_epochs=1", "--unfreezing.epochs=null", "--previews.enabled=false")
+    sharding = ["--config=configs/strategy/fsdp.yaml", "--trainer.accelerator=cpu", "--trainer.devices=1"]
+    answer = mistake("fit", *sharding, "--ckpt_path=last")
+    assert "isn't sharded" in answer
+    assert "ema.decay" in mistake("fit", *sharding, "--ema.decay=0.9")
+
+
+class Evil:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize("where", ["contents", "class in contents", "optimizer", "rest"])
+def test_a_sharded_checkpoint_runs_no_code(
+    sharded: Path, tmp_path: Path, mistake: Callable[..., str], where: str
+) -> None:
+    folder = tmp_path / "evil.ckpt"
+    shutil.copytree(sharded / "checkpoints/last.ckpt", folder)
+    done = tmp_path / "done"
+    contents = pickle.loads((folder / ".metadata").read_bytes())  # noqa: S301 - our own
+    if where == "contents":
+        contents.planner_data = Evil(done)
+    elif where == "class in contents":
+        contents.planner_data = pickle.Pickler
+    elif where == "optimizer":
+        index = next(
+            index
+            for index in contents.storage_data
+            if isinstance(contents.state_dict_metadata[index.fqn], BytesStorageMetadata)
+        )
+        buffer = io.BytesIO()
+        torch.save(Evil(done), buffer)
+        (folder / "evil").write_bytes(buffer.getvalue())
+        place = contents.storage_data[index]
+        place.relative_path, place.offset, place.length = "evil", 0, len(buffer.getvalue())
+    else:
+        torch.save({**read_checkpoint(folder), "evil": Evil(done)}, folder / "meta.pt")
+    (folder / ".metadata").write_bytes(pickle.dumps(contents))
+    answer = mistake("test", f"--ckpt_path={folder}")
+    assert "Can't read the checkpoint" in answer
+    assert not done.exists()
