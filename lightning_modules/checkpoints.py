@@ -11,6 +11,7 @@ import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_warn
 
+from lightning_modules.remote_file import fetch, is_url
 from lightning_modules.sharded_checkpoint import is_sharded, read_rest
 
 _KEYWORDS = {"best", "last"}
@@ -20,7 +21,8 @@ def find_checkpoint(wanted: str, experiment: Path, prefer: str) -> Path:
     """Turn what stands behind ``--ckpt_path`` into a file.
 
     Args:
-        wanted: A file, the folder of a run, or ``best`` or ``last``: that of the experiment's newest run that has one.
+        wanted: A file, its http(s) URL, the folder of a run, or ``best`` or ``last``: that of the experiment's newest
+            run that has one.
         experiment: Folder of the experiment's runs, ``version_0`` and so on.
         prefer: ``best`` or ``last``, for the folder of a run.
 
@@ -39,7 +41,7 @@ def find_checkpoint(wanted: str, experiment: Path, prefer: str) -> Path:
             f"--ckpt_path is {wanted}, but no run in {experiment} has checkpoints/{wanted}.ckpt: train first, or give "
             "a checkpoint file or the folder of a run."
         )
-    path = Path(wanted)
+    path = fetch(wanted, "--ckpt_path") if is_url(wanted) else Path(wanted)
     if path.is_dir() and not is_sharded(path):
         for name in sorted(_KEYWORDS, key=lambda keyword: keyword != prefer):
             for folder in (path / "checkpoints", path):
@@ -122,11 +124,13 @@ def read_checkpoint(checkpoint: Path) -> dict[str, Any]:
         MisconfigurationException: If the file is damaged or not a checkpoint of a classifier.
     """
     try:
-        content: Any = (
-            read_rest(checkpoint)
-            if checkpoint.is_dir()
-            else torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
-        )
+        content: Any
+        if checkpoint.is_dir():
+            content = read_rest(checkpoint)
+        else:
+            content = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
+            if not _is_whole(checkpoint):  # PyTorch doesn't look at checksums
+                raise ValueError("checksum")
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         raise MisconfigurationException(
             f"Can't read the checkpoint {checkpoint}: it is damaged or no checkpoint ({type(error).__name__})."

@@ -30,8 +30,8 @@ class ImageClassifier(LayerGroupModule, TrainingScoresModule, EvaluationModule):
     Args:
         backbone: A classification network of torchvision (``resnet50``, ``vgg16_bn``, ``mobilenet_v3_large``, ...) or
             ``timm/NAME``.
-        weights: ``DEFAULT`` or another set of weights that torchvision publishes for it (``IMAGENET1K_V1``), a local
-            file (a ``.pth`` state dict or ``.safetensors``), or null for random weights.
+        weights: ``DEFAULT`` or another set of weights that torchvision publishes for it (``IMAGENET1K_V1``), a file
+            (a ``.pth`` state dict or ``.safetensors``) or its http(s) URL, or null for random weights.
         class_names: Names of the classes in the order of their indices; the data module gives them.
         image_size: Side of the images in pixels; the data module gives it.
         preprocessing: What evaluation does to an image, as a plain Albumentations dict; the data module gives it.

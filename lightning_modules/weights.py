@@ -1,4 +1,4 @@
-"""Puts pretrained weights into a network: from torchvision, timm or a local file."""
+"""Puts pretrained weights into a network: from torchvision, timm, a local file or a URL."""
 
 import pickle
 from collections import OrderedDict
@@ -15,6 +15,7 @@ from torchvision.models.vision_transformer import interpolate_embeddings
 
 from configs.suggestions import did_you_mean
 from lightning_modules.backbones import TIMM, Backbone
+from lightning_modules.remote_file import fetch, is_url
 
 _FILE_SUFFIXES = {".pth", ".pt", ".bin", ".safetensors"}
 
@@ -25,13 +26,15 @@ def load_weights(backbone: Backbone, weights: str) -> None:
     Args:
         backbone: The network; changed in place, its statistics too where the weights have their own.
         weights: ``DEFAULT``, the name of another set that torchvision publishes for the network, or a file: a state
-            dict (``.pth``) or ``.safetensors``.
+            dict (``.pth``) or ``.safetensors``, local or under an http(s) URL.
 
     Raises:
         MisconfigurationException: If the weights can't be had, are no weights, or belong to another network.
     """
     name = backbone.name
-    if Path(weights).suffix.lower() in _FILE_SUFFIXES:
+    if is_url(weights):
+        state = read_weights(fetch(weights, "model.weights"))
+    elif Path(weights).suffix.lower() in _FILE_SUFFIXES:
         state = read_weights(weights)
     elif name.startswith(TIMM):
         state = _download_timm(name, weights)

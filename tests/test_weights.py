@@ -97,7 +97,7 @@ def test_weights_that_cannot_be_used_are_refused_in_one_sentence(
 
 
 def test_without_a_network_the_way_out_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    torch.hub.set_dir(tmp_path)
+    monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path))
 
     def unreachable(*_: object, **__: object) -> None:
         raise URLError("no network")
