@@ -1,5 +1,6 @@
 """One's own photographs, in any of the usual layouts."""
 
+import os
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -99,9 +100,9 @@ class ImageFolderDataModule(ImageDataModule):
         try:
             write_split(layout.split_file, layout.base, parts, layout.class_names)
         except OSError as error:
+            reason = os.strerror(error.errno) if error.errno else error  # pyarrow's own text names a draft
             rank_zero_warn(
-                f"Can't write {layout.split_file} ({error.strerror}): the test set will change if photographs are "
-                "added."
+                f"Can't write {layout.split_file} ({reason}): the test set will change if photographs are added."
             )
         else:
             rank_zero_info(f"{layout.split_file} records which {len(parts['test'])} photographs are for testing.")

@@ -1,5 +1,6 @@
 """What a command starts from: a checkpoint that fits, or nothing."""
 
+import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,7 +35,8 @@ def find_start(config: Any, subcommand: str) -> Start:
         What to start from.
 
     Raises:
-        MisconfigurationException: If the checkpoint is missing, damaged, or of another network or optimizer.
+        MisconfigurationException: If the checkpoint is missing, damaged, or of another network or optimizer, or the
+            folder of its run can't be written to.
     """
     if config.ckpt_path is None:
         if subcommand != "fit":
@@ -67,5 +69,17 @@ def find_start(config: Any, subcommand: str) -> Start:
     config.model.weights = None  # the checkpoint brings its own
     run = run_of(checkpoint)
     if run and place:
+        _check_writable(run)
         place.save_dir, place.name, place.version = str(run.parent.parent), run.parent.name, run.name
     return Start(checkpoint, stored, int(content.get("global_step", 0)))
+
+
+def _check_writable(run: Path) -> None:
+    """Try it, before TensorBoard does so in a thread of its own."""
+    try:
+        with tempfile.TemporaryFile(dir=run):
+            pass
+    except OSError as error:
+        raise MisconfigurationException(
+            f"Can't write into the run's folder {run}: {error.strerror}. Make it writable, or copy the checkpoint."
+        ) from error

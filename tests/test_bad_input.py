@@ -1,8 +1,9 @@
 """Whatever a user may get wrong: one sentence, a code, and nothing on disk is touched."""
 
+import ctypes
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -229,6 +230,55 @@ def test_a_full_disk_leaves_the_checkpoint_before(arguments: list[str], tmp_path
     assert outcome(["fit", *arguments, "--ckpt_path=last", "--trainer.max_epochs=3"], file_size=1_000_000) == 1
     assert last.read_bytes() == before
     assert not list(last.parent.glob(".*"))
+
+
+@pytest.fixture
+def obeying_permissions() -> Iterator[None]:
+    """Take from root the right to write where permissions forbid it (capabilities(7): CAP_DAC_OVERRIDE, bit 1)."""
+    kernel = ctypes.CDLL(None)
+    version, rights = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+    assert kernel.capget(version, rights) == 0
+    effective, rights[0] = rights[0], rights[0] & ~(1 << 1)
+    assert kernel.capset(version, rights) == 0
+    yield
+    rights[0] = effective
+    assert kernel.capset(version, rights) == 0
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")  # a traceback on the console
+@pytest.mark.parametrize("where", ["logs", "logs/demo/version_0/checkpoints", "logs/demo/version_0"])
+def test_a_folder_that_can_only_be_read_is_named_and_left_alone(
+    run: Callable[..., None], mistake: Callable[..., str], tmp_path: Path, obeying_permissions: None, where: str
+) -> None:
+    (tmp_path / "logs").mkdir()
+    options = ["--trainer.max_epochs=1", "--previews.enabled=false"]
+    if "version_0" in where:
+        run("fit", *options)
+        options = ["--ckpt_path=last", "--trainer.max_epochs=2"]
+    before = seen(tmp_path)
+    (tmp_path / where).chmod(0o555)
+    try:
+        answer = mistake("fit", *options)
+    finally:
+        (tmp_path / where).chmod(0o755)
+    assert where in answer
+    assert "Permission denied" in answer
+    if where != "logs/demo/version_0/checkpoints":  # beside which curves go on
+        assert seen(tmp_path) == before
+    assert not list((tmp_path / "logs").rglob(".draft*"))
+
+
+def test_photographs_that_can_only_be_read_are_trained_on(
+    run: Callable[..., None], tmp_path: Path, obeying_permissions: None
+) -> None:
+    root = tmp_path / "photographs"
+    for name in ("a", "b"):
+        write_pictures(root / name, 20)
+    root.chmod(0o555)
+    before = seen(root)
+    with pytest.warns(UserWarning, match="split.csv .Permission denied"):
+        run("fit", *FOLDER, f"--data.root={root}", "--trainer.max_epochs=1")
+    assert seen(root) == before
 
 
 def test_a_folder_that_is_none_is_named(mistake: Callable[..., str], files: Path) -> None:
