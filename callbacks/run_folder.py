@@ -31,7 +31,7 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 
     Args:
         path: The file; its folder is made if need be.
-        content: Text, which becomes UTF-8, or bytes.
+        content: Text, which becomes UTF-8 (but for names of files that aren't), or bytes.
 
     Raises:
         MisconfigurationException: If the folder can't be written to.
@@ -41,7 +41,7 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(content.encode() if isinstance(content, str) else content)
+                file.write(content.encode(errors="surrogateescape") if isinstance(content, str) else content)
             Path(draft).chmod(0o644)
             Path(draft).replace(path)
         except BaseException:

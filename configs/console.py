@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import re
 import sys
 import warnings
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+_TRACEBACK = re.compile(r"^Caught [^$]*^[\w.]+(?:Exception|Error): ", re.MULTILINE)
 _DISK_ERRORS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOTDIR)
 
 
@@ -28,9 +30,9 @@ def mistakes_in_one_line() -> Iterator[None]:
         cause = error if isinstance(error, MisconfigurationException) else error.__cause__  # links wrap what they meet
         if not isinstance(cause, MisconfigurationException):
             raise
-        # an error in a loading process carries that process's traceback; its last line is the message
-        message = str(cause).strip().splitlines()[-1].rpartition("MisconfigurationException: ")[2]
-        sys.exit(f"train.py: error: {message}")
+        # an error in a loading process carries that process's traceback, which the message follows
+        message = _TRACEBACK.split(str(cause))[-1]
+        sys.exit(f"train.py: error: {' '.join(message.split())}")
     except OSError as error:
         if error.errno not in _DISK_ERRORS:
             raise

@@ -23,8 +23,8 @@ def without_excluded(samples: Samples, folder: Path, exclude: str) -> Samples:
         MisconfigurationException: If the file can't be read, or lists a file that doesn't exist.
     """
     try:
-        lines = Path(exclude).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        lines = Path(exclude).read_text(encoding="utf-8", errors="surrogateescape").split("\n")
+    except OSError as error:
         raise MisconfigurationException(f"Can't read data.exclude, {exclude}: {error}.") from error
     listed = [folder / line.strip() for line in lines if line.strip() and not line.startswith("#")]
     absent = next((path for path in listed if not path.is_symlink() and not path.exists()), None)

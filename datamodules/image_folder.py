@@ -99,8 +99,9 @@ class ImageFolderDataModule(ImageDataModule):
         parts = self._divided(layout.read("all"))
         try:
             write_split(layout.split_file, layout.base, parts, layout.class_names)
-        except OSError as error:
-            reason = os.strerror(error.errno) if error.errno else error  # pyarrow's own text names a draft
+        except (OSError, UnicodeEncodeError) as error:
+            number = error.errno if isinstance(error, OSError) else None
+            reason = os.strerror(number) if number else error  # pyarrow's own text names a draft
             rank_zero_warn(
                 f"Can't write {layout.split_file} ({reason}): the test set will change if photographs are added."
             )

@@ -1,11 +1,12 @@
 """Refuses hyper-parameters that make no sense."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-_FROM_0: tuple[Callable[[float], bool], str] = (lambda value: value >= 0, "0 or more")
+_FROM_0: tuple[Callable[[float], bool], str] = (lambda value: 0 <= value < math.inf, "0 or more")
 _SHARE: tuple[Callable[[float], bool], str] = (lambda value: 0 <= value < 1, "at least 0 and below 1")
 _FACTOR: tuple[Callable[[float], bool], str] = (lambda value: 0 < value <= 1, "above 0 and at most 1")
 _RULES = {

@@ -90,7 +90,7 @@ class LayerGroupModule(L.LightningModule):
             Both, the schedule to be stepped after every batch.
 
         Raises:
-            MisconfigurationException: If the run has no end.
+            MisconfigurationException: If the run has no end, or no step.
         """
         hparams: Any = self.hparams
         groups = self._parameter_groups()
@@ -99,6 +99,8 @@ class LayerGroupModule(L.LightningModule):
             raise MisconfigurationException("The schedule has to know its end: set trainer.max_epochs or max_steps.")
         total_steps = int(total_steps)
         self.trainer.fit_loop.setup_data()  # else the number of batches isn't known yet where max_steps ends the run
+        if self.trainer.num_training_batches < 1:
+            raise MisconfigurationException("trainer.limit_train_batches leaves no batch to train on.")
         steps_per_epoch = self.trainer.num_training_batches / self.trainer.accumulate_grad_batches
         self.thaw_steps = round(self.thaw_epochs * steps_per_epoch)
         schedule = warmup_cosine(round(hparams.warmup_epochs * steps_per_epoch), total_steps)

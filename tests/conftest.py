@@ -15,6 +15,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # processes share the cores already; to
 
 import matplotlib as mpl
 import pytest
+from hypothesis import HealthCheck, settings
 
 from datamodules import ToyCarsDataModule
 from datamodules.layouts import recognise_layout
@@ -22,6 +23,10 @@ from datamodules.layouts.annotation_files import write_samples
 from train import main
 
 mpl.use("agg")
+_FUZZING: dict[str, Any] = {"deadline": None, "suppress_health_check": list(HealthCheck), "database": None}
+settings.register_profile("bounded", max_examples=200, derandomize=True, **_FUZZING)
+settings.register_profile("thorough", max_examples=20_000, print_blob=True, **_FUZZING)
+settings.load_profile("bounded")
 CHECKOUT = Path(__file__).parent.parent
 
 TINY: dict[str, Any] = {

@@ -48,7 +48,8 @@ def check_data(data: ImageDataModule, output: str) -> bool:
     lines = [*summary_lines(findings), summary, f"page with pictures: {Path(output) / 'report.html'}"]
     if any(finding.exclude for finding in findings):
         lines.append(f"to leave out what is wrong: --data.exclude {proposal}")
-    print("\n" + "\n".join(lines), flush=True)  # noqa: T201 - the result that the user waits for
+    text = "\n".join(lines).encode(errors="backslashreplace").decode()  # names of files needn't be UTF-8
+    print(f"\n{text}", flush=True)  # noqa: T201 - the result that the user waits for
     return not counts["error"]
 
 

@@ -81,7 +81,7 @@ def summary_lines(findings: Sequence[Finding]) -> list[str]:
 
 def _write(path: Path, text: str) -> None:
     draft = path.with_name(f".{path.name}")
-    draft.write_text(text, encoding="utf-8")
+    draft.write_text(text, encoding="utf-8", errors="surrogateescape")  # names of files needn't be UTF-8
     draft.replace(path)
 
 

@@ -92,11 +92,23 @@ def _read(folder: Path, class_names: list[str], part: Part) -> Samples:
 
 def _subfolders(folder: Path) -> list[str]:
     with os.scandir(folder) as entries:
-        return sorted(
+        names = sorted(
             entry.name
             for entry in entries
             if entry.name[0] != "." and entry.name != "__MACOSX" and entry.is_dir()
         )  # fmt: skip
+    strange = next((name for name in names if not _is_text(name)), None)
+    if strange is not None:
+        raise MisconfigurationException(f"{folder} has a folder whose name is no UTF-8, {strange!r}: rename it.")
+    return names
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _class_folders(folder: Path) -> dict[str, Path]:

@@ -13,6 +13,7 @@ from datamodules.layouts.layout import SPLIT_FILE, Layout, Part
 from datamodules.samples import Samples
 
 _RECORD = ".split.csv"  # cars.split.csv divides what cars.csv lists
+_FARTHEST = 1e9  # pixels; beyond 2^63 a number would turn into another one
 _BOX = ("x1", "y1", "x2", "y2")
 _PARTS: dict[str, Part] = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
@@ -132,6 +133,9 @@ def _boxes(path: Path, table: pa.Table) -> npt.NDArray[np.int64] | None:
     except pa.ArrowException as error:
         raise MisconfigurationException(f"{path} has a box that is no number: {error}.") from error
     boxes = np.stack(columns, axis=1)
+    if (np.abs(boxes) > _FARTHEST).any():
+        row = np.argwhere(np.abs(boxes) > _FARTHEST)[0][0]
+        raise MisconfigurationException(f"{path} has a box in row {row + 1} that no picture is large enough for.")
     if not np.isfinite(boxes).all():
         raise MisconfigurationException(
             f"{path} has an incomplete box in row {np.argwhere(~np.isfinite(boxes))[0][0] + 1}."
