@@ -31,9 +31,9 @@ from callbacks import (
 )
 from callbacks.preview import preview_figure
 from callbacks.run_folder import write_figure
-from configs.batch_limits import BatchLimits
 from configs.console import mistakes_in_one_line, quieten
 from configs.strict_parser import StrictParser
+from configs.strict_trainer import StrictTrainer
 from datamodules import ImageDataModule
 from datamodules.check import check_data
 from datamodules.streaming import convert
@@ -74,7 +74,7 @@ RUN_DEFAULTS = {
 }
 
 
-class Commands(BatchLimits):
+class Commands(StrictTrainer):
     """Lightning's trainer, and the commands that look at the data alone."""
 
     @staticmethod
@@ -152,26 +152,15 @@ class CommandLine(LightningCLI):
         self.data = parser.instantiate(config).data
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        """Build the trainer; what it refuses is the user's mistake.
+        """Build the trainer, so that it can load what it is to start from.
 
         Args:
             **kwargs: Arguments of ``Trainer``.
 
         Returns:
             The trainer.
-
-        Raises:
-            MisconfigurationException: If the trainer refuses its arguments.
         """
-        accumulated = self.config[str(self.subcommand)].trainer.accumulate_grad_batches
-        if accumulated < 1:
-            raise MisconfigurationException(
-                f"trainer.accumulate_grad_batches is {accumulated}: it has to be 1 or more."
-            )
-        try:
-            trainer = super().instantiate_trainer(**kwargs)
-        except (ValueError, TypeError) as error:
-            raise MisconfigurationException(f"trainer: {' '.join(str(error).split())}") from error
+        trainer = super().instantiate_trainer(**kwargs)
         accept_sharded(trainer.strategy, self.start.checkpoint, str(self.subcommand))
         return trainer
 
@@ -216,6 +205,12 @@ class CommandLine(LightningCLI):
         if checkpoint:
             compare_classes(checkpoint, stored["class_names"], data.class_names)
         return data.class_names
+
+    def _set_seed(self) -> None:
+        try:
+            super()._set_seed()
+        except ValueError as error:
+            raise MisconfigurationException(f"seed_everything: {error}.") from error
 
     def _parse_ckpt_path(self) -> None:
         """Leave the config alone, where Lightning would put the checkpoint's arguments over the user's."""

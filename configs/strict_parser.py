@@ -64,6 +64,20 @@ class StrictParser(LightningArgumentParser):
                 )
         return super().parse_args(args, *others, **kwargs)
 
+    def validate(self, namespace: Any, *others: Any, **kwargs: Any) -> None:
+        """Check values against their types; also null, which jsonargparse takes for a value that wasn't given.
+
+        Args:
+            namespace: The values.
+            *others: Arguments of ``ArgumentParser.validate``.
+            **kwargs: Arguments of ``ArgumentParser.validate``.
+        """
+        super().validate(namespace, *others, **kwargs)
+        for action in self._actions:
+            given = action.dest in namespace and namespace[action.dest] is None
+            if given and action.default is not None and action.dest != argparse.SUPPRESS:
+                self._check_value_key(action, None, action.dest, namespace)
+
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Print one line, with the nearest valid name if there is one, and exit with code 2.
 

@@ -94,7 +94,10 @@ class LayerGroupModule(L.LightningModule):
         """
         hparams: Any = self.hparams
         groups = self._parameter_groups()
-        total_steps = self.trainer.estimated_stepping_batches
+        try:
+            total_steps = self.trainer.estimated_stepping_batches
+        except ValueError as error:  # val_check_interval for instance, which is looked at here
+            raise MisconfigurationException(f"trainer: {' '.join(str(error).split())}") from error
         if total_steps == math.inf:
             raise MisconfigurationException("The schedule has to know its end: set trainer.max_epochs or max_steps.")
         total_steps = int(total_steps)
