@@ -65,13 +65,13 @@ class ImageDataModule(LoadingDataModule, ABC):
         max_skipped: float = 0.01,
     ) -> None:
         super().__init__()
-        check_range("image_size", image_size, 1)
+        check_range("image_size", image_size, 1, 8_192)
         check_range("batch_size", batch_size, 1)
-        check_range("num_workers", num_workers, 0)
+        check_range("num_workers", num_workers, 0, 1_024)
         check_range("eval_scale", eval_scale, 0.25, 4)
         check_range("random_erasing", random_erasing, 0, 1)
         check_range("max_skipped", max_skipped, 0, 1)
-        check_range("seed", seed or 0, 0)
+        check_range("seed", seed or 0, 0, 2**32 - 1)
         self.image_size = image_size
         self.batch_size = batch_size
         self.num_workers = num_workers

@@ -9,11 +9,13 @@ from typing import Any
 import cv2
 import numpy as np
 
+from datamodules.check_range import check_range
 from datamodules.layouts import annotation_files
 from datamodules.samples import Samples
 from datamodules.stanford_cars import StanfordCarsDataModule
 from datamodules.toy_drawing import CAR_MODELS, draw_car
 
+_MOST = 100_000  # images of a model
 _EDITION = 1  # part of the folder's name; count up when the drawing changes, so that older sets are not taken for new
 
 
@@ -40,6 +42,9 @@ class ToyCarsDataModule(StanfordCarsDataModule):
         **options: Any,
     ) -> None:
         super().__init__(root=root, **options)
+        check_range("train_images", train_images, 1, _MOST)
+        check_range("test_images", test_images, 1, _MOST)
+        check_range("toy_seed", toy_seed, 0)
         self.toy_seed = toy_seed
         self.images = {"train": train_images, "test": test_images}
 

@@ -34,6 +34,9 @@ def check_hyper_parameters(values: Mapping[str, Any]) -> None:
     """
     if len(values["class_names"] or []) < 2:
         raise MisconfigurationException("model.class_names needs the names of two classes or more.")
+    for name in ("pixel_mean", "pixel_std"):
+        if values[name] is not None and len(values[name]) != 3:
+            raise MisconfigurationException(f"model.{name} is {values[name]}: it has to be three numbers, or null.")
     for name, (allowed, requirement) in _RULES.items():
         if values[name] is not None and not allowed(values[name]):
             raise MisconfigurationException(f"model.{name} is {values[name]}: it has to be {requirement}.")

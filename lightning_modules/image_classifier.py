@@ -149,13 +149,16 @@ class ImageClassifier(LayerGroupModule, TrainingScoresModule, EvaluationModule):
         return {"loss": loss, "accuracy": expected_accuracy(logits.detach(), targets)}
 
     def setup(self, stage: str) -> None:
-        """Try the network on an image, before a run begins.
+        """Try the network on images as training and evaluation have them, before a run begins.
 
         Args:
             stage: ``fit``; others bring a checkpoint whose network has been tried.
         """
         if stage == "fit":
-            check_image_size(self, self.hparams["backbone"], self.hparams["image_size"])
+            hparams: Any = self.hparams
+            evaluated = preprocess(np.zeros((1, 1, 3), np.uint8), hparams.preprocessing, hparams.image_size)
+            for side in {hparams.image_size, evaluated.shape[-1]}:
+                check_image_size(self, hparams.backbone, side)
 
     def on_fit_start(self) -> None:
         """Count the classes where the loss is to be balanced.

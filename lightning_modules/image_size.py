@@ -25,6 +25,6 @@ def check_image_size(module: nn.Module, backbone: str, side: int) -> None:
     except (RuntimeError, ValueError, AssertionError) as error:
         raise MisconfigurationException(
             f"model.backbone {backbone} can't take images of {side} pixels ({str(error).splitlines()[0]}): change "
-            "data.image_size."
+            "data.image_size or data.eval_scale."
         ) from error
     module.train(training)

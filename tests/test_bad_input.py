@@ -10,9 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torchvision
 from PIL import Image
 from safetensors.torch import save_file
+from scipy.io import loadmat, savemat
 
+from tests.layouts import devkit
 from tests.processes import outcome
 
 
@@ -47,6 +50,7 @@ def files(tmp_path_factory: pytest.TempPathFactory, toy_root: Path) -> Path:
     write_pictures(root / "one/train/a", 10)
     write_pictures(root / "one/test/a", 2)
     (root / "no_pictures/train/a").mkdir(parents=True)
+    (root / "classless/train").mkdir(parents=True)
     (root / "no_pictures/train/b").mkdir(parents=True)
     shutil.copytree(root / "pair", root / "damaged")
     for file in (root / "damaged/train/a").iterdir():
@@ -67,9 +71,23 @@ def files(tmp_path_factory: pytest.TempPathFactory, toy_root: Path) -> Path:
     torch.save({"weights": Malicious()}, root / "malicious.pth")
     torch.save({"state_dict": Malicious()}, root / "malicious.ckpt")
     torch.save({"state_dict": {}, "epoch": 3}, root / "foreign.ckpt")
+    stored = {"backbone": "squeezenet1_1", "class_names": ["a", "b"], "optimizer": "sgd"}
+    torch.save({"state_dict": {}, "hyper_parameters": stored}, root / "classes.ckpt")
+    torch.save({"state_dict": {}, "hyper_parameters": {**stored, "backbone": "resnet18"}}, root / "network.ckpt")
+    data = (root / "network.ckpt").read_bytes()
+    (root / "torn.ckpt").write_bytes(data[: len(data) // 2])
     torch.save([1, 2, 3], root / "list.pth")
     torch.save({"features.0.weight": torch.zeros(3, 3)}, root / "other.pth")
     save_file({"features.0.weight": torch.zeros(3, 3)}, root / "other.safetensors")
+    network = torchvision.models.squeezenet1_1().state_dict()
+    torch.save({name: value * float("nan") for name, value in network.items()}, root / "nan.pth")
+    torch.save({name: value[..., None] for name, value in network.items()}, root / "shape.pth")
+    devkit(root / "labels")
+    annotations = loadmat(root / "labels/devkit/cars_train_annos.mat")
+    annotations["annotations"]["class"][0, 3] = 197
+    savemat(root / "labels/devkit/cars_train_annos.mat", annotations)
+    shutil.copytree(root / "pair", root / "secret")
+    (root / "secret/train/a/0.jpg").chmod(0)
     (root / "torn.safetensors").write_bytes((root / "other.safetensors").read_bytes()[:40])
     (root / "torn.pth").write_bytes((root / "other.pth").read_bytes()[:200])
     return root
@@ -167,6 +185,9 @@ DATA: dict[str, tuple[list[str], str]] = {
     "exclusion of what isn't there": (
         [*FOLDER, "--data.root={files}/pair", "--data.exclude={files}/exclude.txt"], "no/such/picture.jpg"
     ),
+    "labels out of range": (["--data=datamodules.StanfordCarsDataModule", "--data.root={files}/labels"], "197"),
+    "image that may not be read": ([*FOLDER, "--data.root={files}/secret"], "secret/train/a/0.jpg: Permission denied"),
+    "no folder of classes": ([*FOLDER, "--data.root={files}/classless"], "no data set was recognised"),
     "download of nothing": (
         ["--data=datamodules.StanfordCarsDataModule", "--data.root={files}/nowhere"], "data.download"
     ),
@@ -181,6 +202,8 @@ WEIGHTS: dict[str, tuple[list[str], str]] = {
         "torn weights": "torn.pth",
         "torn safetensors": "torn.safetensors",
         "weights of another network": "other.pth",
+        "weights of another shape": "shape.pth",
+        "weights that are no numbers": "nan.pth",
         "safetensors of another network": "other.safetensors",
     }.items()
 }
@@ -192,15 +215,32 @@ CHECKPOINTS: dict[str, tuple[list[str], str]] = {
         "text for a checkpoint": "text.txt",
         "malicious checkpoint": "malicious.ckpt",
         "foreign checkpoint": "foreign.ckpt",
+        "torn checkpoint": "torn.ckpt",
+        "checkpoint of another network": "network.ckpt",
+        "checkpoint of other classes": "classes.ckpt",
     }.items()
 }
 ALL = {**COMMAND_LINE, **VALUES, **DATA, **WEIGHTS, **CHECKPOINTS}
 
 
+@pytest.fixture
+def obeying_permissions() -> Iterator[None]:
+    """Take from root the right to read and write where permissions forbid it (capabilities(7): CAP_DAC_*)."""
+    kernel = ctypes.CDLL(None)
+    version, rights = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+    assert kernel.capget(version, rights) == 0
+    effective, rights[0] = rights[0], rights[0] & ~(1 << 1 | 1 << 2)
+    assert kernel.capset(version, rights) == 0
+    yield
+    rights[0] = effective
+    assert kernel.capset(version, rights) == 0
+
+
 @pytest.mark.parametrize("case", ALL)
 def test_a_mistake_gets_one_sentence(
-    mistake: Callable[..., str], files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str
-) -> None:
+    mistake: Callable[..., str], files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    obeying_permissions: None, case: str,
+) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)
     options, expected = ALL[case]
     before, began = seen(files), time.monotonic()
@@ -230,19 +270,6 @@ def test_a_full_disk_leaves_the_checkpoint_before(arguments: list[str], tmp_path
     assert outcome(["fit", *arguments, "--ckpt_path=last", "--trainer.max_epochs=3"], file_size=1_000_000) == 1
     assert last.read_bytes() == before
     assert not list(last.parent.glob(".*"))
-
-
-@pytest.fixture
-def obeying_permissions() -> Iterator[None]:
-    """Take from root the right to write where permissions forbid it (capabilities(7): CAP_DAC_OVERRIDE, bit 1)."""
-    kernel = ctypes.CDLL(None)
-    version, rights = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
-    assert kernel.capget(version, rights) == 0
-    effective, rights[0] = rights[0], rights[0] & ~(1 << 1)
-    assert kernel.capset(version, rights) == 0
-    yield
-    rights[0] = effective
-    assert kernel.capset(version, rights) == 0
 
 
 @pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")  # a traceback on the console

@@ -1,5 +1,7 @@
 """The MATLAB files of Stanford Cars, read and written."""
 
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ from datamodules.samples import Samples
 META = Path("devkit/cars_meta.mat")
 ANNOTATIONS = {"train": Path("devkit/cars_train_annos.mat"), "test": Path("cars_test_annos_withlabels.mat")}
 IMAGES = {"train": Path("cars_train"), "test": Path("cars_test")}
+
+_HEADER, _COMPRESSED = 128, 15
 
 BOX_FIELDS = ("bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2")
 
@@ -31,6 +35,7 @@ def load(path: Path, key: str) -> npt.NDArray[Any]:
         MisconfigurationException: If the file is damaged or has no such variable.
     """
     try:
+        _check_integrity(path.read_bytes())
         content = loadmat(path, squeeze_me=True)
     except Exception as error:  # scipy raises whatever the damaged bytes lead to
         raise MisconfigurationException(f"Can't read {path} as a MATLAB file: {error}.") from error
@@ -39,6 +44,32 @@ def load(path: Path, key: str) -> npt.NDArray[Any]:
             f"{path} has no variable {key!r}: it is not an annotation file of Stanford Cars."
         )
     return np.atleast_1d(content[key])
+
+
+def _check_integrity(data: bytes) -> None:
+    """Verify the checksums of a MATLAB file of level 5, which scipy reads too late: damage can crash its reader.
+
+    MATLAB compresses what it writes, and so does this project; what isn't compressed has no checksum.
+
+    Args:
+        data: The file (MAT-File Format, MathWorks, chapter 1).
+
+    Raises:
+        ValueError: If the file is damaged.
+        zlib.error: If the file is damaged.
+    """
+    order = {b"IM": "<", b"MI": ">"}.get(data[126:128])
+    if order is None:
+        return  # of another level
+    position = _HEADER
+    while position < len(data):
+        kind, size = struct.unpack_from(f"{order}II", data, position)
+        content = data[position + 8 : position + 8 + size]
+        if len(content) < size or (kind != _COMPRESSED and content[:8] != struct.pack(f"{order}II", 6, 8)):
+            raise ValueError("it is damaged")
+        if kind == _COMPRESSED:
+            zlib.decompress(content)
+        position += 8 + size
 
 
 def read_class_names(path: Path) -> list[str]:
@@ -99,7 +130,7 @@ def write_class_names(root: Path, class_names: list[str]) -> None:
         root: Folder that holds ``devkit``.
         class_names: Names in the order of their indices.
     """
-    savemat(root / META, {"class_names": np.array(class_names, dtype=object)})
+    savemat(root / META, {"class_names": np.array(class_names, dtype=object)}, do_compression=True)
 
 
 def write_samples(root: Path, part: str, samples: Samples) -> None:
@@ -118,4 +149,4 @@ def write_samples(root: Path, part: str, samples: Samples) -> None:
             rows[field] = column.tolist()
     rows["class"] = (samples.labels + 1).tolist()
     rows["fname"] = [Path(str(file)).name for file in samples.files]
-    savemat(root / ANNOTATIONS[part], {"annotations": rows})
+    savemat(root / ANNOTATIONS[part], {"annotations": rows}, do_compression=True)
