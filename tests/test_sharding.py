@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import pickle
 import shutil
 import signal
@@ -13,6 +14,9 @@ import pytest
 import torch
 from torch.distributed.checkpoint.metadata import BytesStorageMetadata
 
+from datamodules.image_reader import read_image
+from datamodules.layouts import recognise_layout
+from lightning_modules import ImageClassifier
 from lightning_modules.checkpoints import read_checkpoint
 from lightning_modules.sharded_checkpoint import load_sharded
 from tests.processes import TIMEOUT, run_devices, start_devices
@@ -65,7 +69,7 @@ def test_sharded_training_is_that_of_ddp_and_survives_being_killed(
         torch.testing.assert_close(tensor, ddp["state_dict"][name], rtol=1e-5, atol=1e-6, msg=name)
 
 
-@pytest.mark.parametrize("command", ["validate", "predict"])
+@pytest.mark.parametrize("command", ["validate", "test", "predict"])
 def test_one_device_and_two_take_a_sharded_checkpoint(
     experiment: list[str], sharded: Path, tmp_path: Path, run: Callable[..., None], command: str
 ) -> None:
@@ -74,6 +78,19 @@ def test_one_device_and_two_take_a_sharded_checkpoint(
     run(command, *options)
     if command == "predict":
         assert len((sharded / "predictions.csv").read_text().splitlines()) == 1 + 40
+        return
+    if command == "test":
+        content = load_sharded(sharded / "checkpoints/best.ckpt")
+        model = ImageClassifier(**{**content["hyper_parameters"], "weights": None}).eval()
+        model.load_state_dict(content["state_dict"])
+        samples = recognise_layout(next(sharded.parents[1].glob("cars/*"))).read("test")
+        assert samples.labels is not None
+        right = [model.class_names[label] for label in samples.labels]
+        losses = [
+            -math.log(model.classify(read_image(file))[name]) for file, name in zip(samples.files, right, strict=True)
+        ]
+        scores = json.loads((sharded / "test_scores.json").read_text())
+        assert scores["test/loss"] == pytest.approx(sum(losses) / 40, abs=1e-5)
         return
     fit, alone = (json.loads((sharded / f"{stage}_scores.json").read_text()) for stage in ("fit", "val"))
     run_devices(["validate", *experiment, f"--ckpt_path={sharded}"], 2)
