@@ -1,5 +1,7 @@
 """Looks for a learning rate before training."""
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 from lightning import LightningModule, Trainer
@@ -32,7 +34,7 @@ class LearningRateFinder(LightningLearningRateFinder):
     def __init__(
         self, enabled: bool = False, min_lr: float = 1e-6, max_lr: float = 1.0, steps: int = 100, epoch: int = 0
     ) -> None:
-        if not 0 < min_lr < max_lr:
+        if not 0 < min_lr < max_lr < math.inf:
             raise MisconfigurationException(
                 f"lr_finder goes from min_lr {min_lr} to max_lr {max_lr}: they have to rise."
             )

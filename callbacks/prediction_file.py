@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from lightning import Callback, LightningModule, Trainer
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_info
 
 from callbacks.run_folder import run_folder, write_atomically
@@ -18,9 +19,14 @@ class PredictionFile(Callback):
     Args:
         enabled: Off switch.
         top: How many classes a row names.
+
+    Raises:
+        MisconfigurationException: If it names none.
     """
 
     def __init__(self, enabled: bool = True, top: int = 5) -> None:
+        if top < 1:
+            raise MisconfigurationException(f"predictions.top is {top}: it has to be 1 or more.")
         self.enabled = enabled
         self.top = top
         self.rows: list[tuple[str, list[int], list[float]]] = []

@@ -8,6 +8,8 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from datamodules.image_dataset import Draw, ImageDataset
 from datamodules.image_reader import Image, UnreadableImageError
 
+_MOST_VIEWS = 100
+
 Row: TypeAlias = tuple[str, Image, list[Image]]
 
 
@@ -24,10 +26,12 @@ def preview_rows(dataset: ImageDataset, class_names: list[str], images: int, vie
         Class name, original and views of each image, uint8 of shape (height, width, 3), RGB.
 
     Raises:
-        MisconfigurationException: If a number isn't positive, or an image can't be read and isn't to be skipped.
+        MisconfigurationException: If a number is out of range, or an image can't be read and isn't to be skipped.
     """
-    if min(images, views) < 1:
-        raise MisconfigurationException(f"A preview of {images} images in {views} views: both have to be 1 or more.")
+    if images < 1 or not 1 <= views <= _MOST_VIEWS:
+        raise MisconfigurationException(
+            f"A preview of {images} images in {views} views: it takes one image and 1 to {_MOST_VIEWS} views."
+        )
     labels = dataset.samples.labels
     assert labels is not None
     order = np.random.default_rng(dataset.seed).permutation(len(dataset))

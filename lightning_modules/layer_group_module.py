@@ -94,6 +94,8 @@ class LayerGroupModule(L.LightningModule):
         """
         hparams: Any = self.hparams
         groups = self._parameter_groups()
+        if self.trainer.limit_train_batches == 0:
+            raise MisconfigurationException("trainer.limit_train_batches is 0, which leaves nothing to train on.")
         try:
             total_steps = self.trainer.estimated_stepping_batches
         except ValueError as error:  # val_check_interval for instance, which is looked at here
@@ -102,8 +104,6 @@ class LayerGroupModule(L.LightningModule):
             raise MisconfigurationException("The schedule has to know its end: set trainer.max_epochs or max_steps.")
         total_steps = int(total_steps)
         self.trainer.fit_loop.setup_data()  # else the number of batches isn't known yet where max_steps ends the run
-        if self.trainer.num_training_batches < 1:
-            raise MisconfigurationException("trainer.limit_train_batches leaves no batch to train on.")
         steps_per_epoch = self.trainer.num_training_batches / self.trainer.accumulate_grad_batches
         self.thaw_steps = round(self.thaw_epochs * steps_per_epoch)
         schedule = warmup_cosine(round(hparams.warmup_epochs * steps_per_epoch), total_steps)

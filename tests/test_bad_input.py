@@ -41,6 +41,7 @@ def files(tmp_path_factory: pytest.TempPathFactory, toy_root: Path) -> Path:
     (root / "list.yaml").write_text("- trainer\n- model\n")
     (root / "binary.yaml").write_bytes(b"\xff\xfe\x00\x01" * 20)
     (root / "unknown.yaml").write_text("trainer:\n  max_epoch: 3\n")
+    (root / "null.yaml").write_text("model:\n  learning_rate: null\n")
     (root / "type.yaml").write_text("data:\n  init_args:\n    batch_size: many\n")
     for name in ("a", "b"):
         write_pictures(root / f"few/train/{name}", 1)
@@ -157,6 +158,17 @@ VALUES: dict[str, tuple[list[str], str]] = {
     "view of nothing": (["--tta.scales=[0]"], "tta.scales"),
     "no end": (["--trainer.max_epochs=-1"], "max_epochs"),
     "negative end": (["--trainer.max_epochs=-5"], "max_epochs"),
+    "preview without end": (["--previews.views=100000"], "100000 views"),
+    "no interval between validations": (["--trainer.val_check_interval=0"], "val_check_interval"),
+    "interval longer than an epoch": (["--trainer.val_check_interval=1000"], "val_check_interval"),
+    "nothing to train on": (["--trainer.limit_train_batches=0"], "limit_train_batches"),
+    "seed out of range": (["--seed_everything=-1"], "seed_everything"),
+    "statistics of two colours": (["--model.pixel_mean=[0.5,0.5]"], "pixel_mean"),
+    "infinite rate": (["--model.learning_rate=.inf"], "learning_rate"),
+    "no toy cars": (["--data.train_images=0"], "train_images"),
+    "evaluation that is too small": (["--data.image_size=32", "--data.eval_scale=0.5"], "eval_scale"),
+    "null for a rate": (["--config={files}/null.yaml"], "learning_rate"),
+    "no predictions": (["--predictions.top=0"], "predictions.top"),
     "no device": (["--trainer.devices=0"], "devices"),
     "no GPU": (["--trainer.accelerator=gpu"], "gpu"),
     "unknown strategy": (["--trainer.strategy=dpp"], "dpp"),

@@ -46,7 +46,7 @@ def test_it_shows_what_training_sees(toy_data: ToyData) -> None:
 
 
 def test_numbers_have_to_be_positive(mistake: Callable[..., str]) -> None:
-    assert "both have to be 1 or more" in mistake("preview", "--images=0")
+    assert "it takes one image" in mistake("preview", "--images=0")
 
 
 def test_a_single_picture_can_be_drawn() -> None:

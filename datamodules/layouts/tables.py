@@ -92,10 +92,11 @@ def _layout(path: Path) -> Layout:
             texts = csv.ConvertOptions(
                 column_types={name: pa.string() for name in ("path", "label", "split")}, strings_can_be_null=True
             )
-            table = csv.read_csv(path, convert_options=texts)
+            lines = csv.ParseOptions(newlines_in_values=True)
+            table = csv.read_csv(path, parse_options=lines, convert_options=texts)
         columns = {name: table[name].to_numpy() for name in table.column_names if name in ("path", "label", "split")}
     except (OSError, pa.ArrowException) as error:
-        raise MisconfigurationException(f"Can't read the table {path}: {error}.") from error
+        raise MisconfigurationException(f"Can't read the table {path}: {' '.join(str(error).split())}.") from error
     for name, column in columns.items():
         empty = np.flatnonzero([value is None or value != value for value in column])
         if len(empty):
@@ -131,7 +132,9 @@ def _boxes(path: Path, table: pa.Table) -> npt.NDArray[np.int64] | None:
     try:
         columns = [table[name].cast(pa.float64()).to_numpy() for name in _BOX]
     except pa.ArrowException as error:
-        raise MisconfigurationException(f"{path} has a box that is no number: {error}.") from error
+        raise MisconfigurationException(
+            f"{path} has a box that is no number: {' '.join(str(error).split())}."
+        ) from error
     boxes = np.stack(columns, axis=1)
     if (np.abs(boxes) > _FARTHEST).any():
         row = np.argwhere(np.abs(boxes) > _FARTHEST)[0][0]
