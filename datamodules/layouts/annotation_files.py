@@ -38,7 +38,9 @@ def load(path: Path, key: str) -> npt.NDArray[Any]:
         _check_integrity(path.read_bytes())
         content = loadmat(path, squeeze_me=True)
     except Exception as error:  # scipy raises whatever the damaged bytes lead to
-        raise MisconfigurationException(f"Can't read {path} as a MATLAB file: {error}.") from error
+        raise MisconfigurationException(
+            f"Can't read {path} as a MATLAB file: {' '.join(str(error).split()).rstrip('.')}."
+        ) from error
     if key not in content:
         raise MisconfigurationException(
             f"{path} has no variable {key!r}: it is not an annotation file of Stanford Cars."
