@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-_TRACEBACK = re.compile(r"^Caught [^$]*^[\w.]+(?:Exception|Error): ", re.MULTILINE)
+_TRACEBACK = re.compile(r"^Caught (?s:.*)^[\w.]+(?:Exception|Error): ", re.MULTILINE)
 _DISK_ERRORS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOTDIR)
 
 

@@ -324,6 +324,20 @@ def test_a_folder_that_is_none_is_named(mistake: Callable[..., str], files: Path
     assert "text.txt" in mistake("fit", f"--trainer.logger.init_args.save_dir={files / 'text.txt'}")
 
 
+def test_a_mistake_in_a_loading_process_gets_one_sentence_whatever_the_file_is_called(
+    mistake: Callable[..., str], tmp_path: Path
+) -> None:
+    root = tmp_path / "a$b\nc"
+    for name in ("a", "b"):
+        write_pictures(root / "train" / name, 10)
+        write_pictures(root / "test" / name, 2)
+    for file in root.rglob("train/a/*"):
+        file.write_bytes(b"")
+    answer = mistake("fit", *FOLDER, f"--data.root={root}", "--data.num_workers=1")
+    assert answer.startswith(f"train.py: error: Can't decode the image {tmp_path}/a$b c/train/a/")
+    assert answer.endswith(": the file is empty.")
+
+
 @pytest.mark.parametrize(("options", "expected"), [
     (["--data.predict_dir={files}/nowhere"], "nowhere"),
     (["--data.predict_dir={files}/empty"], "empty"),
