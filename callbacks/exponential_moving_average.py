@@ -57,10 +57,11 @@ class ExponentialMovingAverage(WeightAveraging):
         Raises:
             MisconfigurationException: If the network is sharded, which can't be copied.
         """
-        if self.decay is not None and isinstance(trainer.strategy, ModelParallelStrategy):
+        if self.decay is None:
+            return
+        if isinstance(trainer.strategy, ModelParallelStrategy):
             raise MisconfigurationException("ema.decay works on one device and with ddp: set it to null.")
-        if self.decay is not None:
-            super().setup(trainer, pl_module, stage)
+        super().setup(trainer, pl_module, stage)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Leave the average in the model; arguments as in ``setup``."""

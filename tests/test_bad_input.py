@@ -5,7 +5,6 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,12 +15,8 @@ from safetensors.torch import save_file
 from scipy.io import loadmat, savemat
 
 from tests.layouts import devkit
+from tests.malicious import Malicious
 from tests.processes import outcome
-
-
-class Malicious:
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Path.touch, (Path("hacked"),)
 
 
 def write_pictures(folder: Path, count: int, suffix: str = ".jpg") -> None:
@@ -69,8 +64,8 @@ def files(tmp_path_factory: pytest.TempPathFactory, toy_root: Path) -> Path:
         "path,label,split\n" + "".join(f"{file},{i % 2},somewhere\n" for i, file in enumerate(pictures))
     )
     (root / "exclude.txt").write_text("no/such/picture.jpg\n")
-    torch.save({"weights": Malicious()}, root / "malicious.pth")
-    torch.save({"state_dict": Malicious()}, root / "malicious.ckpt")
+    torch.save({"weights": Malicious(Path("hacked"))}, root / "malicious.pth")
+    torch.save({"state_dict": Malicious(Path("hacked"))}, root / "malicious.ckpt")
     torch.save({"state_dict": {}, "epoch": 3}, root / "foreign.ckpt")
     stored = {"backbone": "squeezenet1_1", "class_names": ["a", "b"], "optimizer": "sgd"}
     torch.save({"state_dict": {}, "hyper_parameters": stored}, root / "classes.ckpt")

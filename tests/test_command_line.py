@@ -6,7 +6,6 @@ import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -14,6 +13,7 @@ import yaml
 
 from datamodules.image_reader import read_image
 from lightning_modules import ImageClassifier
+from tests.malicious import Malicious
 from train import main
 
 CHECKOUT = Path(__file__).parent.parent
@@ -166,11 +166,6 @@ def test_going_on_with_nothing_begins(run: Callable[..., None], mistake: Callabl
     assert (tmp_path / "logs/demo/version_0/checkpoints/last.ckpt").is_file()
 
 
-class Evil:
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Path.touch, (Path("hacked"),)
-
-
 def test_checkpoints_that_do_not_fit_are_refused(mistake: Callable[..., str], run_dir: Path, tmp_path: Path) -> None:
     best = run_dir / "checkpoints/best.ckpt"
     assert "trained with model.backbone squeezenet1_1" in mistake(
@@ -178,7 +173,7 @@ def test_checkpoints_that_do_not_fit_are_refused(mistake: Callable[..., str], ru
     )
     (tmp_path / "torn.ckpt").write_bytes(best.read_bytes()[:5000])
     assert "damaged or no checkpoint" in mistake("test", f"--ckpt_path={tmp_path / 'torn.ckpt'}")
-    torch.save({"hyper_parameters": Evil()}, tmp_path / "evil.ckpt")
+    torch.save({"hyper_parameters": Malicious(Path("hacked"))}, tmp_path / "evil.ckpt")
     assert "damaged or no checkpoint" in mistake("test", f"--ckpt_path={tmp_path / 'evil.ckpt'}")
     assert not Path("hacked").exists()
     torch.save({"state_dict": {}}, tmp_path / "other.ckpt")

@@ -95,7 +95,6 @@ def test_a_box_cuts_out_what_it_says(orientation: int, box: list[int]) -> None:
             decode_image(data, "a.png", (box[0], box[1], box[2], box[3]))
         return
     part = Image.fromarray(pixels[top:bottom, left:right])
-    part.getexif()[0x0112] = orientation
     expected = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(encoded(part, "PNG", exif=exif)))))
     assert np.array_equal(decode_image(data, "a.png", (box[0], box[1], box[2], box[3])), expected)
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import safetensors.torch
@@ -10,16 +9,9 @@ import torch
 import torchvision
 
 from tests.hub_server import HubServer, serve
+from tests.malicious import Malicious
 
 QUICK = ["--trainer.max_epochs=1", "--trainer.limit_train_batches=1", "--previews.enabled=false"]
-
-
-class Evil:
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Path.touch, (self.path,)
 
 
 @pytest.fixture
@@ -57,7 +49,7 @@ def test_what_comes_from_a_url_runs_no_code(
     server: HubServer, mistake: Callable[..., str], tmp_path: Path, option: str, how: str
 ) -> None:
     file, done = tmp_path / "evil.pth", tmp_path / "done"
-    torch.save({"state_dict": Evil(done)}, file, _use_new_zipfile_serialization=how == "zip")
+    torch.save({"state_dict": Malicious(done)}, file, _use_new_zipfile_serialization=how == "zip")
     server.files["evil.pth"] = file.read_bytes()
     assert "is damaged or no" in mistake("fit", f"--{option}={server.url}/evil.pth")
     assert not done.exists()

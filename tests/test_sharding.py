@@ -8,7 +8,6 @@ import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -19,6 +18,7 @@ from datamodules.layouts import recognise_layout
 from lightning_modules import ImageClassifier
 from lightning_modules.checkpoints import read_checkpoint
 from lightning_modules.sharded_checkpoint import load_sharded
+from tests.malicious import Malicious
 from tests.processes import TIMEOUT, run_devices, start_devices
 
 OPTIONS = [  # a network with BatchNorm, whose layers are opened by and by
@@ -112,14 +112,6 @@ def test_training_goes_on_as_it_began(
     assert "ema.decay" in mistake("fit", *sharding, "--ema.decay=0.9")
 
 
-class Evil:
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Path.touch, (self.path,)
-
-
 @pytest.mark.parametrize("where", ["contents", "class in contents", "optimizer", "rest"])
 def test_a_sharded_checkpoint_runs_no_code(
     sharded: Path, tmp_path: Path, mistake: Callable[..., str], where: str
@@ -129,7 +121,7 @@ def test_a_sharded_checkpoint_runs_no_code(
     done = tmp_path / "done"
     contents = pickle.loads((folder / ".metadata").read_bytes())  # noqa: S301 - our own
     if where == "contents":
-        contents.planner_data = Evil(done)
+        contents.planner_data = Malicious(done)
     elif where == "class in contents":
         contents.planner_data = pickle.Pickler
     elif where == "optimizer":
@@ -139,12 +131,12 @@ def test_a_sharded_checkpoint_runs_no_code(
             if isinstance(contents.state_dict_metadata[index.fqn], BytesStorageMetadata)
         )
         buffer = io.BytesIO()
-        torch.save(Evil(done), buffer)
+        torch.save(Malicious(done), buffer)
         (folder / "evil").write_bytes(buffer.getvalue())
         place = contents.storage_data[index]
         place.relative_path, place.offset, place.length = "evil", 0, len(buffer.getvalue())
     else:
-        torch.save({**read_checkpoint(folder), "evil": Evil(done)}, folder / "meta.pt")
+        torch.save({**read_checkpoint(folder), "evil": Malicious(done)}, folder / "meta.pt")
     (folder / ".metadata").write_bytes(pickle.dumps(contents))
     answer = mistake("test", f"--ckpt_path={folder}")
     assert "Can't read the checkpoint" in answer

@@ -10,6 +10,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torchvision.models import WeightsEnum
 
 from lightning_modules import ImageClassifier
+from tests.malicious import Malicious
 
 NAMES = ["a", "b", "c"]
 
@@ -58,11 +59,6 @@ def test_real_weights_fit(weights_dir: Path, name: str, file: str) -> None:
     assert float(model.normalize.mean.flatten()[0]) == pytest.approx(expected)
 
 
-class Evil:
-    def __reduce__(self) -> tuple[object, tuple[str]]:
-        return Path.touch, (Path("hacked"),)  # type: ignore[return-value]
-
-
 def test_weights_that_cannot_be_used_are_refused_in_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -71,8 +67,8 @@ def test_weights_that_cannot_be_used_are_refused_in_one_sentence(
     data = Path("resnet18.pth").read_bytes()
     Path("torn.pth").write_bytes(data[: len(data) // 2])
     Path("torn.safetensors").write_bytes(b"\x10\x00\x00\x00\x00\x00\x00\x00{}")
-    Path("evil.pth").write_bytes(pickle.dumps(Evil()))
-    torch.save({"a": Evil()}, "evil_zip.pth")
+    Path("evil.pth").write_bytes(pickle.dumps(Malicious(Path("hacked"))))
+    torch.save({"a": Malicious(Path("hacked"))}, "evil_zip.pth")
     torch.save([1, 2, 3], "list.pth")
     broken = torchvision.models.resnet18().state_dict()
     broken["layer1.0.conv1.weight"][0] = float("nan")

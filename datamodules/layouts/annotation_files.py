@@ -1,5 +1,6 @@
 """The MATLAB files of Stanford Cars, read and written."""
 
+import io
 import struct
 import zlib
 from pathlib import Path
@@ -35,8 +36,9 @@ def load(path: Path, key: str) -> npt.NDArray[Any]:
         MisconfigurationException: If the file is damaged or has no such variable.
     """
     try:
-        _check_integrity(path.read_bytes())
-        content = loadmat(path, squeeze_me=True)
+        data = path.read_bytes()
+        _check_integrity(data)
+        content = loadmat(io.BytesIO(data), squeeze_me=True)
     except Exception as error:  # scipy raises whatever the damaged bytes lead to
         raise MisconfigurationException(
             f"Can't read {path} as a MATLAB file: {' '.join(str(error).split()).rstrip('.')}."
