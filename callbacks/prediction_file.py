@@ -9,8 +9,9 @@ from lightning import Callback, LightningModule, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_info
 
-from callbacks.run_folder import run_folder, write_atomically
+from callbacks.run_folder import run_folder
 from lightning_modules import ImageClassifier
+from runs.whole_file import write_atomically
 
 
 class PredictionFile(Callback):

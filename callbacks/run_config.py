@@ -4,7 +4,8 @@ from lightning import LightningModule, Trainer
 from lightning.pytorch.cli import SaveConfigCallback
 from lightning.pytorch.trainer.states import TrainerFn
 
-from callbacks.run_folder import run_folder, write_atomically
+from callbacks.run_folder import run_folder
+from runs.whole_file import write_atomically
 
 
 class RunConfig(SaveConfigCallback):

@@ -1,15 +1,13 @@
-"""Where the files of a run go, and how they get there whole."""
+"""Where the files of a run go."""
 
-import io
-import os
-import tempfile
 from pathlib import Path
 
 from lightning import Trainer
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.loggers import TensorBoardLogger
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+
+from results.figures import write_figure
 
 
 def run_folder(trainer: Trainer) -> Path:
@@ -24,43 +22,6 @@ def run_folder(trainer: Trainer) -> Path:
         The folder, which may not exist yet.
     """
     return Path(trainer.log_dir or trainer.default_root_dir)
-
-
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write a file under a temporary name and rename it, so that an interruption leaves the old one whole.
-
-    Args:
-        path: The file; its folder is made if need be.
-        content: Text, which becomes UTF-8 (but for names of files that aren't), or bytes.
-
-    Raises:
-        MisconfigurationException: If the folder can't be written to.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content.encode(errors="surrogateescape") if isinstance(content, str) else content)
-            Path(draft).chmod(0o644)
-            Path(draft).replace(path)
-        except BaseException:
-            Path(draft).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise MisconfigurationException(f"Can't write {path}: {error.strerror}.") from error
-
-
-def write_figure(path: Path, figure: Figure) -> None:
-    """Write a figure as PNG, whole or not at all.
-
-    Args:
-        path: The file.
-        figure: The figure.
-    """
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=110)
-    write_atomically(path, picture.getvalue())
 
 
 def report_figure(trainer: Trainer, name: str, figure: Figure, text: str) -> None:

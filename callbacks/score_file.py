@@ -7,7 +7,8 @@ from typing import Any
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from callbacks.run_folder import run_folder, write_atomically
+from callbacks.run_folder import run_folder
+from runs.whole_file import write_atomically
 
 _TITLES = {"accuracy": "accuracy", "top5_accuracy": "top-5", "precision": "precision", "recall": "recall", "f1": "F1"}
 

@@ -1,13 +1,13 @@
 """Checkpoints that are whole at any moment, whatever ends the process."""
 
-import os
-import shutil
 from pathlib import Path
 from typing import Any
 
 from lightning import Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import ModelCheckpoint
+
+from runs import whole_file
 
 _DRAFT = ".draft-"
 
@@ -24,12 +24,12 @@ class WholeCheckpoint(ModelCheckpoint):
         try:
             if trainer.is_global_zero:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                _remove(draft)
+                whole_file.remove(draft)
             super()._save_checkpoint(trainer, str(draft))
             if trainer.is_global_zero:
-                _publish(draft, path)
+                whole_file.publish(draft, path)
         except OSError as error:
-            _remove(draft)
+            whole_file.remove(draft)
             raise MisconfigurationException(
                 f"Can't write the checkpoint {path}: {error.strerror or error}. Make room or choose another folder "
                 "with trainer.logger.init_args.save_dir; the checkpoint before is whole."
@@ -61,25 +61,3 @@ class WholeCheckpoint(ModelCheckpoint):
             "best_k_models": {moved(path): score for path, score in state_dict["best_k_models"].items()},
         }
         super().load_state_dict(state)
-
-
-def _publish(draft: Path, path: Path) -> None:
-    """Give a complete draft its name, once it is on the disk and not only on its way there."""
-    for file in [draft] if draft.is_file() else [file for file in draft.rglob("*") if file.is_file()]:
-        with file.open("rb") as handle:
-            os.fsync(handle.fileno())
-    if path.exists():
-        before = path.with_name("previous.ckpt")
-        if path.name == "last.ckpt":
-            _remove(before)
-            path.rename(before)
-        elif path.is_dir():
-            _remove(path)  # a folder can't be replaced
-    draft.replace(path)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

@@ -10,18 +10,18 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 from torchvision.transforms.v2.functional import resize
 
-from lightning_modules.backbones import Backbone, build_backbone
 from lightning_modules.evaluation_module import EvaluationModule
 from lightning_modules.hyper_parameters import check_hyper_parameters
-from lightning_modules.image_size import check_image_size
 from lightning_modules.layer_group_module import LayerGroupModule
-from lightning_modules.layer_groups import layer_groups
-from lightning_modules.pixel_normalization import PixelNormalization
+from lightning_modules.networks.backbones import Backbone, build_backbone
+from lightning_modules.networks.image_size import check_image_size
+from lightning_modules.networks.layer_groups import layer_groups
+from lightning_modules.networks.pixel_normalization import PixelNormalization
+from lightning_modules.networks.weights import load_weights
 from lightning_modules.preprocessing import preprocess
 from lightning_modules.sharding import shard_network, synchronize_buffers
 from lightning_modules.training_loss import TrainingLoss, expected_accuracy
 from lightning_modules.training_scores_module import TrainingScoresModule
-from lightning_modules.weights import load_weights
 
 
 class ImageClassifier(LayerGroupModule, TrainingScoresModule, EvaluationModule):

@@ -9,9 +9,9 @@ from unittest.mock import patch
 
 from lightning import Callback, LightningModule, Trainer
 
-from callbacks import whole_checkpoint
+from runs import whole_file
 
-_PUBLISH = whole_checkpoint._publish
+_PUBLISH = whole_file.publish
 
 
 class Signal(Callback):
@@ -47,7 +47,7 @@ class Signal(Callback):
                 _PUBLISH(draft, path)
 
         if self.moment in ("writing", "renaming"):
-            whole_checkpoint._publish = publish
+            whole_file.publish = publish
 
     def _replacing(self, replace: Callable[[Path, Any], Path]) -> Callable[[Path, Any], Path]:
         def call(path: Path, target: Any) -> Path:

@@ -5,8 +5,8 @@ import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from lightning_modules import ImageClassifier
-from lightning_modules.backbones import build_backbone
-from lightning_modules.layer_groups import layer_groups
+from lightning_modules.networks.backbones import build_backbone
+from lightning_modules.networks.layer_groups import layer_groups
 
 NAMES = ["a", "b", "c"]
 

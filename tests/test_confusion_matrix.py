@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from sklearn.metrics import classification_report
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from callbacks.confusion_figure import confused_pairs, confusion_figure
-from callbacks.confusion_matrix import report_csv
+from results.class_report import report_csv
+from results.confusion_figure import confused_pairs, confusion_figure
 
 
 def matrix_of(classes: int) -> tuple[np.ndarray, list[int], list[int]]:

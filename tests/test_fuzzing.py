@@ -28,8 +28,8 @@ from datamodules.layouts import recognise_layout
 from datamodules.layouts.car_names import CAR_NAMES, official_index
 from datamodules.layouts.tables import write_split
 from datamodules.samples import Samples
-from lightning_modules.checkpoints import read_checkpoint
-from lightning_modules.weights import read_weights
+from lightning_modules.networks.weights import read_weights
+from runs.checkpoints import read_checkpoint
 from tests.fuzzing import (
     CELLS,
     FILE_NAMES,

@@ -11,7 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from callbacks.stop_signals import StopSignals
 from lightning_modules import ImageClassifier
-from lightning_modules.checkpoints import find_checkpoint
+from runs.checkpoints import find_checkpoint
 from tests.processes import TIMEOUT, outcome, run_devices, start, start_devices
 from tests.test_resume import assert_same
 

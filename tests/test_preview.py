@@ -6,9 +6,9 @@ import pytest
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from callbacks.preview import preview_figure
 from datamodules import ToyCarsDataModule
 from datamodules.image_dataset import Draw
+from results.preview_figure import preview_figure
 
 ToyData = Callable[..., ToyCarsDataModule]
 

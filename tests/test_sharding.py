@@ -16,8 +16,8 @@ from torch.distributed.checkpoint.metadata import BytesStorageMetadata
 from datamodules.image_reader import read_image
 from datamodules.layouts import recognise_layout
 from lightning_modules import ImageClassifier
-from lightning_modules.checkpoints import read_checkpoint
-from lightning_modules.sharded_checkpoint import load_sharded
+from runs.checkpoints import read_checkpoint
+from runs.sharded_checkpoint import load_sharded
 from tests.malicious import Malicious
 from tests.processes import TIMEOUT, run_devices, start_devices
 

@@ -10,8 +10,8 @@ from typing import Any, NoReturn
 import yaml
 from lightning.pytorch.cli import LightningArgumentParser
 
-from configs.suggestions import did_you_mean
-from configs.trusted_classes import TRUSTED, untrusted_names
+from command_line.trusted_classes import TRUSTED, untrusted_names
+from runs.suggestions import did_you_mean
 
 _SWITCH = "--trusted_only"
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import yaml
 
-# This project's rooms, and the libraries whose classes its configs name.
+# This project's packages, and the libraries whose classes its configs name.
 TRUSTED = frozenset(
     {
-        "callbacks", "configs", "datamodules", "lightning_modules",
+        "callbacks", "command_line", "datamodules", "lightning_modules", "results", "runs",
         "albumentations", "lightning", "timm", "torch", "torchmetrics", "torchvision",
     }
 )  # fmt: skip

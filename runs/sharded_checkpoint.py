@@ -8,9 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
-from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.strategies import FSDPStrategy, ModelParallelStrategy, Strategy
 from torch.distributed.checkpoint import metadata
 from torch.distributed.checkpoint.filesystem import FileSystemReader
 from torch.distributed.checkpoint.state_dict_loader import load
@@ -25,56 +22,6 @@ _HARMLESS = {
     ("torch.distributed.checkpoint.filesystem", "_StorageInfo"),
     ("torch.serialization", "_get_layout"),
 }
-
-
-class AnyCheckpoint(TorchCheckpointIO):
-    """Loads a checkpoint, be it a file or a sharded folder."""
-
-    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
-        """Load a checkpoint.
-
-        Args:
-            path: The file, or the folder of a sharded checkpoint.
-            map_location: As that of ``torch.load``, for a file.
-            weights_only: As that of ``torch.load``, for a file; a folder never runs code.
-
-        Returns:
-            Its content; without the optimizer's state, if it is a folder.
-        """
-        if is_sharded(Path(path)):
-            return load_sharded(Path(path))
-        content: dict[str, Any] = super().load_checkpoint(path, map_location, weights_only)
-        return content
-
-
-def accept_sharded(strategy: Strategy, checkpoint: Path | None, subcommand: str) -> None:
-    """Let a strategy that keeps whole weights on each device evaluate a sharded checkpoint.
-
-    Args:
-        strategy: The strategy; changed in place.
-        checkpoint: The checkpoint; None if there is none.
-        subcommand: ``fit``, ``validate``, ``test`` or ``predict``.
-
-    Raises:
-        MisconfigurationException: If training is to go on sharded from one that isn't, or the other way round.
-    """
-    if checkpoint is None:
-        return
-    if not is_sharded(checkpoint):
-        if subcommand == "fit" and isinstance(strategy, ModelParallelStrategy):
-            raise MisconfigurationException(
-                f"{checkpoint} isn't sharded, and neither is its optimizer's state: go on on one device or with "
-                "configs/strategy/ddp.yaml."
-            )
-        return
-    if isinstance(strategy, FSDPStrategy | ModelParallelStrategy):
-        return
-    if subcommand == "fit":
-        raise MisconfigurationException(
-            f"{checkpoint} is sharded, and its optimizer's state with it: go on with configs/strategy/fsdp.yaml, on "
-            "any number of devices. Other commands take it on one device too."
-        )
-    strategy.checkpoint_io = AnyCheckpoint()
 
 
 def is_sharded(folder: Path) -> bool:

@@ -10,8 +10,8 @@ import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_warn
 
-from lightning_modules.remote_file import fetch, is_url
-from lightning_modules.sharded_checkpoint import is_sharded, read_rest
+from runs.remote_file import fetch, is_url
+from runs.sharded_checkpoint import is_sharded, read_rest
 
 _KEYWORDS = {"best", "last"}
 

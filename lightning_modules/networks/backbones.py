@@ -8,7 +8,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import nn
 from torchvision.models import get_model, get_model_weights, list_models
 
-from configs.suggestions import did_you_mean
+from runs.suggestions import did_you_mean
 
 TIMM = "timm/"
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_warn
 
-from lightning_modules.checkpoints import find_checkpoint, newest_run, read_checkpoint, run_of
+from runs.checkpoints import find_checkpoint, newest_run, read_checkpoint, run_of
 
 
 class Start(NamedTuple):

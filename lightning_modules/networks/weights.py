@@ -12,9 +12,9 @@ from torch import Tensor
 from torchvision.models import get_model_weights
 from torchvision.models.vision_transformer import interpolate_embeddings
 
-from configs.suggestions import did_you_mean
-from lightning_modules.backbones import TIMM, Backbone
-from lightning_modules.remote_file import fetch, is_url
+from lightning_modules.networks.backbones import TIMM, Backbone
+from runs.remote_file import fetch, is_url
+from runs.suggestions import did_you_mean
 
 _FILE_SUFFIXES = {".pth", ".pt", ".bin", ".safetensors"}
 

@@ -1,0 +1,51 @@
+"""The commands: Lightning's, and those that look at the data alone."""
+
+import sys
+from pathlib import Path
+
+from command_line.strict_trainer import StrictTrainer
+from datamodules import ImageDataModule
+from datamodules.check import check_data
+from datamodules.streaming import convert
+from results.figures import write_figure
+from results.preview_figure import preview_figure
+
+
+class Commands(StrictTrainer):
+    """Lightning's trainer, and the commands that look at the data alone."""
+
+    @staticmethod
+    def check(datamodule: ImageDataModule, output: str = "logs/check") -> None:
+        """Decode every image and report all that is wrong with a data set; exit code 1 if training would be wrong.
+
+        Args:
+            datamodule: The data.
+            output: Folder for report.html, problems.csv and exclude.txt.
+        """
+        if not check_data(datamodule, output):
+            sys.exit(1)
+
+    @staticmethod
+    def convert(datamodule: ImageDataModule, output: str = "data/stream") -> None:
+        """Write a data set as chunks of many images, to be trained on with configs/streaming.yaml.
+
+        Args:
+            datamodule: The data.
+            output: Folder to write, which must not exist.
+        """
+        convert(datamodule, Path(output))
+
+    @staticmethod
+    def preview(datamodule: ImageDataModule, output: str = "preview.png", images: int = 6, views: int = 5) -> None:
+        """Draw training images beside their augmented views, to tune a pipeline without training.
+
+        Args:
+            datamodule: The data.
+            output: The PNG file to write.
+            images: Number of images.
+            views: Number of views of each.
+        """
+        datamodule.prepare_data()
+        datamodule.setup("fit")
+        write_figure(Path(output), preview_figure(datamodule.preview(images, views)))
+        print(f"preview: {output}")  # noqa: T201 - the result

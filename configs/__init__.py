@@ -1,1 +1,0 @@
-"""Experiments, a YAML file each, and the parser that reads them."""

@@ -1,0 +1,1 @@
+"""Networks: built by name, filled with weights, divided into groups of layers."""

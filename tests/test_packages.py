@@ -1,0 +1,46 @@
+"""Which package may import which, and how large a file may grow."""
+
+import ast
+import importlib
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).parent.parent
+MAY_IMPORT = {
+    "runs": set(),
+    "datamodules": set(),
+    "results": {"runs"},
+    "lightning_modules": {"runs"},
+    "callbacks": {"lightning_modules", "runs", "results"},
+    "command_line": {"callbacks", "lightning_modules", "runs", "results", "datamodules"},
+}
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_packages_import_only_what_they_may(package: str) -> None:
+    forbidden = {*MAY_IMPORT, "configs", "train", "tests", "benchmarks"} - MAY_IMPORT[package] - {package}
+    for path in (CHECKOUT / package).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            assert not {name.split(".")[0] for name in names} & forbidden, path
+
+
+def test_files_hold_one_idea_each() -> None:
+    for package in MAY_IMPORT:
+        for path in (CHECKOUT / package).rglob("*.py"):
+            assert len(path.read_text().splitlines()) <= 260, path
+            assert "util" not in path.name
+
+
+def test_the_door_holds_no_logic_and_configs_no_code() -> None:
+    assert len((CHECKOUT / "train.py").read_text().splitlines()) < 60
+    assert not list((CHECKOUT / "configs").rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", sorted((CHECKOUT / "benchmarks").glob("*.py")), ids=lambda path: path.stem)
+def test_benchmarks_start_as_they_say(path: Path) -> None:
+    module = importlib.import_module(f"benchmarks.{path.stem}")
+    assert f"\npython -m benchmarks.{path.stem} " in str(module.__doc__)
+    assert callable(module.main)
