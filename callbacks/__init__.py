@@ -13,6 +13,7 @@ from callbacks.prediction_file import PredictionFile
 from callbacks.preview import Preview
 from callbacks.progressive_resizing import ProgressiveResizing
 from callbacks.run_config import RunConfig
+from callbacks.run_history import RunHistory
 from callbacks.score_file import ScoreFile
 from callbacks.skipped_images import SkippedImages
 from callbacks.test_time_augmentation import TestTimeAugmentation
@@ -31,6 +32,7 @@ __all__ = [
     "Preview",
     "ProgressiveResizing",
     "RunConfig",
+    "RunHistory",
     "ScoreFile",
     "SkippedImages",
     "TestTimeAugmentation",

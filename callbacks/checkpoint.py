@@ -16,8 +16,10 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from callbacks.loop_state import before_training, before_validation, begin_validation, between_batches
+from callbacks.run_folder import run_folder
 from callbacks.stop_signals import StopSignals
 from callbacks.whole_checkpoint import WholeCheckpoint
+from runs.run import CHECKPOINTS
 
 
 class Checkpoint(WholeCheckpoint):
@@ -66,6 +68,18 @@ class Checkpoint(WholeCheckpoint):
         self._describe: Callable[[dict[str, Any]], None] | None = None
         self._buffers: list[Tensor] = []  # of the network, as they were before the present batch
         self._stepping = False
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Put the checkpoints into the folder of the run, whatever the logger.
+
+        Args:
+            trainer: The trainer.
+            pl_module: The classifier.
+            stage: ``fit`` or another.
+        """
+        if stage == "fit":
+            self.dirpath = str(run_folder(trainer) / CHECKPOINTS)
+        super().setup(trainer, pl_module, stage)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Listen to signals, and make sure that there is something to resume from.

@@ -1,19 +1,28 @@
-"""Keeps the config of a run beside its results."""
+"""Keeps the config of a run beside its results, and in its checkpoints."""
 
-from lightning import LightningModule, Trainer
-from lightning.pytorch.cli import SaveConfigCallback
-from lightning.pytorch.trainer.states import TrainerFn
+from typing import Any
+
+from lightning import Callback, LightningModule, Trainer
 
 from callbacks.run_folder import run_folder
+from runs.run import CONFIG, RESUMED_CONFIG
 from runs.whole_file import write_atomically
 
 
-class RunConfig(SaveConfigCallback):
-    """Writes ``config.yaml`` when a run begins, and never changes it afterwards.
+class RunConfig(Callback):
+    """Writes ``config.yaml`` when a run or an evaluation begins, and never changes it afterwards.
 
-    A resumed run, ``validate``, ``test`` and ``predict`` leave their own beside it (``resume-config.yaml``,
-    ``test-config.yaml``, ...). None contains the checkpoint's path, so that a later command doesn't take an old one.
+    A resumed run leaves its own beside it, ``resume-config.yaml``. Checkpoints hold the config too, so that one alone
+    is enough on another machine.
+
+    Args:
+        config: YAML.
+        resumed: Whether a run goes on.
     """
+
+    def __init__(self, config: str, resumed: bool = False) -> None:
+        self.config = config
+        self.resumed = resumed
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Write the file.
@@ -23,16 +32,18 @@ class RunConfig(SaveConfigCallback):
             pl_module: The classifier.
             stage: ``fit``, ``validate``, ``test`` or ``predict``.
         """
-        if self.already_saved:
-            return
-        self.already_saved = True
         folder = run_folder(trainer)
-        if not trainer.is_global_zero:
+        if not trainer.is_global_zero or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
-        config = self.config.clone()
-        resumed = config.get("ckpt_path") is not None
-        config["ckpt_path"] = None
-        name = "resume-config.yaml" if stage == "fit" else f"{TrainerFn(stage).value}-config.yaml"
-        if stage == "fit" and not (resumed and (folder / "config.yaml").exists()):
-            name = "config.yaml"
-        write_atomically(folder / name, self.parser.dump(config, skip_unset=False))
+        name = RESUMED_CONFIG if self.resumed and (folder / CONFIG).is_file() else CONFIG
+        write_atomically(folder / name, self.config)
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Put the config into a checkpoint.
+
+        Args:
+            trainer: The trainer.
+            pl_module: The classifier.
+            checkpoint: What is about to be saved; changed in place.
+        """
+        checkpoint["config"] = self.config

@@ -11,17 +11,18 @@ from results.figures import write_figure
 
 
 def run_folder(trainer: Trainer) -> Path:
-    """Find the folder of a run: the logger's, or without a logger the trainer's root.
+    """Find the folder that a command writes to: that of a run, or of an evaluation.
 
-    It has to be called on all devices alike, since the first one tells the others.
+    It has to be called on all devices alike, since the first one, which has made the folder, tells the others.
 
     Args:
-        trainer: The trainer.
+        trainer: The trainer. One of the command line knows the folder; any other writes where its logger does.
 
     Returns:
         The folder, which may not exist yet.
     """
-    return Path(trainer.log_dir or trainer.default_root_dir)
+    folder = getattr(trainer, "folder", None) or trainer.log_dir or trainer.default_root_dir
+    return Path(trainer.strategy.broadcast(str(folder)))
 
 
 def report_figure(trainer: Trainer, name: str, figure: Figure, text: str) -> None:

@@ -10,6 +10,8 @@ from datamodules.streaming import convert
 from results.figures import write_figure
 from results.preview_figure import preview_figure
 
+DATA_COMMANDS = ("check", "preview", "convert")
+
 
 class Commands(StrictTrainer):
     """Lightning's trainer, and the commands that look at the data alone."""

@@ -1,85 +1,215 @@
-"""What a command starts from: a checkpoint that fits, or nothing."""
+"""Which run a command means, where it starts and where it writes: found out once, before anything is built."""
 
-import tempfile
+import os
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.utilities import rank_zero_warn
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
-from runs.checkpoints import find_checkpoint, newest_run, read_checkpoint, run_of
+from command_line.loggers import DEFAULT_FOLDER, asked_for, logger_configs
+from command_line.request import Request
+from runs.checkpoints import read_checkpoint
+from runs.finding import run_of, runs_of
+from runs.naming import claim_evaluation, claim_folder, claim_run, named_run
+from runs.remote_file import fetch, is_url
+from runs.run import Keyword, Run
+from runs.sharded_checkpoint import is_sharded
+
+_KEYWORDS: dict[str, Keyword] = {"best": "best", "last": "last"}
 
 
-class Start(NamedTuple):
-    """What a command starts from.
+@dataclass
+class Start:
+    """What a command starts from, and where it writes.
 
     Attributes:
+        experiment: Folder of the experiment's runs.
+        folder: The folder that the command writes to: that of a run, or of an evaluation; None for a file alone.
+        run: The run that is trained or evaluated; None for a checkpoint that belongs to none.
         checkpoint: The checkpoint; None if there is none.
         hyper_parameters: The arguments that its classifier was built with.
         step: The optimizer step from which a run goes on in its folder; None for a run that is new.
     """
 
+    experiment: Path = field(default_factory=Path)
+    folder: Path | None = None
+    run: Run | None = None
     checkpoint: Path | None = None
-    hyper_parameters: dict[str, Any] = {}  # noqa: RUF012 - a default, never changed
+    hyper_parameters: dict[str, Any] = field(default_factory=dict)
     step: int | None = None
 
 
-def find_start(config: Any, subcommand: str) -> Start:
-    """Find the checkpoint that a command means, see that it fits, and lead the command into the folder of its run.
+def find_start(config: Any, command: str, request: Request) -> Start:
+    """Find the run and the checkpoint that a command means, and a folder to write to.
 
     Args:
-        config: The command's config; ``ckpt_path``, ``model.weights`` and the logger's folder are changed.
-        subcommand: ``fit``, ``validate``, ``test`` or ``predict``.
+        config: The command's config; the checkpoint's path and what names run and experiment are changed.
+        command: ``fit``, ``validate``, ``test`` or ``predict``.
+        request: What was typed.
 
     Returns:
         What to start from.
 
     Raises:
-        MisconfigurationException: If the checkpoint is missing, damaged, or of another network or optimizer, or the
-            folder of its run can't be written to.
+        MisconfigurationException: If there is no such run or checkpoint, the checkpoint is damaged or of another
+            network or optimizer, or what would be written is there already.
     """
-    if config.ckpt_path is None:
-        if subcommand != "fit":
+    loggers = logger_configs(config.trainer)
+    experiment, name = _place(config, loggers, request)
+    start = Start(experiment)
+    if command == "fit":
+        _find_training(start, config, request, name)
+    else:
+        _find_evaluation(start, config, command, request, name)
+    if start.checkpoint is not None:
+        _take(start, config, command)
+    config.ckpt_path = None if start.checkpoint is None else str(start.checkpoint)
+    if command == "fit":
+        _claim_training(start, name, dry=bool(config.trainer.fast_dev_run))
+    else:
+        _claim_evaluation(start, config, command)
+    return start
+
+
+def is_first_process() -> bool:
+    """Tell whether this process is the one that writes, before processes know each other.
+
+    Returns:
+        Whether its launcher (torchrun, SLURM, Lightning) counts it as the first.
+    """
+    for variable in ("RANK", "SLURM_PROCID"):
+        if variable in os.environ:
+            return os.environ[variable] == "0"
+    return all(os.environ.get(variable, "0") == "0" for variable in ("NODE_RANK", "GROUP_RANK", "LOCAL_RANK"))
+
+
+def _place(config: Any, loggers: list[Any], request: Request) -> tuple[Path, str | None]:
+    """Find the folder of the experiment and the name of the run, whatever says so, and leave both in the config."""
+    logs, experiment = asked_for(loggers, "save_dir"), asked_for(loggers, "name")
+    config.logs = (config.logs if request.has("--logs") or not logs else logs) or (
+        config.trainer.default_root_dir or DEFAULT_FOLDER
+    )
+    config.experiment = (
+        config.experiment if request.has("--experiment") or not experiment else experiment
+    ) or "default"
+    version = asked_for(loggers, "version")
+    name = config.name or (f"version_{version}" if isinstance(version, int) else version)
+    for logger in loggers:
+        for argument, value in (("save_dir", str(config.logs)), ("name", config.experiment), ("version", None)):
+            if argument in logger.init_args and asked_for([logger], argument) is not None:
+                logger.init_args[argument] = value
+    config.name = None  # a name is for one run: its config begins others
+    return Path(config.logs) / config.experiment, None if name is None else str(name)
+
+
+def _find_training(start: Start, config: Any, request: Request, name: str | None) -> None:
+    """Go on with a run in its folder, or begin a new one, perhaps from a checkpoint."""
+    wanted = config.ckpt_path
+    if request.named:
+        if wanted is not None:
+            raise MisconfigurationException(f"fit goes on with {request.options[0]}: leave --ckpt_path out.")
+        last = request.run.find_checkpoint("last") if request.run else None
+        start.checkpoint = request.checkpoint or last
+        goes_on = request.run is not None and name is None and start.checkpoint == last
+        start.run = request.run if goes_on else None
+    elif wanted == "last":
+        newest = next(iter(runs_of(start.experiment)), None)
+        start.run = named_run(start.experiment, name) if name else request.run or newest
+        if start.run is not None and not start.run.exists():
+            start.run = None
+        start.checkpoint = start.run.find_checkpoint("last") if start.run else None
+        if start.checkpoint is None:
+            where = start.run.folder if start.run else start.experiment
+            rank_zero_warn(f"There is no checkpoint in {where} to go on from: the run begins.")
+    elif wanted is not None:
+        start.checkpoint = _checkpoint(wanted, "last", start.experiment, request, name)
+        own = request.run
+        if own is not None and name is None and start.checkpoint == own.find_checkpoint("last"):
+            start.run = own
+
+
+def _find_evaluation(start: Start, config: Any, command: str, request: Request, name: str | None) -> None:
+    wanted = config.ckpt_path
+    if wanted is None and request.named:
+        start.checkpoint = request.checkpoint or (request.run.checkpoint("best") if request.run else None)
+    elif wanted is None and name is not None:
+        start.checkpoint = named_run(start.experiment, name).checkpoint("best")
+    elif wanted is None:
+        raise MisconfigurationException(
+            f"{command} needs trained weights: name a run, as in train.py {command} "
+            f"{request.run.folder if request.run else 'RUN'}, or add --ckpt_path with a checkpoint, the folder of a "
+            "run, best or last."
+        )
+    else:
+        start.checkpoint = _checkpoint(wanted, "best", start.experiment, request, name)
+    start.run = run_of(start.checkpoint) if start.checkpoint else None
+
+
+def _checkpoint(wanted: str, prefer: Keyword, experiment: Path, request: Request, name: str | None) -> Path:
+    """Turn what stands behind ``--ckpt_path`` into a file."""
+    if wanted in _KEYWORDS:
+        run = named_run(experiment, name) if name else request.run
+        if run is not None:
+            return run.checkpoint(_KEYWORDS[wanted])
+        for newest in runs_of(experiment):
+            found = newest.find_checkpoint(_KEYWORDS[wanted])
+            if found is not None:
+                return found
+        raise MisconfigurationException(
+            f"--ckpt_path is {wanted}, but no run in {experiment} has checkpoints/{wanted}.ckpt: train first, or give "
+            "a checkpoint file or the folder of a run."
+        )
+    path = fetch(wanted, "--ckpt_path") if is_url(wanted) else Path(wanted)
+    if path.is_dir() and not is_sharded(path):
+        run = run_of(path)
+        if run is None:
             raise MisconfigurationException(
-                f"{subcommand} needs trained weights: add --ckpt_path with a checkpoint, the folder of a run, "
-                "best or last."
+                f"--ckpt_path is the folder {path}, which holds no checkpoints/{prefer}.ckpt."
             )
-        return Start()
-    logger = config.trainer.logger
-    place = logger.init_args if hasattr(logger, "init_args") else None
-    experiment = Path(place.save_dir) / (place.name or "") if place else Path()
-    if subcommand == "fit" and config.ckpt_path == "last":
-        begun = newest_run(experiment)
-        if begun is None or not any(begun.glob("checkpoints/[!.]*")):
-            rank_zero_warn(f"There is no checkpoint in {begun or experiment} to go on from: the run begins.")
-            config.ckpt_path = None
-            if begun and place:
-                place.version = begun.name
-            return Start(step=0)
-    checkpoint = find_checkpoint(config.ckpt_path, experiment, "last" if subcommand == "fit" else "best")
-    content = read_checkpoint(checkpoint)
-    stored = content["hyper_parameters"]
-    for key in ("backbone", "optimizer") if subcommand == "fit" else ("backbone",):
+        return run.checkpoint(prefer)
+    if not path.exists():
+        raise MisconfigurationException(
+            f"--ckpt_path is {path}, but there is no such file: give a checkpoint, the folder of a run, best or last."
+        )
+    return path
+
+
+def _take(start: Start, config: Any, command: str) -> None:
+    """Look into the checkpoint, and see that it fits."""
+    assert start.checkpoint is not None
+    content = read_checkpoint(start.checkpoint)
+    start.hyper_parameters = content["hyper_parameters"]
+    stored = start.hyper_parameters
+    for key in ("backbone", "optimizer") if command == "fit" else ("backbone",):
         if config.model[key] != stored.get(key, config.model[key]):
             raise MisconfigurationException(
-                f"{checkpoint} was trained with model.{key} {stored[key]}, but it is set to {config.model[key]}: use "
-                "the config.yaml of its run."
+                f"{start.checkpoint} was trained with model.{key} {stored[key]}, but it is set to {config.model[key]}: "
+                "use the config.yaml of its run."
             )
-    config.ckpt_path = str(checkpoint)
     config.model.weights = None  # the checkpoint brings its own
-    run = run_of(checkpoint)
-    if run and place:
-        _check_writable(run)
-        place.save_dir, place.name, place.version = str(run.parent.parent), run.parent.name, run.name
-    return Start(checkpoint, stored, int(content.get("global_step", 0)))
+    if start.run is not None and command == "fit":
+        start.step = int(content.get("global_step", 0))
 
 
-def _check_writable(run: Path) -> None:
-    """Try it, before TensorBoard does so in a thread of its own."""
-    try:
-        with tempfile.TemporaryFile(dir=run):
-            pass
-    except OSError as error:
-        raise MisconfigurationException(
-            f"Can't write into the run's folder {run}: {error.strerror}. Make it writable, or copy the checkpoint."
-        ) from error
+def _claim_training(start: Start, name: str | None, *, dry: bool) -> None:
+    if start.run is None:
+        start.run = claim_run(start.experiment, name, create=is_first_process() and not dry)
+        if start.checkpoint is not None:
+            rank_zero_info(f"{start.run.folder} begins where {start.checkpoint} stands, as a run of its own.")
+    elif start.checkpoint is None:
+        start.step = 0
+    start.folder = start.run.folder
+
+
+def _claim_evaluation(start: Start, config: Any, command: str) -> None:
+    assert start.checkpoint is not None
+    create = is_first_process() and not config.trainer.fast_dev_run
+    if config.output is not None and command == "predict":
+        config.predictions.file = config.output
+    elif config.output is not None:
+        start.folder = claim_folder(Path(config.output), "--output", create=create)
+    else:
+        run = start.run or Run(Path(config.logs) / start.checkpoint.stem)
+        start.folder = claim_evaluation(run, command, create=create)

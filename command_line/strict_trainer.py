@@ -1,6 +1,7 @@
 """A trainer that takes numbers of batches as they were written."""
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from lightning import Trainer
@@ -25,7 +26,12 @@ class StrictTrainer(Trainer):
 
     Raises:
         MisconfigurationException: If a number makes no sense.
+
+    Attributes:
+        folder: The folder that the command writes to; None for one that writes none.
     """
+
+    folder: Path | None = None
 
     def __init__(
         self,

@@ -1,6 +1,5 @@
-"""Finds the checkpoint that is meant, and looks into it safely."""
+"""Finds checkpoints in a folder, and looks into them safely."""
 
-import re
 import zipfile
 import zlib
 from pathlib import Path
@@ -10,65 +9,19 @@ import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_warn
 
-from runs.remote_file import fetch, is_url
 from runs.sharded_checkpoint import is_sharded, read_rest
 
-_KEYWORDS = {"best", "last"}
 
-
-def find_checkpoint(wanted: str, experiment: Path, prefer: str) -> Path:
-    """Turn what stands behind ``--ckpt_path`` into a file.
+def newest_whole(folder: Path, keyword: str) -> Path | None:
+    """Find a checkpoint by its name.
 
     Args:
-        wanted: A file, its http(s) URL, the folder of a run, or ``best`` or ``last``: that of the experiment's newest
-            run that has one.
-        experiment: Folder of the experiment's runs, ``version_0`` and so on.
-        prefer: ``best`` or ``last``, for the folder of a run.
+        folder: Where it lies.
+        keyword: ``best`` or ``last``; of ``last`` the one before, ``previous``, if the disk has damaged it.
 
     Returns:
-        The file.
-
-    Raises:
-        MisconfigurationException: If there is none.
+        The file, or the folder of a sharded checkpoint; None if there is none.
     """
-    if wanted in _KEYWORDS:
-        for run in sorted(experiment.glob("version_*"), key=_version, reverse=True):
-            file = _newest_whole(run / "checkpoints", wanted)
-            if file is not None:
-                return file
-        raise MisconfigurationException(
-            f"--ckpt_path is {wanted}, but no run in {experiment} has checkpoints/{wanted}.ckpt: train first, or give "
-            "a checkpoint file or the folder of a run."
-        )
-    path = fetch(wanted, "--ckpt_path") if is_url(wanted) else Path(wanted)
-    if path.is_dir() and not is_sharded(path):
-        for name in sorted(_KEYWORDS, key=lambda keyword: keyword != prefer):
-            for folder in (path / "checkpoints", path):
-                file = _newest_whole(folder, name)
-                if file is not None:
-                    return file
-        raise MisconfigurationException(f"--ckpt_path is the folder {path}, which holds no checkpoints/{prefer}.ckpt.")
-    if not path.exists():
-        raise MisconfigurationException(
-            f"--ckpt_path is {path}, but there is no such file: give a checkpoint, the folder of a run, best or last."
-        )
-    return path
-
-
-def newest_run(experiment: Path) -> Path | None:
-    """Find the run that was trained last, though it may not have got as far as a checkpoint.
-
-    Args:
-        experiment: Folder of the experiment's runs.
-
-    Returns:
-        The folder of the run; None if there is none.
-    """
-    return max((folder.parent for folder in experiment.glob("version_*/checkpoints")), key=_version, default=None)
-
-
-def _newest_whole(folder: Path, keyword: str) -> Path | None:
-    """Find ``KEYWORD.ckpt``; for ``last`` the one before if the disk has damaged it."""
     file = folder / f"{keyword}.ckpt"
     previous = folder / "previous.ckpt"
     if keyword != "last" or not previous.exists():
@@ -90,24 +43,6 @@ def _is_whole(file: Path) -> bool:
             return archive.testzip() is None
     except (OSError, zipfile.BadZipFile, ValueError, EOFError, zlib.error):
         return False
-
-
-def _version(run: Path) -> int:
-    number = re.fullmatch(r"version_(\d+)", run.name)
-    return int(number[1]) if number else -1
-
-
-def run_of(checkpoint: Path) -> Path | None:
-    """Find the run that a checkpoint belongs to.
-
-    Args:
-        checkpoint: The file.
-
-    Returns:
-        The folder of the run, or None if the file lies elsewhere.
-    """
-    run = checkpoint.absolute().parent.parent
-    return run if checkpoint.absolute().parent.name == "checkpoints" and _version(run) >= 0 else None
 
 
 def read_checkpoint(checkpoint: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from callbacks.stop_signals import StopSignals
 from lightning_modules import ImageClassifier
-from runs.checkpoints import find_checkpoint
+from runs.run import Run
 from tests.processes import TIMEOUT, outcome, run_devices, start, start_devices
 from tests.test_resume import assert_same
 
@@ -150,7 +150,7 @@ def test_a_damaged_last_checkpoint_gives_way_to_the_one_before(
     else:
         last.unlink()
     with pytest.warns(UserWarning, match=f"{'missing' if damage == 'missing' else 'damaged'}: going on from"):
-        assert find_checkpoint("last", torn.parent, "last").name == "previous.ckpt"
+        assert Run(torn).checkpoint("last").name == "previous.ckpt"
     assert outcome(command("torn", "--ckpt_path=last")) == 0
     assert_same_runs(whole, torn)
 

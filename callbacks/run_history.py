@@ -1,0 +1,72 @@
+"""Notes when a run begins, goes on and ends."""
+
+import platform
+import shlex
+import sys
+from typing import Any
+
+from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+
+from callbacks.run_folder import run_folder
+from runs.history import HISTORY, History
+
+
+class RunHistory(Callback):
+    """Writes ``history.jsonl``: a line when training begins, goes on, stops, fails or finishes.
+
+    Args:
+        resumed: Whether the run goes on in its folder.
+    """
+
+    def __init__(self, resumed: bool = False) -> None:
+        self.resumed = resumed
+        self.history: History | None = None
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Note the beginning, and what services call the run, so that it can go on there too.
+
+        Args:
+            trainer: The trainer.
+            pl_module: The classifier.
+        """
+        folder = run_folder(trainer)
+        if not trainer.is_global_zero or trainer.fast_dev_run:  # type: ignore[attr-defined]
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        self.history = History(folder / HISTORY)
+        ids = [
+            [type(logger).__name__, str(logger.version)]
+            for logger in trainer.loggers
+            if not isinstance(logger, TensorBoardLogger | CSVLogger)
+        ]
+        self._note(
+            trainer,
+            "resumed" if self.resumed else "began",
+            epochs=trainer.max_epochs,
+            devices=trainer.world_size,
+            host=platform.node(),
+            command=shlex.join(sys.argv),
+            loggers=ids,
+        )
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Note that training has come to its end; arguments as in ``on_fit_start``."""
+        self._note(trainer, "finished")
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Note why training ends before its time.
+
+        Args:
+            trainer: The trainer.
+            pl_module: The classifier.
+            exception: A signal's ``SystemExit``, or an error.
+        """
+        stopped = isinstance(exception, SystemExit | KeyboardInterrupt)
+        self._note(trainer, "stopped" if stopped else "failed", reason=f"{type(exception).__name__}: {exception}")
+
+    def _note(self, trainer: Trainer, kind: str, **facts: Any) -> None:
+        if self.history is not None:
+            self.history.append(kind, epoch=trainer.current_epoch, step=trainer.global_step, **facts)
+        if kind in ("stopped", "failed", "finished"):
+            self.history = None

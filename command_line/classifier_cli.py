@@ -1,0 +1,233 @@
+"""Lightning's command line with this project's callbacks, and with runs that are never taken for others."""
+
+from contextlib import ExitStack
+from typing import Any
+
+from lightning import Callback, LightningDataModule, Trainer
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
+from lightning.pytorch.utilities import rank_zero_warn
+
+from callbacks import (
+    BatchSizeFinder,
+    Checkpoint,
+    ConfusionMatrix,
+    EarlyStopping,
+    ExponentialMovingAverage,
+    FiniteLoss,
+    GradualUnfreezing,
+    LearningRateFinder,
+    LearningRates,
+    PredictionFile,
+    Preview,
+    ProgressiveResizing,
+    RunConfig,
+    RunHistory,
+    ScoreFile,
+    SkippedImages,
+    TestTimeAugmentation,
+)
+from command_line import loggers
+from command_line.commands import DATA_COMMANDS, Commands
+from command_line.request import RUN_COMMANDS, Request
+from command_line.starting_point import Start, find_start, is_first_process
+from datamodules import ImageDataModule
+from lightning_modules.sharding import accept_sharded
+from runs.checkpoints import compare_classes
+from runs.history import Lock
+from runs.naming import release
+
+CALLBACKS: dict[str, type[Callback]] = {
+    "checkpoint": Checkpoint,
+    "early_stopping": EarlyStopping,
+    "unfreezing": GradualUnfreezing,
+    "ema": ExponentialMovingAverage,
+    "progressive_resizing": ProgressiveResizing,
+    "lr_finder": LearningRateFinder,
+    "batch_size_finder": BatchSizeFinder,
+    "finite_loss": FiniteLoss,
+    "learning_rates": LearningRates,
+    "tta": TestTimeAugmentation,
+    "confusion_matrix": ConfusionMatrix,
+    "predictions": PredictionFile,
+    "previews": Preview,
+    "skipped": SkippedImages,
+    "scores": ScoreFile,
+}
+TRAINER_DEFAULTS: dict[str, Any] = {
+    "logger": {
+        "class_path": loggers.TENSORBOARD,
+        "init_args": {"save_dir": loggers.DEFAULT_FOLDER, "name": None, "default_hp_metric": False},
+    },
+    "use_distributed_sampler": False,  # the data modules shard by themselves, without repeating samples
+}
+RUN_DEFAULTS = {
+    "weights_only": True,  # a checkpoint must not run code, not even one from a URL, where Lightning would let it
+    "verbose": False,  # ScoreFile prints a shorter table
+    "return_predictions": False,  # PredictionFile writes them; kept as well, they would fill the memory
+}
+
+
+class ClassifierCLI(LightningCLI):
+    """LightningCLI around one run, which is found before anything is built.
+
+    Args:
+        *args: As those of ``LightningCLI``.
+        request: What was typed.
+        **kwargs: As those of ``LightningCLI``.
+    """
+
+    def __init__(self, *args: Any, request: Request, **kwargs: Any) -> None:
+        self.request = request
+        self.start = Start()
+        self.config_text = ""
+        try:
+            super().__init__(*args, **kwargs)
+        finally:
+            if self.start.folder is not None and is_first_process():
+                release(self.start.folder)
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
+        """Parse what the request comes down to.
+
+        Args:
+            parser: The parser.
+            args: Nothing; the request has the arguments.
+        """
+        self.config = parser.parse_args(self.request.arguments)
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add the callbacks under names of their own, so that no config can lose them, and link data to model.
+
+        Args:
+            parser: The parser of a subcommand.
+        """
+        for name, callback in CALLBACKS.items():
+            parser.add_lightning_class_args(callback, name)
+        parser.set_defaults({"data": {"class_path": "datamodules.ToyCarsDataModule"}})
+        parser.link_arguments("data", "model.class_names", compute_fn=self.class_names, apply_on="instantiate")
+        parser.link_arguments("data.image_size", "model.image_size", apply_on="instantiate")
+        parser.link_arguments("data.preprocessing", "model.preprocessing", apply_on="instantiate")
+        parser.add_argument("--logs", type=str | None, default=None, help="Folder of all runs (default: logs).")
+        parser.add_argument("--experiment", type=str | None, default=None, help="Folder of the runs in it.")
+        parser.add_argument("--name", type=str | None, default=None, help="Name of the run (default: version_N).")
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """List the commands, and which of their arguments are no options.
+
+        Returns:
+            Those of Lightning and our own.
+        """
+        return {**LightningCLI.subcommands(), **{name: {"datamodule"} for name in DATA_COMMANDS}}
+
+    def before_instantiate_classes(self) -> None:
+        """Find the run, and leave its config as it was typed for ``RunConfig``."""
+        command = str(self.subcommand)
+        if command in DATA_COMMANDS:
+            return
+        config = self.config[command]
+        self.start = find_start(config, command, self.request)
+        typed = config.clone()
+        typed["ckpt_path"] = None  # a later command must not take an old one
+        self.config_text = self._parser(command).dump(typed, skip_unset=False)
+
+    def instantiate_classes(self) -> None:
+        """Build everything, or for the commands that look at the data alone, the data."""
+        if self.subcommand not in DATA_COMMANDS:
+            self._place_loggers()
+            super().instantiate_classes()
+            return
+        # with the data alone: the whole parser would build the model, and fetch its weights
+        parser = LightningArgumentParser()
+        parser.add_lightning_class_args(ImageDataModule, "data", subclass_mode=True)
+        config = parser.parse_object({"data": self.config[self.subcommand].data})
+        self.data = parser.instantiate(config).data
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """Build the trainer, so that it writes into the folder of the run and can load what it is to start from.
+
+        Args:
+            **kwargs: Arguments of ``Trainer``.
+
+        Returns:
+            The trainer.
+        """
+        trainer = super().instantiate_trainer(**kwargs)
+        assert isinstance(trainer, Commands)
+        accept_sharded(trainer.strategy, self.start.checkpoint, str(self.subcommand))
+        resumed = self.start.step is not None
+        if self.start.folder is not None:
+            trainer.folder = self.start.folder
+            callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+            callbacks[:0] = [RunConfig(self.config_text, resumed), RunHistory(resumed)]
+        if self.start.step is not None and is_first_process():
+            loggers.keep_rows(trainer.loggers, self.start.step)
+        return trainer
+
+    def _place_loggers(self) -> None:
+        start, trainer = self.start, self.config[self.subcommand].trainer
+        if start.folder is None:
+            trainer.logger = False  # predictions that go to a file of their own leave nothing else behind
+        elif not trainer.fast_dev_run:
+            run = start.run.name if start.run else start.folder.parent.name
+            name = run if self.subcommand == "fit" else f"{run}/{start.folder.name}"
+            begun = start.run.history.last("began", "resumed") if start.run and start.step is not None else None
+            ids = begun.facts.get("loggers", []) if begun else []
+            configs = loggers.logger_configs(trainer)
+            loggers.place(configs, start.folder, start.experiment.name, name, ids, start.step)
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        if subcommand in DATA_COMMANDS:
+            options = {name: self.config[subcommand][name] for name in self._subcommand_method_arguments[subcommand]}
+            getattr(self.trainer_class, subcommand)(self.data, **options)
+            return
+        with ExitStack() as after:
+            dry = self.config[subcommand].trainer.fast_dev_run
+            if self.start.folder is not None and subcommand == "fit" and is_first_process() and not dry:
+                after.enter_context(Lock(self.start.folder))
+            after.callback(loggers.finish, self.trainer)
+            super()._run_subcommand(subcommand)
+
+    def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
+        parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+        accepted = self._subcommand_method_arguments[subcommand]
+        parser.set_defaults({name: value for name, value in RUN_DEFAULTS.items() if name in accepted})
+        if subcommand in RUN_COMMANDS and subcommand != "fit":
+            what = "File (.csv or .jsonl)" if subcommand == "predict" else "Folder"
+            parser.add_argument(
+                "--output", type=str | None, default=None, help=f"{what} to write (default: in the run)."
+            )
+        return parser
+
+    def class_names(self, data: LightningDataModule) -> list[str]:
+        """Take the class names from the data, or to predict, where no data is labelled, from the checkpoint.
+
+        Args:
+            data: The data module.
+
+        Returns:
+            The names in the order of their indices.
+        """
+        assert isinstance(data, ImageDataModule)
+        checkpoint, stored = self.start.checkpoint, self.start.hyper_parameters
+        if checkpoint and self.subcommand != "fit" and data.preprocessing != stored.get("preprocessing"):
+            rank_zero_warn(
+                f"Images are prepared in another way than {checkpoint} was validated with "
+                f"(data.image_size {data.image_size} here, {stored.get('image_size')} there, or other steps): "
+                "the config.yaml of its run has the right one."
+            )
+        if self.subcommand == "predict":
+            return list(stored["class_names"])
+        if checkpoint:
+            compare_classes(checkpoint, stored["class_names"], data.class_names)
+        return data.class_names
+
+    def _set_seed(self) -> None:
+        try:
+            super()._set_seed()
+        except ValueError as error:
+            raise MisconfigurationException(f"seed_everything: {error}.") from error
+
+    def _parse_ckpt_path(self) -> None:
+        """Leave the config alone, where Lightning would put the checkpoint's arguments over the user's."""

@@ -1,0 +1,154 @@
+"""What a person typed: a command, perhaps a run, perhaps photographs, and options."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+from command_line.stored_config import config_from_checkpoint
+from runs.finding import find_runs, run_of
+from runs.remote_file import fetch, is_url
+from runs.run import Run
+from runs.sharded_checkpoint import is_sharded
+from runs.suggestions import did_you_mean
+
+RUN_COMMANDS = ("fit", "validate", "test", "predict")
+_WITHOUT_VALUE = {"-h", "--help", "--print_config", "--trusted_only"}
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a command line asks for.
+
+    Attributes:
+        arguments: The arguments as the parser takes them: what brings a run's config, then the options.
+        options: The options as they were typed.
+        run: The run that was named, or whose config was given.
+        checkpoint: The checkpoint file that was named in the place of a run.
+        named: Whether the run was named as such: ``fit`` goes on in its folder.
+    """
+
+    arguments: list[str]
+    options: tuple[str, ...] = ()
+    run: Run | None = None
+    checkpoint: Path | None = None
+    named: bool = False
+
+    def has(self, option: str) -> bool:
+        """Tell whether an option was typed.
+
+        Args:
+            option: Its name, with dashes.
+
+        Returns:
+            Whether it was.
+        """
+        return any(typed.partition("=")[0] == option for typed in self.options)
+
+
+def read_request(arguments: Sequence[str]) -> Request:
+    """Read a command line, and find the run that it names.
+
+    Args:
+        arguments: What follows ``train.py``.
+
+    Returns:
+        The request.
+
+    Raises:
+        MisconfigurationException: If what stands in the place of a run is none.
+    """
+    if not arguments or arguments[0] not in RUN_COMMANDS:
+        return Request(list(arguments))
+    command, rest = arguments[0], list(arguments[1:])
+    words, options = split_words(rest)
+    if not words:
+        return Request([command, *rest], tuple(rest), run=_run_of_config(options))
+    photographs = ["--data.predict_dir", json.dumps(words[1:])] if command == "predict" and words[1:] else []
+    if len(words) > 1 and not photographs:
+        raise MisconfigurationException(f"{command} takes one run, but there are {len(words)}: {', '.join(words)}.")
+    path = fetch(words[0], "the run") if is_url(words[0]) else _path(words[0], _logs(options))
+    typed = (*photographs, *options)
+    run = run_of(path)
+    checkpoint = path if path.is_file() or is_sharded(path) else None
+    if run is None and checkpoint is None:
+        raise MisconfigurationException(_unknown(words[0], path))
+    config = None if run is None else run.config
+    brought = config_from_checkpoint(path if checkpoint else None, run) if config is None else str(config)
+    return Request([command, f"--config={brought}", *typed], typed, run, checkpoint, named=True)
+
+
+def split_words(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Tell words from options and their values.
+
+    Args:
+        arguments: What follows a command.
+
+    Returns:
+        The words, and all else in the same order. What follows ``--`` are words.
+    """
+    words: list[str] = []
+    options: list[str] = []
+    position = 0
+    while position < len(arguments):
+        argument = arguments[position]
+        position += 1
+        if argument == "--":
+            words += arguments[position:]
+            break
+        if not argument.startswith("-") or argument == "-":
+            words.append(argument)
+            continue
+        options.append(argument)
+        if "=" not in argument and argument not in _WITHOUT_VALUE and position < len(arguments):
+            options.append(arguments[position])
+            position += 1
+    return words, options
+
+
+def value_of(options: Sequence[str], *names: str) -> str | None:
+    """Read the value of an option.
+
+    Args:
+        options: Options and their values.
+        *names: The option's names, with dashes.
+
+    Returns:
+        The value that was typed last; None if the option wasn't.
+    """
+    value = None
+    for position, option in enumerate(options):
+        name, equals, rest = option.partition("=")
+        if name in names:
+            value = rest if equals else next(iter(options[position + 1 :]), None)
+    return value
+
+
+def _run_of_config(options: Sequence[str]) -> Run | None:
+    """Find the run whose config is given by ``--config``, if the last one is that of a run."""
+    for position in reversed(range(len(options))):
+        config = value_of(options[position:][:2], "--config", "-c")
+        run = None if config is None else run_of(Path(config))
+        if run is not None and config is not None and Path(config).is_file():
+            return run
+    return None
+
+
+def _logs(options: Sequence[str]) -> Path:
+    return Path(value_of(options, "--logs") or "logs")
+
+
+def _path(word: str, logs: Path) -> Path:
+    path = Path(word)
+    return logs / word if not path.exists() and (logs / word).exists() else path
+
+
+def _unknown(word: str, path: Path) -> str:
+    if path.is_dir():
+        runs = [str(run.folder) for run in find_runs(path)]
+        hint = f"it holds the runs {', '.join(runs[:5])}" if runs else "it holds neither a history nor checkpoints"
+        return f"{word} is no run: {hint}."
+    near = [str(run.folder) for run in find_runs(path.parent)] if path.parent.is_dir() else []
+    return f"There is no run {word}: give its folder, a checkpoint or its URL.{did_you_mean(word, near)}"

@@ -1,0 +1,84 @@
+"""Finds runs: by a path within them, by a name, or as the newest of an experiment."""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from runs.run import CHECKPOINTS, CONFIG, RESUMED_CONFIG, Run
+
+_EVALUATION = re.compile(r"(?:validate|test|predict)(?:-\d+)?")
+_OLD_EVALUATION_CONFIGS = {"validate-config.yaml", "test-config.yaml", "predict-config.yaml"}
+_CONFIGS = {CONFIG, RESUMED_CONFIG, *_OLD_EVALUATION_CONFIGS}
+
+
+def run_of(path: Path) -> Run | None:
+    """Find the run that a path belongs to.
+
+    Args:
+        path: The folder of a run or of one of its evaluations, a checkpoint in its place, or a config.
+
+    Returns:
+        The run; None if the path belongs to none.
+    """
+    path = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links, and rename the run
+    if path.parent.name == CHECKPOINTS:
+        return _existing(path.parent.parent)
+    folder = path.parent if path.name in _CONFIGS and not path.is_dir() else path
+    run = _existing(folder)
+    if run is None and _EVALUATION.fullmatch(folder.name):
+        run = _existing(folder.parent)
+    return run
+
+
+def runs_of(experiment: Path) -> list[Run]:
+    """List the runs of an experiment.
+
+    Args:
+        experiment: Folder of the runs; those in folders below it belong to other experiments.
+
+    Returns:
+        The runs, the newest first.
+    """
+    try:
+        folders = [path for path in experiment.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    except OSError:
+        return []
+    runs = [run for run in map(Run, folders) if run.exists()]
+    return sorted(runs, key=lambda run: (run.begun, version_of(run.name), run.name), reverse=True)
+
+
+def find_runs(folder: Path) -> Iterator[Run]:
+    """Find all runs in a folder and below it.
+
+    Args:
+        folder: The folder, which may be a run itself.
+
+    Yields:
+        The runs, in the order of their paths.
+    """
+    run = Run(folder)
+    if run.exists():
+        yield run
+        return
+    for path in sorted(folder.iterdir()):
+        if path.is_dir() and not path.is_symlink() and not path.name.startswith("."):
+            yield from find_runs(path)
+
+
+def version_of(name: str) -> int:
+    """Read the number of a run that nobody has named.
+
+    Args:
+        name: ``version_3`` for instance.
+
+    Returns:
+        3, or -1 for any other name.
+    """
+    number = re.fullmatch(r"version_(\d+)", name)
+    return int(number[1]) if number else -1
+
+
+def _existing(folder: Path) -> Run | None:
+    run = Run(folder)
+    return run if run.exists() else None

@@ -1,0 +1,107 @@
+"""A run on disk: one folder, and all that is in it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+from runs.checkpoints import newest_whole
+from runs.history import HISTORY, History
+
+Keyword: TypeAlias = Literal["best", "last"]
+
+CHECKPOINTS = "checkpoints"
+CONFIG = "config.yaml"
+RESUMED_CONFIG = "resume-config.yaml"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run: what one training has left behind, and what was found out about it later.
+
+    Attributes:
+        folder: Its folder, ``logs/<experiment>/<name>``. Its name and place may be any; nothing in it depends on them.
+    """
+
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """The name of the run."""
+        return self.folder.absolute().name
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of the checkpoints, which may not exist yet."""
+        return self.folder / CHECKPOINTS
+
+    @property
+    def history(self) -> History:
+        """When the run began, went on and ended."""
+        return History(self.folder / HISTORY)
+
+    @property
+    def config(self) -> Path | None:
+        """The config that the run was last trained with; None if it has none."""
+        files = (self.folder / RESUMED_CONFIG, self.folder / CONFIG)
+        return next((file for file in files if file.is_file()), None)
+
+    @property
+    def begun(self) -> float:
+        """When the run began, in seconds since the epoch; of runs without a history, when its config was written."""
+        first = next(iter(self.history.events()), None)
+        if first is not None:
+            return first.time
+        config = self.folder / CONFIG
+        return (config if config.is_file() else self.folder).stat().st_mtime
+
+    def exists(self) -> bool:
+        """Tell whether a run has begun here: it has a history, or, if an older version began it, checkpoints."""
+        return self.history.file.is_file() or self.checkpoints.is_dir()
+
+    def find_checkpoint(self, keyword: Keyword) -> Path | None:
+        """Find a checkpoint of the run.
+
+        Args:
+            keyword: ``best`` or ``last``. If the disk has damaged ``last.ckpt``, the one before takes its place.
+
+        Returns:
+            The file, or the folder of a sharded checkpoint; None if there is none.
+        """
+        return newest_whole(self.checkpoints, keyword)
+
+    def checkpoint(self, keyword: Keyword) -> Path:
+        """Find a checkpoint of the run, which must have one.
+
+        Args:
+            keyword: As in ``find_checkpoint``.
+
+        Returns:
+            The file, or the folder of a sharded checkpoint; ``last`` where a run has no ``best``, and the other way.
+
+        Raises:
+            MisconfigurationException: If the run has no checkpoint.
+        """
+        others: dict[Keyword, Keyword] = {"best": "last", "last": "best"}
+        found = self.find_checkpoint(keyword) or self.find_checkpoint(others[keyword])
+        if found is None:
+            raise MisconfigurationException(
+                f"The run {self.folder} has no checkpoints/{keyword}.ckpt yet: train it by train.py fit {self.folder}."
+            )
+        return found
+
+    def evaluation_folders(self, kind: str) -> Iterator[Path]:
+        """Name the folders of its evaluations, endlessly.
+
+        Args:
+            kind: ``test``, ``validate`` or ``predict``.
+
+        Yields:
+            ``test``, ``test-2``, ``test-3`` and so on, whether they exist or not.
+        """
+        yield self.folder / kind
+        for number in count(2):
+            yield self.folder / f"{kind}-{number}"
