@@ -29,6 +29,7 @@ from callbacks import (
 )
 from command_line import loggers
 from command_line.commands import DATA_COMMANDS, Commands
+from command_line.missing_package import missing_package
 from command_line.request import RUN_COMMANDS, Request
 from command_line.starting_point import Start, find_start, is_first_process
 from datamodules import ImageDataModule
@@ -136,7 +137,13 @@ class ClassifierCLI(LightningCLI):
         """Build everything, or for the commands that look at the data alone, the data."""
         if self.subcommand not in DATA_COMMANDS:
             self._place_loggers()
-            super().instantiate_classes()
+            try:
+                super().instantiate_classes()
+            except (ImportError, ValueError) as error:
+                missing = missing_package(error)
+                if missing is None:
+                    raise
+                raise missing from error
             return
         # with the data alone: the whole parser would build the model, and fetch its weights
         parser = LightningArgumentParser()

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 import yaml
 from lightning.pytorch.cli import LightningArgumentParser
 
+from command_line.missing_package import missing_package
 from command_line.trusted_classes import TRUSTED, untrusted_names
 from runs.suggestions import did_you_mean
 
@@ -85,7 +86,9 @@ class StrictParser(LightningArgumentParser):
             message: What is wrong, perhaps in many lines.
             ex: The exception behind it.
         """
-        sys.stderr.write(f"train.py: error: {one_line(message)}.{self._suggest(message)}\n")
+        missing = missing_package(ex)
+        line = str(missing) if missing else f"{one_line(message)}.{self._suggest(message)}"
+        sys.stderr.write(f"train.py: error: {line}\n")
         sys.exit(2)
 
     def _suggest(self, message: str) -> str:

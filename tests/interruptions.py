@@ -14,6 +14,15 @@ from runs import whole_file
 _PUBLISH = whole_file.publish
 
 
+def interrupted(moment: str, count: int, number: int = signal.SIGKILL, rank: int | None = None) -> list[str]:
+    """Options that hang a ``Signal`` into a run."""
+    options = {"moment": moment, "count": count, "number": int(number), "rank": "null" if rank is None else rank}
+    return [
+        "--trainer.callbacks+=tests.interruptions.Signal",
+        *(f"--trainer.callbacks.{name}={value}" for name, value in options.items()),
+    ]
+
+
 class Signal(Callback):
     """Sends a signal to its own process at a moment of a run.
 

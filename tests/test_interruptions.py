@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from callbacks.stop_signals import StopSignals
 from lightning_modules import ImageClassifier
 from runs.run import Run
+from tests.interruptions import interrupted
 from tests.processes import TIMEOUT, outcome, run_devices, start, start_devices
+from tests.run_files import tensorboard_curves
 from tests.test_resume import assert_same
 
 EVERYTHING = [  # a batch-norm network, and everything that is random or has a state; 12 batches, 6 steps an epoch
@@ -22,7 +23,6 @@ EVERYTHING = [  # a batch-norm network, and everything that is random or has a s
     "--data.random_erasing=0.5", "--data.balanced_sampling=true", "--progressive_resizing.start=0.5",
     "--progressive_resizing.multiple=8", "--checkpoint.every_n_steps=2", "--previews.enabled=false",
 ]  # fmt: skip
-SIGNAL = "--trainer.callbacks+=tests.interruptions.Signal"
 Command = Callable[..., list[str]]
 
 
@@ -49,16 +49,6 @@ def whole(command: Command, root: Path) -> Path:
     return run
 
 
-def interrupted(moment: str, count: int, number: int = signal.SIGKILL, rank: int | None = None) -> list[str]:
-    options = {"moment": moment, "count": count, "number": int(number), "rank": "null" if rank is None else rank}
-    return [SIGNAL, *(f"--trainer.callbacks.{name}={value}" for name, value in options.items())]
-
-
-def curves(run: Path) -> dict[str, dict[int, float]]:
-    events = EventAccumulator(str(run), size_guidance={"scalars": 0}).Reload()
-    return {tag: {event.step: event.value for event in events.Scalars(tag)} for tag in events.Tags()["scalars"]}
-
-
 def assert_same_runs(whole: Path, torn: Path) -> None:
     """Compare two runs: weights, averages, optimizer, schedules, callbacks, counters, curves and scores."""
     for name in ("last.ckpt", "best.ckpt"):
@@ -66,12 +56,12 @@ def assert_same_runs(whole: Path, torn: Path) -> None:
         for checkpoint in (mine, theirs):  # a step that failed has emptied the gradients once more
             progress = checkpoint["loops"]["fit_loop"]["epoch_loop.automatic_optimization.optim_progress"]
             del progress["optimizer"]["zero_grad"]
-        for key in mine.keys() - {"callbacks", "hyper_parameters"}:
+        for key in mine.keys() - {"callbacks", "hyper_parameters", "config"}:
             assert_same(mine[key], theirs[key])
         for key, state in mine["callbacks"].items():
             if "Checkpoint" not in key:  # names files
                 assert_same(state, theirs["callbacks"][key])
-    assert curves(whole) == curves(torn)
+    assert tensorboard_curves(whole) == tensorboard_curves(torn)
     assert not list(torn.glob("checkpoints/.draft*"))
 
 
