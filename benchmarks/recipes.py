@@ -51,15 +51,15 @@ def run_once(name: str, seed: int, options: argparse.Namespace) -> dict[str, flo
         *("--config", "configs/stanford_cars.yaml", "--config", "configs/backbone/efficientnet_lite0.yaml"),
         f"--data.root={options.root.absolute()}", f"--data.image_size={options.image_size}", "--data.num_workers=1",
         f"--seed_everything={seed}", f"--trainer.max_epochs={options.epochs}", "--early_stopping.patience=null",
-        "--trainer.enable_progress_bar=false", "--trainer.logger.init_args.version=0",
-        f"--trainer.logger.init_args.save_dir={logs.absolute()}", f"--trainer.logger.init_args.name=seed_{seed}",
+        "--trainer.enable_progress_bar=false", "--name=version_0",
+        f"--logs={logs.absolute()}", f"--experiment=seed_{seed}",
         f"--model.weights={options.weights.absolute()}", *RECIPES[name],
     ]  # fmt: skip
     began = time.perf_counter()
     _call("fit", *fit)
     wall = time.perf_counter() - began
-    _call("test", "--config", str(run.absolute() / "config.yaml"), "--ckpt_path", "best")
-    tested = json.loads((run / "test_scores.json").read_text())
+    _call("test", str(run.absolute()))
+    tested = json.loads((run / "test/test_scores.json").read_text())
     scores = {key: value for key, value in tested.items() if isinstance(value, float)} | {"seconds": wall}
     result.write_text(json.dumps(scores, indent=2) + "\n")
     return scores

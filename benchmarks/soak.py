@@ -63,7 +63,7 @@ def arguments(command: str, options: argparse.Namespace, logs: Path, seed: int) 
     common = [command, f"--seed_everything={seed}", "--data=StanfordCarsDataModule", f"--data.root={options.root}"]
     common += ["--data.image_size=96", "--data.batch_size=16", "--data.num_workers=2", "--tta.scales=[1.0]"]
     common += ["--model.backbone=timm/tf_efficientnet_lite0", f"--model.weights={options.weights}"]
-    common += ["--trainer.accelerator=cpu", f"--trainer.logger.init_args.save_dir={logs}", "--trainer.max_epochs=2"]
+    common += ["--trainer.accelerator=cpu", f"--logs={logs}", "--trainer.max_epochs=2"]
     common += ["--trainer.limit_train_batches=8", "--trainer.limit_val_batches=4", "--trainer.limit_test_batches=8"]
     common += ["--trainer.limit_predict_batches=4", "--trainer.enable_progress_bar=false"]
     if command == "fit":

@@ -82,11 +82,8 @@ class ClassifierCLI(LightningCLI):
         self.request = request
         self.start = Start()
         self.config_text = ""
-        try:
+        with ExitStack() as self.afterwards:
             super().__init__(*args, **kwargs)
-        finally:
-            if self.start.folder is not None and is_first_process():
-                release(self.start.folder)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Parse what the request comes down to.
@@ -129,6 +126,10 @@ class ClassifierCLI(LightningCLI):
             return
         config = self.config[command]
         self.start = find_start(config, command, self.request)
+        if self.start.folder is not None and is_first_process() and not config.trainer.fast_dev_run:
+            self.afterwards.callback(release, self.start.folder)
+            if command == "fit":
+                self.afterwards.enter_context(Lock(self.start.folder))
         typed = config.clone()
         typed["ckpt_path"] = None  # a later command must not take an old one
         self.config_text = self._parser(command).dump(typed, skip_unset=False)
@@ -189,12 +190,8 @@ class ClassifierCLI(LightningCLI):
             options = {name: self.config[subcommand][name] for name in self._subcommand_method_arguments[subcommand]}
             getattr(self.trainer_class, subcommand)(self.data, **options)
             return
-        with ExitStack() as after:
-            dry = self.config[subcommand].trainer.fast_dev_run
-            if self.start.folder is not None and subcommand == "fit" and is_first_process() and not dry:
-                after.enter_context(Lock(self.start.folder))
-            after.callback(loggers.finish, self.trainer)
-            super()._run_subcommand(subcommand)
+        self.afterwards.callback(loggers.finish, self.trainer)
+        super()._run_subcommand(subcommand)
 
     def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
         parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)

@@ -146,10 +146,12 @@ def run(arguments: list[str]) -> Callable[..., None]:
 
 @pytest.fixture
 def scores_of(tmp_path: Path) -> Callable[..., dict[str, Any]]:
-    """Read a JSON file of the first run: ``scores_of("test_scores.json")``."""
+    """Read the newest scores of the first run: ``scores_of("test_scores.json")``."""
 
     def read(name: str) -> dict[str, Any]:
-        scores: dict[str, Any] = json.loads((tmp_path / "logs/demo/version_0" / name).read_text())
+        found = (tmp_path / "logs/demo/version_0").rglob(name)
+        newest = max(found, key=lambda path: path.stat().st_mtime_ns)
+        scores: dict[str, Any] = json.loads(newest.read_text())
         return scores
 
     return read

@@ -56,6 +56,7 @@ def test_a_run_leaves_what_it_should(trained: Path) -> None:
     names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     assert {"config.yaml", "checkpoints/best.ckpt", "checkpoints/last.ckpt", "fit_scores.json"} <= names
     assert any(name.startswith("events.out.tfevents") for name in names)
+    assert "history.jsonl" in names
     assert not list(trained.rglob(".*"))
 
 
@@ -67,6 +68,7 @@ def test_the_config_of_a_run_reproduces_it(run_dir: Path, tmp_path: Path) -> Non
     old, new = (yaml.safe_load((folder / "config.yaml").read_text()) for folder in (run_dir, again))
     for config in (old, new):
         config["trainer"]["logger"]["init_args"].pop("save_dir")
+        config.pop("logs")
     assert old == new
 
 
@@ -79,15 +81,17 @@ def test_validate_test_and_predict_run_from_the_config_of_a_run(run_dir: Path, t
     main(["predict", *config, f"--data.predict_dir={photos}"])
     assert (run_dir / "config.yaml").read_bytes() == before
     for stage in ("validate", "test", "predict"):
-        assert (run_dir / f"{stage}-config.yaml").is_file()
+        assert (run_dir / stage / "config.yaml").is_file()
     assert [path.name for path in run_dir.parent.iterdir()] == ["version_0"]
-    scores = json.loads((run_dir / "test_scores.json").read_text())
+    scores = json.loads((run_dir / "test/test_scores.json").read_text())
     assert scores["checkpoint"] == str(run_dir / "checkpoints/best.ckpt")
     assert 0 <= scores["test/accuracy"] <= 1
-    fit, validate = (json.loads((run_dir / f"{name}_scores.json").read_text()) for name in ("fit", "val"))
+    fit, validate = (
+        json.loads((run_dir / name).read_text()) for name in ("fit_scores.json", "validate/val_scores.json")
+    )
     assert validate["val/f1"] == pytest.approx(fit["best val/f1"], abs=1e-6)
 
-    with (run_dir / "predictions.csv").open() as file:
+    with (run_dir / "predict/predictions.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["file"] for row in rows] == sorted(str(path) for path in photos.iterdir())
     model = ImageClassifier.load_from_checkpoint(
@@ -125,7 +129,7 @@ def test_a_checkpoint_is_found_however_it_is_named(run_dir: Path, how: str) -> N
     wanted = {"file": str(run_dir / "checkpoints/best.ckpt"), "run": str(run_dir)}.get(how, how)
     logs = f"--trainer.logger.init_args.save_dir={run_dir.parent.parent}"
     main(["test", "--config", str(run_dir / "config.yaml"), logs, "--ckpt_path", wanted])
-    scores = json.loads((run_dir / "test_scores.json").read_text())
+    scores = json.loads((run_dir / "test/test_scores.json").read_text())
     assert scores["checkpoint"] == str(run_dir / "checkpoints" / ("last.ckpt" if how == "last" else "best.ckpt"))
 
 
@@ -134,12 +138,11 @@ def test_a_moved_checkpoint_needs_neither_run_nor_pretrained_weights(
 ) -> None:
     (run_dir / "checkpoints/best.ckpt").rename(tmp_path / "mine.ckpt")
     main(["test", *arguments, "--model.weights=gone.pth", f"--ckpt_path={tmp_path / 'mine.ckpt'}"])
-    assert (tmp_path / "logs/demo/version_0/test_scores.json").is_file()
+    assert (tmp_path / "logs/mine/test/test_scores.json").is_file()
 
 
 def test_the_command_line_beats_the_checkpoint(run_dir: Path, tmp_path: Path) -> None:
-    arguments = ["--config", str(run_dir / "config.yaml"), "--ckpt_path", str(run_dir / "checkpoints/best.ckpt")]
-    main(["fit", *arguments, "--trainer.max_epochs=3", "--model.label_smoothing=0.25"])
+    main(["fit", str(run_dir), "--trainer.max_epochs=3", "--model.label_smoothing=0.25"])
     last = torch.load(run_dir / "checkpoints/last.ckpt", weights_only=True)
     assert last["hyper_parameters"]["label_smoothing"] == 0.25
     assert last["epoch"] == 2
@@ -235,7 +238,7 @@ def test_predicting_needs_photographs(mistake: Callable[..., str], run_dir: Path
     for workers in (0, 1):
         options = [checkpoint, f"--data.predict_dir={tmp_path / 'empty'}", f"--data.num_workers={workers}"]
         assert "torn.jpg" in mistake("predict", *options)
-    assert not (run_dir / "predictions.csv").exists()
+    assert not list(run_dir.rglob("predictions.csv"))
 
 
 def test_predicting_needs_no_data_set(run_dir: Path, toy_root: Path, tmp_path: Path) -> None:
@@ -247,7 +250,7 @@ def test_predicting_needs_no_data_set(run_dir: Path, toy_root: Path, tmp_path: P
         "--data.image_size=64",
     ]
     main(["predict", *own, f"--ckpt_path={run_dir}", f"--data.predict_dir={photos}", "--data.num_workers=0"])
-    assert len((run_dir / "predictions.csv").read_text().splitlines()) == 41
+    assert len((run_dir / "predict/predictions.csv").read_text().splitlines()) == 41
 
 
 def test_the_program_exits_with_one_line_and_a_code() -> None:

@@ -90,4 +90,4 @@ def test_everything_can_be_switched_off(run: Callable[..., None], tmp_path: Path
     off = [f"--{name}.enabled=false" for name in ("tta", "confusion_matrix", "predictions", "previews", "scores")]
     run("fit", *off, "--early_stopping.patience=null", "--trainer.max_epochs=1")
     names = {path.name for path in (tmp_path / "logs/demo/version_0").iterdir() if "events" not in path.name}
-    assert names == {"config.yaml", "hparams.yaml", "checkpoints"}
+    assert names == {"config.yaml", "hparams.yaml", "history.jsonl", "checkpoints"}

@@ -77,14 +77,15 @@ def test_fit_and_test_draw_into_tensorboard(run: Callable[..., None], tmp_path: 
     run("test", "--ckpt_path=best")
     folder = tmp_path / "logs/demo/version_0"
     events = EventAccumulator(str(folder)).Reload()
+    tested = EventAccumulator(str(folder / "test")).Reload()
     last = torch.load(folder / "checkpoints/best.ckpt", weights_only=True)["global_step"]
     assert len(events.Images("val/confusion_matrix")) == 2
-    assert [image.step for image in events.Images("test/confusion_matrix")] == [last]
+    assert [image.step for image in tested.Images("test/confusion_matrix")] == [last]
     # Lightning alone would put them at step 0, where the curves of the training begin
-    assert [score.step for score in events.Scalars("test_tta/f1")] == [last]
-    with (folder / "test_confusion_matrix.csv").open() as file:
+    assert [score.step for score in tested.Scalars("test_tta/f1")] == [last]
+    with (folder / "test/test_confusion_matrix.csv").open() as file:
         rows = list(csv.reader(file))
     assert len(rows) == 9
     assert sum(int(count) for row in rows[1:] for count in row[1:]) == 40
-    assert (folder / "test_report.csv").is_file()
-    assert (folder / "test_confusion_matrix.png").stat().st_size > 10_000
+    assert (folder / "test/test_report.csv").is_file()
+    assert (folder / "test/test_confusion_matrix.png").stat().st_size > 10_000

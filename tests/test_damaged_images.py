@@ -75,7 +75,7 @@ def test_scores_are_those_of_the_readable_images(
     assert scores["test/accuracy"] == pytest.approx(accuracy_score(truth, predicted))
     losses = [-np.log(answer[data.class_names[label]]) for answer, label in zip(answers, truth, strict=True)]
     assert scores["test/loss"] == pytest.approx(float(np.mean(losses)), abs=1e-4)
-    matrix = (tmp_path / "logs/demo/version_0/test_confusion_matrix.csv").read_text()
+    matrix = (tmp_path / "logs/demo/version_0/test/test_confusion_matrix.csv").read_text()
     assert sum(int(cell) for row in list(csv.reader(matrix.splitlines()))[1:] for cell in row[1:]) == len(readable)
 
 
@@ -84,7 +84,7 @@ def test_predictions_leave_unreadable_photographs_out(run: Callable[..., None], 
     folder = next(damaged.glob("edition*/cars_test"))
     with pytest.warns(UserWarning, match="2 photographs couldn't be read and are not among the predictions"):
         run("predict", "--ckpt_path=last", f"--data.predict_dir={folder}", *SKIP)
-    with (tmp_path / "logs/demo/version_0/predictions.csv").open() as file:
+    with (tmp_path / "logs/demo/version_0/predict/predictions.csv").open() as file:
         files = [row["file"] for row in csv.DictReader(file)]
     assert len(files) == len(set(files)) == len(list(folder.iterdir())) - 2
     assert all(files)

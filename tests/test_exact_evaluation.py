@@ -8,7 +8,7 @@ import pytest
 
 from tests.processes import run_devices
 
-REPORTS = ("test_report.csv", "test_confusion_matrix.csv", "predictions.csv")
+REPORTS = ("test_report.csv", "test_confusion_matrix.csv")
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def scores(run: Path, stage: str) -> dict[str, float]:
 def test_validation_inside_fit_is_exact(experiment: list[str], trained: Path) -> None:
     run = trained / "demo/version_0"  # 13 images on 3 devices, in batches of 4
     run_devices(["validate", *experiment, "--ckpt_path=last"], 1)
-    fit, alone = scores(run, "fit"), scores(run, "val")
+    fit, alone = scores(run, "fit"), scores(run / "validate", "val")
     names = [name for name in alone if name.startswith("val/")]
     assert len(names) == 6
     assert abs(fit["val/loss"] - math.log(8)) > 1e-4  # the probabilities aren't all the same
@@ -52,14 +52,15 @@ def test_scores_predictions_and_reports_are_those_of_one_device(
     (tmp_path / "photographs").mkdir()
     for file in sorted(folder.iterdir())[:photographs]:
         (tmp_path / "photographs" / file.name).symlink_to(file)
-    run = trained / "demo/version_0"
     results = {}
     for devices in counts:
         # the same batch on each device, since a network's rounding depends on the size of the batch
         options = [*experiment, "--ckpt_path=last", f"--data.batch_size={devices}"]
-        run_devices(["test", *options], devices)
-        run_devices(["predict", *options, f"--data.predict_dir={tmp_path / 'photographs'}"], devices)
-        results[devices] = scores(run, "test"), [(run / name).read_text() for name in REPORTS]
+        folder, file = tmp_path / f"test_{devices}", tmp_path / f"predictions_{devices}.csv"
+        run_devices(["test", *options, f"--output={folder}"], devices)
+        predict = ["predict", *options, f"--data.predict_dir={tmp_path / 'photographs'}", f"--output={file}"]
+        run_devices(predict, devices)
+        results[devices] = scores(folder, "test"), [(folder / name).read_text() for name in REPORTS], file.read_text()
     for devices in counts[1:]:
         assert results[devices] == results[1], devices
-    assert len(results[1][1][2].splitlines()) == 1 + photographs
+    assert len(results[1][2].splitlines()) == 1 + photographs

@@ -19,7 +19,7 @@ def test_every_cell_runs(tmp_path: Path, toy_root: Path) -> None:
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     pictures = [output for output in outputs if {"image/jpeg", "image/png"} & set(output.get("data", {}))]
     assert len(pictures) == 5
-    assert (tmp_path / "notebook/version_0/test_scores.json").is_file()
+    assert (tmp_path / "notebook/version_0/test/test_scores.json").is_file()
 
 
 def test_what_is_committed_was_executed_and_is_small() -> None:

@@ -77,7 +77,7 @@ def test_one_device_and_two_take_a_sharded_checkpoint(
     options += [f"--data.predict_dir={next(sharded.parents[1].glob('cars/*/cars_test'))}"] * (command == "predict")
     run(command, *options)
     if command == "predict":
-        assert len((sharded / "predictions.csv").read_text().splitlines()) == 1 + 40
+        assert len((sharded / "predict/predictions.csv").read_text().splitlines()) == 1 + 40
         return
     if command == "test":
         content = load_sharded(sharded / "checkpoints/best.ckpt")
@@ -89,12 +89,12 @@ def test_one_device_and_two_take_a_sharded_checkpoint(
         losses = [
             -math.log(model.classify(read_image(file))[name]) for file, name in zip(samples.files, right, strict=True)
         ]
-        scores = json.loads((sharded / "test_scores.json").read_text())
+        scores = json.loads((sharded / "test/test_scores.json").read_text())
         assert scores["test/loss"] == pytest.approx(sum(losses) / 40, abs=1e-5)
         return
-    fit, alone = (json.loads((sharded / f"{stage}_scores.json").read_text()) for stage in ("fit", "val"))
+    fit, alone = (json.loads((sharded / name).read_text()) for name in ("fit_scores.json", "validate/val_scores.json"))
     run_devices(["validate", *experiment, f"--ckpt_path={sharded}"], 2)
-    two = json.loads((sharded / "val_scores.json").read_text())
+    two = json.loads((sharded / "validate-2/val_scores.json").read_text())
     for name in (name for name in fit if name.startswith("val/")):
         assert alone[name] == pytest.approx(fit[name], abs=1e-6), name
         assert two[name] == pytest.approx(fit[name], abs=1e-6), name

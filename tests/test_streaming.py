@@ -47,9 +47,9 @@ def test_one_command_converts_and_one_overlay_trains(
     options = streamed(arguments, tmp_path / "stream")
     main(["fit", *options, "--data.num_workers=2"])
     folder, scores = tmp_path / "logs/demo/version_0", []
-    for same in (options, arguments):
+    for same, name in ((options, "test"), (arguments, "test-2")):
         main(["test", *same, "--ckpt_path=last"])
-        scores.append(json.loads((folder / "test_scores.json").read_text()))
+        scores.append(json.loads((folder / name / "test_scores.json").read_text()))
     assert scores[0] == scores[1]
     main(["predict", *options, "--ckpt_path=last", f"--data.predict_dir={CHECKOUT / 'benchmarks/figures'}"])
 
@@ -60,7 +60,7 @@ def test_two_devices_score_as_one(arguments: list[str], stream: Path, tmp_path: 
     scores: list[dict[str, Any]] = []
     for devices in (2, 1):
         run_devices(["test", *options, "--data.batch_size=6", "--ckpt_path=last"], devices)  # 40 images
-        folder = tmp_path / "logs/demo/version_0"
+        folder = tmp_path / "logs/demo/version_0" / ("test" if devices == 2 else "test-2")
         found = json.loads((folder / "test_scores.json").read_text())
         scores.append({key: value for key, value in found.items() if key != "checkpoint"})
     assert scores[0] == pytest.approx(scores[1], abs=1e-5)
