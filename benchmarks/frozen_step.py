@@ -16,22 +16,22 @@ from lightning_modules import ImageClassifier
 from lightning_modules.optimization import build_optimizer, parameter_groups
 
 
-def measure(model: ImageClassifier, opened: list[str], images: torch.Tensor, rounds: int) -> list[float]:
+def measure(model: ImageClassifier, trained: list[str], images: torch.Tensor, rounds: int) -> list[float]:
     """Time a step with some groups unfrozen.
 
     Args:
         model: The classifier.
-        opened: Names of the groups that train.
+        trained: Names of the groups that train.
         images: A batch, uint8 of shape (batch, 3, height, width).
         rounds: Number of steps to time.
 
     Returns:
         Seconds of each step.
     """
-    groups = {name: list(model.parameters_of(name)) for name in model.group_names}
+    groups = {name: list(model.layers.parameters(name)) for name in model.group_names}
     optimizer = build_optimizer(parameter_groups(groups, 1e-3, 1.0, 0.05), "adamw", 0.9)
     model.train()
-    model.freeze_groups(set(groups) - set(opened))
+    model.freeze_groups(set(groups) - set(trained))
     labels = torch.arange(len(images)) % len(model.class_names)
 
     def step() -> None:
@@ -72,7 +72,7 @@ def main() -> None:
     print("| unfrozen | step, ms | quartiles | of a full step | gradients, MB |\n|---|---|---|---|---|")
     for case, collected, median in zip(cases, times, medians, strict=True):
         low, high = (float(torch.tensor(collected).quantile(share)) * 1e3 for share in (0.25, 0.75))
-        size = sum(4 * tensor.numel() for name in case for tensor in model.parameters_of(name)) / 1e6
+        size = sum(4 * tensor.numel() for name in case for tensor in model.layers.parameters(name)) / 1e6
         label = "head" if len(case) == 1 else f"{case[0]} to head"
         print(f"| {label} | {median * 1e3:.0f} | {low:.0f} to {high:.0f} | {median / medians[-1]:.2f} | {size:.1f} |")
 

@@ -21,7 +21,7 @@ class BatchSizeFinder(LightningBatchSizeFinder):
     """Doubles the batch until memory runs out, draws images per second over it into TensorBoard, and ends.
 
     It searches with nothing frozen, since a batch that fits while the head alone trains may no longer fit when the
-    last layers have been opened. The sizes are printed and not used.
+    last layers have been unfrozen. The sizes are printed and not used.
 
     Args:
         enabled: Search instead of training.

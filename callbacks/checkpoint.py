@@ -7,13 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 from lightning import LightningModule, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.strategies import ModelParallelStrategy
 from lightning.pytorch.utilities import rank_zero_info
-from torch import Tensor
-from torch.optim import Optimizer
 
 from callbacks.loop_state import before_training, before_validation, begin_validation, between_batches
 from callbacks.run_folder import run_folder
@@ -26,10 +23,10 @@ class Checkpoint(WholeCheckpoint):
     """Writes ``checkpoints/best.ckpt`` whenever the monitored score improves, and ``checkpoints/last.ckpt`` often.
 
     ``last.ckpt`` is written before the first step, every so many steps or minutes, before each validation, after each
-    epoch, when an error ends the run, and when SIGTERM, SIGUSR1 or Ctrl-C ask it to stop, which it then does with exit
-    code 128 + signal number. It replaces the one before, which is kept as ``previous.ckpt``. All saves lie between two
-    optimizer steps, after everything that was logged has been written, so that a resumed run ends as the uninterrupted
-    one.
+    epoch, and when SIGTERM, SIGUSR1 or Ctrl-C ask the run to stop, which it then does with exit code 128 + signal
+    number. It replaces the one before, which is kept as ``previous.ckpt``. All saves lie between two optimizer steps,
+    after everything that was logged has been written, so that a resumed run ends as the uninterrupted one, whatever
+    ended it: an error loses what was trained since the last save, and no more.
 
     Args:
         monitor: Name of the score.
@@ -66,8 +63,6 @@ class Checkpoint(WholeCheckpoint):
         self.signals = StopSignals()
         self._saved_step, self._saved_at = 0, 0.0
         self._describe: Callable[[dict[str, Any]], None] | None = None
-        self._buffers: list[Tensor] = []  # of the network, as they were before the present batch
-        self._stepping = False
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Put the checkpoints into the folder of the run, whatever the logger.
@@ -90,7 +85,6 @@ class Checkpoint(WholeCheckpoint):
         """
         super().on_train_start(trainer, pl_module)
         self._saved_step, self._saved_at = trainer.global_step, time.monotonic()
-        self._buffers = []
         if self._saves(trainer):
             self.signals.install()
             begun = trainer.fit_loop.epoch_loop.batch_progress.total.ready
@@ -115,20 +109,6 @@ class Checkpoint(WholeCheckpoint):
         if not batch_idx % trainer.accumulate_grad_batches and not validated and self._is_due(trainer):
             self._save_last(trainer, between_batches)
             self._stop_if_asked(trainer)
-        buffers = list(pl_module.buffers())
-        self._buffers = self._buffers or [torch.empty_like(buffer) for buffer in buffers]
-        torch._foreach_copy_(self._buffers, buffers)
-        self._stepping = False
-
-    def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
-        """Note that the weights are about to change.
-
-        Args:
-            trainer: The trainer.
-            pl_module: The classifier.
-            optimizer: The optimizer.
-        """
-        self._stepping = True
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save what the epoch has learned, should the validation be interrupted; arguments as in ``on_train_start``."""
@@ -157,26 +137,6 @@ class Checkpoint(WholeCheckpoint):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Do nothing: the last epoch has saved; Lightning would save here, even in a ``fast_dev_run``."""
-
-    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Save what an error leaves whole, on one device; several can't agree any more.
-
-        Args:
-            trainer: The trainer.
-            pl_module: The classifier.
-            exception: The error.
-        """
-        if not isinstance(exception, Exception) or not self._saves(trainer) or trainer.world_size > 1:
-            return
-        done = trainer.fit_loop.epoch_loop.batch_progress.current
-        between = done.ready == done.completed
-        inside = trainer.training and 0 < done.completed < trainer.num_training_batches
-        if not inside or (self._stepping and not between):
-            return  # epochs and validations have been saved where they began
-        if done.completed % trainer.accumulate_grad_batches == 0:
-            if not between:
-                torch._foreach_copy_(list(pl_module.buffers()), self._buffers)
-            self._save_last(trainer, between_batches)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Describe how far the run is.

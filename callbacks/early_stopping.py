@@ -15,7 +15,7 @@ class EarlyStopping(LightningEarlyStopping):
     """Stops when a score no longer improves, but never while groups of layers still wait to be unfrozen.
 
     A frozen network reaches its ceiling early; Lightning's callback would run out of patience before the network
-    opens. Epochs before the last unfreezing don't count here.
+    is unfrozen. Epochs before the last unfreezing don't count here.
 
     Args:
         monitor: Name of the score.

@@ -1,4 +1,4 @@
-"""Opens a pretrained network to training from its head towards its input."""
+"""Unfreezes a pretrained network from its head towards its input."""
 
 from typing import Any, Literal
 
@@ -21,14 +21,15 @@ class GradualUnfreezing(Callback):
     Of ``every_n_epochs``, ``epochs`` and ``patience`` one can be given; without any nothing is ever frozen.
 
     Args:
-        every_n_epochs: Open a further group every so many epochs.
-        epochs: Open a further group at the start of each of these epochs, counted from 0; an epoch may be named twice.
-            Groups beyond the end of the list stay frozen, so that an empty list trains the head alone (a linear probe).
-        patience: Open a further group when ``monitor`` has not improved for so many validations.
+        every_n_epochs: Unfreeze a further group every so many epochs.
+        epochs: Unfreeze a further group at the start of each of these epochs, counted from 0; an epoch may be named
+            twice. Groups beyond the end of the list stay frozen, so that an empty list trains the head alone (a linear
+            probe).
+        patience: Unfreeze a further group when ``monitor`` has not improved for so many validations.
         monitor: Name of the score that ``patience`` watches.
         mode: ``max`` if more is better, else ``min``.
         min_delta: Smallest change that counts as improvement.
-        warmup_epochs: Epochs over which the learning rate of what was just opened rises, fractions allowed.
+        warmup_epochs: Epochs over which the learning rate of what was just unfrozen rises, fractions allowed.
 
     Raises:
         MisconfigurationException: If the schedule is none.
@@ -84,15 +85,15 @@ class GradualUnfreezing(Callback):
         if not self.active:
             return []
         if self.patience is not None:
-            opened = self.stalls
+            unfrozen = self.stalls
         elif self.every_n_epochs is not None:
-            opened = epoch // self.every_n_epochs
+            unfrozen = epoch // self.every_n_epochs
         else:
-            opened = sum(at <= epoch for at in self.epochs or [])
-        return groups[: max(0, len(groups) - 1 - opened)]
+            unfrozen = sum(at <= epoch for at in self.epochs or [])
+        return groups[: max(0, len(groups) - 1 - unfrozen)]
 
     def is_complete(self, groups: list[str], epoch: int) -> bool:
-        """Say whether no further group will be opened after the start of an epoch.
+        """Say whether no further group will be unfrozen after the start of an epoch.
 
         Args:
             groups: Names of all groups, from input to head.
@@ -114,7 +115,7 @@ class GradualUnfreezing(Callback):
             stage: ``fit``; in others nothing is trained.
 
         Raises:
-            MisconfigurationException: If the strategy can't train a network that opens by and by.
+            MisconfigurationException: If the strategy can't train a network that is unfrozen by and by.
         """
         if stage != "fit" or not self.active:
             return
@@ -124,26 +125,26 @@ class GradualUnfreezing(Callback):
                 f"{type(trainer.strategy).__name__}."
             )
         assert isinstance(pl_module, ImageClassifier)
-        pl_module.opened_at = {}
-        pl_module.thaw_epochs = self.warmup_epochs
+        pl_module.layers.unfrozen_at = {}
+        pl_module.layers.warmup_epochs = self.warmup_epochs
         pl_module.freeze_groups(self.frozen_groups([*pl_module.group_names], 0))
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Open what a resumed run had opened: Lightning doesn't announce the epoch that a run resumes with.
+        """Unfreeze what a resumed run had unfrozen: Lightning doesn't announce the epoch that a run resumes with.
 
         Args:
             trainer: The trainer.
             pl_module: The classifier.
         """
         if self.active:
-            self.open_for(trainer, pl_module, trainer.current_epoch)
+            self.freeze_for(trainer, pl_module, trainer.current_epoch)
             self._announce(trainer, pl_module, "")
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Open what the schedule opens in this epoch; arguments as in ``on_train_start``."""
-        opened = self.open_for(trainer, pl_module, trainer.current_epoch) if self.active else []
-        if opened:
-            self._announce(trainer, pl_module, f"unfroze {', '.join(opened)}; ")
+        """Unfreeze what the schedule unfreezes in this epoch; arguments as in ``on_train_start``."""
+        unfrozen = self.freeze_for(trainer, pl_module, trainer.current_epoch) if self.active else []
+        if unfrozen:
+            self._announce(trainer, pl_module, f"unfroze {', '.join(unfrozen)}; ")
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Look whether the score stalls; arguments as in ``on_train_start``.
@@ -179,7 +180,7 @@ class GradualUnfreezing(Callback):
         """
         self.stalls, self.waited, self.best = state_dict["stalls"], state_dict["waited"], state_dict["best"]
 
-    def open_for(self, trainer: Trainer, module: LightningModule, epoch: int) -> list[str]:
+    def freeze_for(self, trainer: Trainer, module: LightningModule, epoch: int) -> list[str]:
         """Freeze what the schedule freezes in an epoch, on all devices alike.
 
         Args:
@@ -197,7 +198,7 @@ class GradualUnfreezing(Callback):
             return []
         module.freeze_groups(frozen)
         if isinstance(trainer.strategy, DDPStrategy):
-            # DDP synchronises only what required gradients when it wrapped the model: layers opened later would drift
+            # DDP synchronises only what required gradients when it wrapped the model: layers unfrozen later would drift
             # apart on the devices without a word (pytorch-lightning #20340). Wrapping again registers them.
             trainer.strategy.model = module
             trainer.strategy.configure_ddp()
@@ -205,10 +206,10 @@ class GradualUnfreezing(Callback):
 
     def _announce(self, trainer: Trainer, module: LightningModule, news: str) -> None:
         assert isinstance(module, ImageClassifier)
-        open_groups = [name for name in module.group_names if name not in module.frozen_groups]
+        trained_groups = [name for name in module.group_names if name not in module.frozen_groups]
         total = sum(parameter.numel() for parameter in module.parameters())
         trained = sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
         rank_zero_info(
-            f"Epoch {trainer.current_epoch}: {news}training {', '.join(open_groups)} "
+            f"Epoch {trainer.current_epoch}: {news}training {', '.join(trained_groups)} "
             f"({trained / 1e6:.2f} of {total / 1e6:.2f} M parameters)"
         )

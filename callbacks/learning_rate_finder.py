@@ -57,7 +57,7 @@ class LearningRateFinder(LightningLearningRateFinder):
         assert isinstance(pl_module, ImageClassifier)
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
             if isinstance(callback, GradualUnfreezing):
-                callback.open_for(trainer, pl_module, self.epoch)
+                callback.freeze_for(trainer, pl_module, self.epoch)
         try:
             self.lr_find(trainer, pl_module)
         finally:

@@ -1,31 +1,34 @@
 """The classifier: a backbone with a new head, trained by transfer learning."""
 
-import os
-from typing import Any, Literal
+from collections.abc import Iterable
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from lightning import LightningModule
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
+from torch.optim import Optimizer
 from torchvision.transforms.v2.functional import resize
 
-from lightning_modules.evaluation_module import EvaluationModule
+from lightning_modules.freezable_layers import FreezableLayers
 from lightning_modules.hyper_parameters import check_hyper_parameters
-from lightning_modules.layer_group_module import LayerGroupModule
-from lightning_modules.networks.backbones import Backbone, build_backbone
-from lightning_modules.networks.image_size import check_image_size
-from lightning_modules.networks.layer_groups import layer_groups
-from lightning_modules.networks.pixel_normalization import PixelNormalization
-from lightning_modules.networks.weights import load_weights
+from lightning_modules.layerwise_optimization import LayerwiseOptimization
+from lightning_modules.networks import PixelNormalization, build_backbone, check_image_sizes, layer_groups, load_weights
 from lightning_modules.preprocessing import preprocess
 from lightning_modules.sharding import shard_network, synchronize_buffers
+from lightning_modules.stage_scores import StageScores, Views, probabilities_over_views
+from lightning_modules.step_seed import seed_step
+from lightning_modules.training_accuracy import TrainingAccuracy
 from lightning_modules.training_loss import TrainingLoss, expected_accuracy
-from lightning_modules.training_scores_module import TrainingScoresModule
 
 
-class ImageClassifier(LayerGroupModule, TrainingScoresModule, EvaluationModule):
+class ImageClassifier(LightningModule):
     """Fine-tunes an image classification network.
+
+    Lightning's hooks stand here, once each and in the order of a run; objects without hooks do the work.
 
     Args:
         backbone: A classification network of torchvision (``resnet50``, ``vgg16_bn``, ``mobilenet_v3_large``, ...) or
@@ -81,36 +84,25 @@ class ImageClassifier(LayerGroupModule, TrainingScoresModule, EvaluationModule):
         check_hyper_parameters(self.hparams)
         assert class_names is not None
         self.class_names = list(class_names)
-        self.train_size: int | None = None
         built = build_backbone(backbone, len(class_names), image_size, dropout, stochastic_depth)
-        self.configure_network(built, weights, pixel_mean, pixel_std)
-        self.configure_scores(len(class_names))
-        self.loss = TrainingLoss(len(class_names), label_smoothing, mixup_alpha, cutmix_alpha)
-        self.configure_training_scores()
-
-    def configure_network(
-        self,
-        built: Backbone,
-        weights: str | None,
-        pixel_mean: list[float] | None,
-        pixel_std: list[float] | None,
-    ) -> None:
-        """Fill in the weights, and divide the network into groups of layers.
-
-        Args:
-            built: The network with random weights.
-            weights: As in the class.
-            pixel_mean: As in the class.
-            pixel_std: As in the class.
-
-        Raises:
-            MisconfigurationException: If the weights can't be had.
-        """
         if weights is not None:
             load_weights(built, weights)
         self.normalize = PixelNormalization(pixel_mean or built.mean, pixel_std or built.std)
         self.network = built.network.to(memory_format=torch.channels_last)
         self.group_names = layer_groups(self.network, built.head)
+        self.layers = FreezableLayers(self.network, self.group_names)
+        self.loss = TrainingLoss(len(class_names), label_smoothing, mixup_alpha, cutmix_alpha)
+        self.accuracy = TrainingAccuracy()
+        self.scores = StageScores(len(class_names))
+        self.views: Views | None = None  # what a callback installs
+        self.optimization = LayerwiseOptimization(self.layers, self.hparams)
+        self.train_size: int | None = None  # to which a callback shrinks training images
+        self.steps_trained = 0  # behind the loaded weights
+
+    def setup(self, stage: str) -> None:
+        """Try the network on the sizes of training and evaluation before a run begins."""
+        if stage == "fit":
+            check_image_sizes(self, self.hparams)
 
     def configure_model(self) -> None:
         """Shard the network where the strategy asks for it."""
@@ -118,16 +110,46 @@ class ImageClassifier(LayerGroupModule, TrainingScoresModule, EvaluationModule):
             shard_network(self.network, self.device_mesh)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Compute logits.
-
-        Args:
-            images: Pixels, uint8 of shape (batch, 3, height, width).
-
-        Returns:
-            Logits of shape (batch, classes).
-        """
+        """Compute logits, of shape (batch, classes), of pixels, uint8 of shape (batch, 3, height, width)."""
         logits: Tensor = self.network(self.normalize(images))
         return logits
+
+    @property
+    def frozen_groups(self) -> frozenset[str]:
+        """Names of the groups that are frozen now."""
+        return self.layers.frozen
+
+    def freeze_groups(self, groups: Iterable[str]) -> None:
+        """Freeze the groups of these names and no others."""
+        self.layers.freeze(groups, self.global_step)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch between training and evaluation mode; frozen layers stay in evaluation mode."""
+        super().train(mode)
+        if mode:
+            self.layers.leave_training_mode()
+        return self
+
+    def on_fit_start(self) -> None:
+        """Let the loss count the classes, where it is to be balanced."""
+        if self.hparams["balanced_loss"]:
+            data = self.trainer.datamodule  # type: ignore[attr-defined]
+            if data is None:
+                raise MisconfigurationException("model.balanced_loss needs a data module, which knows all labels.")
+            self.loss.balance(data.labels("train"), len(self.class_names), self.device)
+
+    def on_train_start(self) -> None:
+        """Let the configured learning rate and weight decay win over those of a resumed checkpoint."""
+        self.optimization.restate(self.lr_schedulers())
+
+    def on_train_epoch_start(self) -> None:
+        """Start the learning rates of what a callback has just unfrozen."""
+        self.optimization.restate(self.lr_schedulers())
+
+    def on_train_batch_start(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """Seed what is random in a step (dropout, stochastic depth); the devices draw differently."""
+        seed_step(self.trainer.global_step, batch_idx, self.global_rank)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> dict[str, Tensor]:
         """Compute the training loss of a batch.
@@ -148,65 +170,72 @@ class ImageClassifier(LayerGroupModule, TrainingScoresModule, EvaluationModule):
         self.log("train/loss", loss, prog_bar=True, batch_size=len(labels))
         return {"loss": loss, "accuracy": expected_accuracy(logits.detach(), targets)}
 
-    def setup(self, stage: str) -> None:
-        """Try the network on images as training and evaluation have them, before a run begins.
-
-        Args:
-            stage: ``fit``; others bring a checkpoint whose network has been tried.
-        """
-        if stage == "fit":
-            hparams: Any = self.hparams
-            evaluated = preprocess(np.zeros((1, 1, 3), np.uint8), hparams.preprocessing, hparams.image_size)
-            for side in {hparams.image_size, evaluated.shape[-1]}:
-                check_image_size(self, hparams.backbone, side)
-
-    def on_fit_start(self) -> None:
-        """Count the classes where the loss is to be balanced.
-
-        Raises:
-            MisconfigurationException: If there is no data module to ask.
-        """
-        hparams: Any = self.hparams
-        if hparams.balanced_loss:
-            data = self.trainer.datamodule  # type: ignore[attr-defined]
-            if data is None:
-                raise MisconfigurationException("model.balanced_loss needs a data module, which knows all labels.")
-            self.loss.balance(data.labels("train"), len(self.class_names), self.device)
-
-    def on_train_batch_start(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Seed what is random in a step (dropout, stochastic depth) from the run's seed and the step.
-
-        A resumed run then draws what the uninterrupted one would have drawn; the devices draw differently.
-
-        Args:
-            batch: The batch.
-            batch_idx: Its number.
-        """
-        seed = os.environ.get("PL_GLOBAL_SEED")
-        if seed is not None:
-            key = (int(seed), self.trainer.global_step, batch_idx, self.global_rank)
-            torch.manual_seed(int(np.random.SeedSequence(key).generate_state(1)[0]))
-
-    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Keep what isn't sharded the same on all devices.
-
-        Args:
-            outputs: What the step returned.
-            batch: The batch.
-            batch_idx: Its number.
-        """
-        super().on_train_batch_end(outputs, batch, batch_idx)
+    def on_train_batch_end(self, outputs: Any, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """Count the accuracy, once the step has been made, and keep what isn't sharded the same on all devices."""
+        self.accuracy.update(outputs["accuracy"], len(batch[1]))
         if self.device_mesh is not None:
             synchronize_buffers(self.network)
 
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Note that a checkpoint brings its own weights, so that loading it needs no other file and no network.
+    def on_train_epoch_end(self) -> None:
+        """Log ``train/accuracy``, at once, so that it is written before the checkpoint."""
+        accuracy = self.accuracy.finish_epoch()
+        self.log("train/accuracy", accuracy, logger=False)
+        for logger in self.loggers:
+            logger.log_metrics({"train/accuracy": float(accuracy)}, step=self.global_step - 1)
 
-        Args:
-            checkpoint: What is about to be saved; changed in place.
-        """
-        super().on_save_checkpoint(checkpoint)
+    def probabilities(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute the probabilities of uint8 images, (batch, classes), plainly and as the mean over ``views``."""
+        return probabilities_over_views(self, images, self.views)
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """Count a validation batch; arguments as in ``training_step``."""
+        self.scores.add("val", self, batch, self.views)
+
+    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """Count a test batch; arguments as in ``training_step``."""
+        self.scores.add("test", self, batch, self.views)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the scores of the validation set."""
+        self._log_scores("val")
+
+    def on_test_epoch_end(self) -> None:
+        """Log the scores of the test set."""
+        self._log_scores("test")
+
+    def _log_scores(self, stage: str) -> None:
+        for name, score in self.scores.finish(stage, with_views=self.views is not None).items():
+            self.log(name, score, prog_bar=name in ("val/accuracy", "val/f1"))
+        if self.trainer.state.fn != "fit":
+            self.log("step", float(self.steps_trained))  # Lightning's name for where a logger puts the others
+
+    def predict_step(self, batch: tuple[Tensor, list[str]], batch_idx: int) -> tuple[list[str], Tensor]:
+        """Return the files of a batch that could be read, the others have empty names, and their probabilities."""
+        images, files = batch
+        read = [index for index, file in enumerate(files) if file]
+        return [files[index] for index in read], self.probabilities(images)[1][read]
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Build the optimizer and the schedule, which is stepped after every batch."""
+        return self.optimization.build(self.trainer)
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Keep the ratios between the layers' rates, which the learning-rate finder doesn't know."""
+        self.optimization.keep_ratios(optimizer, self.lr_schedulers())
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the accuracy of the epoch so far and when layers were unfrozen; loading needs no other weights."""
+        checkpoint["training_accuracy"] = self.accuracy.state()
+        checkpoint["unfrozen_at"] = dict(self.layers.unfrozen_at)
         checkpoint["hyper_parameters"] = {**checkpoint["hyper_parameters"], "weights": None}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on with both, and note how long the weights were trained, so that scores stand beside the curves."""
+        if "training_accuracy" in checkpoint and self.global_rank == 0:
+            self.accuracy.restore(checkpoint["training_accuracy"])
+        # "opened_at" is what old checkpoints call it
+        self.layers.unfrozen_at = dict(checkpoint.get("unfrozen_at", checkpoint.get("opened_at", {})))
+        self.steps_trained = int(checkpoint.get("global_step", 0))
 
     @torch.inference_mode()
     def classify(self, image: npt.NDArray[np.uint8]) -> dict[str, float]:
@@ -218,8 +247,7 @@ class ImageClassifier(LayerGroupModule, TrainingScoresModule, EvaluationModule):
         Returns:
             Probability by class name, the most probable first.
         """
-        hparams: Any = self.hparams
-        pixels = preprocess(image, hparams.preprocessing, hparams.image_size).to(self.device)
+        pixels = preprocess(image, self.hparams["preprocessing"], self.hparams["image_size"]).to(self.device)
         training = self.training
         self.eval()
         probabilities = self(pixels[None]).float().softmax(dim=1)[0]

@@ -6,7 +6,6 @@ from typing import Any, Literal, TypeAlias
 
 from torch import nn
 from torch.optim import SGD, AdamW, Optimizer
-from torch.optim.lr_scheduler import LambdaLR
 
 Schedule: TypeAlias = Callable[[int], float]
 
@@ -94,21 +93,3 @@ def warmup_cosine(warmup_steps: int, total_steps: int) -> Schedule:
         return (1 + math.cos(math.pi * min(1.0, (step - rise) / fall))) / 2
 
     return factor
-
-
-def restate(scheduler: LambdaLR, groups: list[dict[str, Any]], momentum: float) -> None:
-    """Put the configured rates and decay, as they are at this step, in the place of the present ones.
-
-    Without a checkpoint that has brought others along, and without layers just unfrozen, nothing changes.
-
-    Args:
-        scheduler: The scheduler; its optimizer is changed in place.
-        groups: Parameter groups as the configuration has them.
-        momentum: Momentum of SGD.
-    """
-    scheduler.base_lrs = [group["lr"] for group in groups]
-    for own, group, factor in zip(scheduler.optimizer.param_groups, groups, scheduler.lr_lambdas, strict=True):
-        base = group["lr"]
-        own |= {"initial_lr": base, "lr": base * factor(scheduler.last_epoch), "weight_decay": group["weight_decay"]}
-        if "momentum" in own:
-            own |= {"momentum": momentum, "nesterov": momentum > 0}

@@ -20,10 +20,10 @@ class FullySharded(ModelParallelStrategy):
     """Shards the network by FSDP2 among the devices of a machine; machines hold copies of each other."""
 
     def load_checkpoint(self, checkpoint_path: Any, weights_only: bool | None = None) -> dict[str, Any]:
-        """Load a checkpoint, with the optimizer's state of all layers that the run had opened.
+        """Load a checkpoint, with the optimizer's state of all layers that the run had unfrozen.
 
         PyTorch restores the state of those parameters alone that require gradients while it loads; a resumed run
-        opens what had been unfrozen only when it begins to train.
+        unfreezes them only when it begins to train.
 
         Args:
             checkpoint_path: The checkpoint.

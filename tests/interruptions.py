@@ -80,15 +80,16 @@ class Signal(Callback):
 
 
 class Failure(Callback):
-    """Raises an error once in the forward pass of a training step, after everything in it has been touched."""
+    """Raises an error in the middle of a training step, once its loss has gone backward.
+
+    Args:
+        count: How many batches to let pass.
+    """
 
     def __init__(self, count: int) -> None:
         self.count = count
 
-    def on_before_zero_grad(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
-        self.count -= 1
-
     def on_after_backward(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self.count <= 0:
+        self.count -= 1
+        if self.count == -1:
             raise ConnectionError("the device is gone")
-        return

@@ -117,8 +117,8 @@ class FrozenAtTheEnd(Callback):
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         assert isinstance(pl_module, ImageClassifier)
-        opened = sorted(set(pl_module.group_names) - pl_module.frozen_groups)
-        Path(self.file).write_text(" ".join(opened))
+        trained = sorted(set(pl_module.group_names) - pl_module.frozen_groups)
+        Path(self.file).write_text(" ".join(trained))
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         assert isinstance(pl_module, ImageClassifier)

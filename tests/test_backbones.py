@@ -49,12 +49,12 @@ def test_every_family_is_built_and_trained_a_step(name: str, size: int) -> None:
 
     images = torch.randint(0, 256, (2, 3, size, size), dtype=torch.uint8)
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
-    before = {group: [parameter.clone() for parameter in model.parameters_of(group)] for group in groups}
+    before = {group: [parameter.clone() for parameter in model.layers.parameters(group)] for group in groups}
     loss = model.loss(model(images), torch.tensor([0, 2]))
     loss.backward()
     optimizer.step()
     for group, old in before.items():
-        assert any(not torch.equal(a, b) for a, b in zip(old, model.parameters_of(group), strict=True)), group
+        assert any(not torch.equal(a, b) for a, b in zip(old, model.layers.parameters(group), strict=True)), group
     assert model.eval()(images).shape == (2, 3)
 
 

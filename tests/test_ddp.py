@@ -30,7 +30,7 @@ def test_two_devices_train_what_one_trains(arguments: list[str], tmp_path: Path)
     for name, tensor in runs[1].items():
         torch.testing.assert_close(tensor, runs[2][name], rtol=1e-4, atol=1e-6)
         moved += name.endswith("bias") and bool(tensor.any())  # biases begin at 0
-    assert moved > 60  # all groups but the last have been opened and trained
+    assert moved > 60  # all groups but the last have been unfrozen and trained
 
     lines = [line.split() for line in (tmp_path / "traffic").read_text().splitlines()]
     synchronised, trainable = ([int(line[column]) for line in lines] for column in (0, 1))

@@ -19,9 +19,9 @@ def test_the_learning_rate_finder_searches_with_what_is_frozen(
 ) -> None:
     finder = ["--lr_finder.enabled=true", "--lr_finder.steps=20", "--unfreezing.epochs=[2]", "--model.layer_decay=0.5"]
     probe = ["--trainer.callbacks+=tests.probes.FrozenAtTheEnd", f"--trainer.callbacks.file={tmp_path / 'frozen'}"]
-    for epoch, opened in ((0, ["head"]), (2, ["head", "stage4"])):
+    for epoch, trained in ((0, ["head"]), (2, ["head", "stage4"])):
         run("fit", *finder, f"--lr_finder.epoch={epoch}", *probe)
-        assert (tmp_path / "frozen").read_text().split() == opened
+        assert (tmp_path / "frozen").read_text().split() == trained
     assert "learning rate" in capsys.readouterr().out
     for version in ("version_0", "version_1"):
         folder = tmp_path / "logs/demo" / version

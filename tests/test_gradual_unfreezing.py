@@ -15,7 +15,7 @@ from lightning_modules import ImageClassifier
 GROUPS = ["stem", "layer1", "layer2", "head"]
 
 
-def test_the_schedule_opens_from_head_to_input() -> None:
+def test_the_schedule_unfreezes_from_head_to_input() -> None:
     interval = GradualUnfreezing(every_n_epochs=2)
     assert [len(interval.frozen_groups(GROUPS, epoch)) for epoch in range(8)] == [3, 3, 2, 2, 1, 1, 0, 0]
     assert interval.frozen_groups(GROUPS, 2) == ["stem", "layer1"]
@@ -28,26 +28,26 @@ def test_the_schedule_opens_from_head_to_input() -> None:
     assert GradualUnfreezing().frozen_groups(GROUPS, 0) == []
 
 
-def test_a_stalling_score_opens_a_group() -> None:
+def test_a_stalling_score_unfreezes_a_group() -> None:
     unfreezing = GradualUnfreezing(patience=2, min_delta=0.01)
     module = ImageClassifier("resnet18", None, ["a", "b"])
-    opened = []
+    unfrozen = []
     for epoch, score in enumerate([0.1, 0.2, 0.205, 0.2, 0.3, 0.3, 0.3, 0.3, 0.3]):
         trainer = _trainer(module, [unfreezing], epoch)
         trainer.callback_metrics = {"val/f1": torch.tensor(score)}
         unfreezing.on_validation_end(trainer, module)
-        opened.append(len(GROUPS) - 1 - len(unfreezing.frozen_groups(GROUPS, epoch + 1)))
+        unfrozen.append(len(GROUPS) - 1 - len(unfreezing.frozen_groups(GROUPS, epoch + 1)))
         resumed = GradualUnfreezing(patience=2, min_delta=0.01)
         resumed.load_state_dict(unfreezing.state_dict())
         unfreezing = resumed
-    assert opened == [0, 0, 0, 1, 1, 1, 2, 2, 3]
+    assert unfrozen == [0, 0, 0, 1, 1, 1, 2, 2, 3]
     assert unfreezing.is_complete(GROUPS, 9)
     trainer.callback_metrics = {"val/accuracy": torch.tensor(0.5)}
     with pytest.raises(MisconfigurationException, match="only val/accuracy"):
         unfreezing.on_validation_end(trainer, module)
 
 
-def test_what_was_just_opened_warms_up_and_what_is_frozen_has_no_rate(
+def test_what_was_just_unfrozen_warms_up_and_what_is_frozen_has_no_rate(
     run: Callable[..., None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     schedule = ["--unfreezing.epochs=[1,2]", "--unfreezing.warmup_epochs=0.5", "--trainer.max_epochs=3"]
@@ -62,7 +62,7 @@ def test_what_was_just_opened_warms_up_and_what_is_frozen_has_no_rate(
     assert {event.value for event in events.Scalars("lr/stage1")} == {0}
 
 
-def test_a_strategy_that_cannot_open_layers_is_refused() -> None:
+def test_a_strategy_that_cannot_unfreeze_layers_is_refused() -> None:
     module = ImageClassifier("resnet18", None, ["a", "b"])
     trainer = _trainer(module, [], 0)
     trainer.strategy = FSDPStrategy()
@@ -78,7 +78,7 @@ def test_frozen_layers_stand_still_batch_norm_included(run: Callable[..., None],
     for epoch, folder in ((1, "version_1"), (2, "version_2")):
         run("fit", "--model.backbone=mobilenet_v3_small", "--unfreezing.epochs=[1]", f"--trainer.max_epochs={epoch}")
         state = _state(tmp_path / "logs/demo" / folder)
-        opened = {"head"} if epoch == 1 else {"head", "stage5"}
+        unfrozen = {"head"} if epoch == 1 else {"head", "stage5"}
         initial = _initial_state()
         for group, names in model.group_names.items():
             prefixes = {name.rpartition(".")[0] for name in names}
@@ -89,7 +89,7 @@ def test_frozen_layers_stand_still_batch_norm_included(run: Callable[..., None],
                 and name.removeprefix("network.").rpartition(".")[0] in prefixes
                 and not torch.equal(tensor, initial[name])
             ]
-            assert bool(moved) == (group in opened), (epoch, group, moved)
+            assert bool(moved) == (group in unfrozen), (epoch, group, moved)
     assert first
 
 
@@ -106,7 +106,7 @@ def _initial_state() -> dict[str, torch.Tensor]:
     return ImageClassifier("mobilenet_v3_small", None, names, image_size=64).state_dict()
 
 
-def test_train_mode_does_not_wake_frozen_layers() -> None:
+def test_train_mode_leaves_frozen_layers_in_eval_mode() -> None:
     model = ImageClassifier("resnet18", None, ["a", "b"])
     model.freeze_groups(["stem", "layer1"])
     model.eval()
@@ -137,7 +137,7 @@ def test_early_stopping_waits_for_the_last_group() -> None:
     stopping = EarlyStopping(patience=1)
     unfreezing = GradualUnfreezing(every_n_epochs=1)
     waits = [stopping._should_skip_check(_trainer(module, [unfreezing], epoch)) for epoch in range(7)]
-    assert waits == [True] * 5 + [False] * 2  # six groups: the last opens at epoch 5
+    assert waits == [True] * 5 + [False] * 2  # six groups: the last is unfrozen at epoch 5
     stalling = GradualUnfreezing(patience=1)
     assert stopping._should_skip_check(_trainer(module, [stalling], 99))
     stalling.stalls = 5

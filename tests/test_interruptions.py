@@ -16,7 +16,7 @@ from tests.processes import TIMEOUT, outcome, run_devices, start, start_devices
 from tests.run_files import tensorboard_curves
 from tests.test_resume import assert_same
 
-EVERYTHING = [  # a batch-norm network, and everything that is random or has a state; 12 batches, 6 steps an epoch
+EVERYTHING = [  # a batch-norm network, and everything that is random or has a state; 9 batches, 5 steps an epoch
     "--model.backbone=mobilenet_v3_small", "--data.batch_size=10", "--data.num_workers=1", "--data.image_size=32",
     "--data.train_images=15", "--trainer.max_epochs=3", "--trainer.accumulate_grad_batches=2",
     "--unfreezing.patience=1", "--unfreezing.min_delta=2", "--ema.decay=0.9", "--model.mixup_alpha=0.4",
@@ -53,9 +53,6 @@ def assert_same_runs(whole: Path, torn: Path) -> None:
     """Compare two runs: weights, averages, optimizer, schedules, callbacks, counters, curves and scores."""
     for name in ("last.ckpt", "best.ckpt"):
         mine, theirs = (torch.load(run / "checkpoints" / name, weights_only=True) for run in (whole, torn))
-        for checkpoint in (mine, theirs):  # a step that failed has emptied the gradients once more
-            progress = checkpoint["loops"]["fit_loop"]["epoch_loop.automatic_optimization.optim_progress"]
-            del progress["optimizer"]["zero_grad"]
         for key in mine.keys() - {"callbacks", "hyper_parameters", "config"}:
             assert_same(mine[key], theirs[key])
         for key, state in mine["callbacks"].items():
@@ -114,13 +111,12 @@ def test_a_signal_saves_and_stops(
     assert_same_runs(whole, tmp_path / "logs/torn/version_0")
 
 
-def test_an_error_saves_what_it_left_whole(whole: Path, command: Command, tmp_path: Path) -> None:
-    failure = ["--trainer.callbacks+=tests.interruptions.Failure", "--trainer.callbacks.count=7"]
-    rarely = ["--checkpoint.every_n_steps=1000"]
-    assert outcome(command("torn", *rarely, *failure)) == 1
-    checkpoint = torch.load(tmp_path / "logs/torn/version_0/checkpoints/last.ckpt", weights_only=True)
-    assert checkpoint["global_step"] == 6
-    assert outcome(command("torn", *rarely, "--ckpt_path=last")) == 0
+def test_a_run_ended_by_an_error_goes_on_from_its_last_save(whole: Path, command: Command, tmp_path: Path) -> None:
+    failure = ["--trainer.callbacks+=tests.interruptions.Failure", "--trainer.callbacks.count=16"]
+    assert outcome(command("torn", *failure)) == 1  # in step 9, the fourth of the second epoch; step 8 is lost
+    last = tmp_path / "logs/torn/version_0/checkpoints/last.ckpt"
+    assert torch.load(last, weights_only=True)["global_step"] == 7
+    assert outcome(command("torn", "--ckpt_path=last")) == 0
     assert_same_runs(whole, tmp_path / "logs/torn/version_0")
 
 

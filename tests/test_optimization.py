@@ -39,7 +39,7 @@ def test_short_runs_have_a_schedule_too(warmup: int, total: int) -> None:
 
 def test_rates_decay_towards_the_input_and_norms_and_biases_are_not_decayed() -> None:
     model = ImageClassifier("resnet18", None, ["a", "b"])
-    groups = {name: list(model.parameters_of(name)) for name in model.group_names}
+    groups = {name: list(model.layers.parameters(name)) for name in model.group_names}
     made = parameter_groups(groups, learning_rate=1.0, layer_decay=0.5, weight_decay=0.1)
     assert list(dict.fromkeys(group["layers"] for group in made)) == [*model.group_names]
     rates = {group["layers"]: group["lr"] for group in made}

@@ -10,7 +10,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 RECIPES = {
     "unfreezing by epochs": ["--unfreezing.epochs=[1,2]"],
-    "everything that has a state": [  # a group is opened after the second validation and each one after
+    "everything that has a state": [  # a group is unfrozen after the second validation and each one after
         "--unfreezing.patience=1", "--unfreezing.min_delta=2", "--ema.decay=0.9", "--model.mixup_alpha=0.4",
         "--model.cutmix_alpha=1", "--progressive_resizing.start=0.5", "--data.balanced_sampling=true",
         "--data.random_erasing=0.5", "--model.layer_decay=0.8", "--trainer.accumulate_grad_batches=2",
@@ -64,9 +64,9 @@ def test_an_interrupted_run_ends_as_if_nothing_had_happened(
     assert not (tmp_path / "logs/demo/version_2").exists()
     whole, resumed = last_checkpoint(tmp_path / "logs/demo/version_0"), last_checkpoint(torn)
     assert whole["epoch"] == resumed["epoch"] == 3
-    assert len(whole["opened_at"]) == 2
+    assert len(whole["unfrozen_at"]) == 2
     for key in whole:
-        if key in ("state_dict", "current_model_state", "averaging_state", "opened_at"):
+        if key in ("state_dict", "current_model_state", "averaging_state", "unfrozen_at"):
             assert_same(whole[key], resumed[key])
     for name, state in whole["callbacks"].items():
         if "Checkpoint" not in name:  # its state names files

@@ -21,7 +21,7 @@ from runs.sharded_checkpoint import load_sharded
 from tests.malicious import Malicious
 from tests.processes import TIMEOUT, run_devices, start_devices
 
-OPTIONS = [  # a network with BatchNorm, whose layers are opened by and by
+OPTIONS = [  # a network with BatchNorm, whose layers are unfrozen by and by
     "--model.backbone=mobilenet_v3_small", "--data.image_size=32", "--data.batch_size=16", "--unfreezing.epochs=[1,2]",
     "--trainer.max_epochs=3", "--checkpoint.every_n_steps=1", "--model.optimizer=sgd", "--previews.enabled=false",
 ]  # fmt: skip
@@ -60,7 +60,7 @@ def test_sharded_training_is_that_of_ddp_and_survives_being_killed(
     ddp = torch.load(root / "ddp/version_0/checkpoints/last.ckpt", weights_only=True)
     torn, whole = (load_sharded(root / name / "version_0/checkpoints/last.ckpt") for name in ("sharded", "fsdp"))
     for other in (torn, whole):
-        assert other["opened_at"] == ddp["opened_at"] == {"stage5": 4, "stage4": 8}
+        assert other["unfrozen_at"] == ddp["unfrozen_at"] == {"stage5": 4, "stage4": 8}
         assert other["global_step"] == ddp["global_step"] == 12
     assert torn["state_dict"].keys() == ddp["state_dict"].keys()
     for name, tensor in torn["state_dict"].items():

@@ -1,0 +1,21 @@
+"""Seeds what is random in a training step."""
+
+import os
+
+import numpy as np
+import torch
+
+
+def seed_step(step: int, batch: int, rank: int) -> None:
+    """Seed PyTorch from the run's seed and the step: a resumed run draws what the uninterrupted one would have drawn.
+
+    Without a seed of the run nothing happens.
+
+    Args:
+        step: Optimizer steps made so far.
+        batch: Number of the batch within its epoch.
+        rank: Number of the device.
+    """
+    seed = os.environ.get("PL_GLOBAL_SEED")
+    if seed is not None:
+        torch.manual_seed(int(np.random.SeedSequence((int(seed), step, batch, rank)).generate_state(1)[0]))
