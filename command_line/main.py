@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 import torch
 
@@ -24,12 +25,12 @@ def main(args: Sequence[str] | None = None) -> None:
         SystemExit: With code 1 or 2, after one line on what to mend, if the user made a mistake.
     """
     quieten()
-    with mistakes_in_one_line():
+    with mistakes_in_one_line(), ExitStack() as afterwards:
         typed = sys.argv[1:] if args is None else args
         ClassifierCLI(
             ImageClassifier,
             ImageDataModule,
-            request=read_request([str(argument) for argument in typed]),
+            request=read_request([str(argument) for argument in typed], afterwards),
             trainer_class=Commands,
             subclass_mode_data=True,
             save_config_callback=None,  # RunConfig takes its place

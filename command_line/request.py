@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
@@ -48,11 +50,12 @@ class Request:
         return any(typed.partition("=")[0] == option for typed in self.options)
 
 
-def read_request(arguments: Sequence[str]) -> Request:
+def read_request(arguments: Sequence[str], afterwards: ExitStack) -> Request:
     """Read a command line, and find the run that it names.
 
     Args:
         arguments: What follows ``train.py``.
+        afterwards: Removes the config of a checkpoint that comes without its run, when the command has ended.
 
     Returns:
         The request.
@@ -76,8 +79,10 @@ def read_request(arguments: Sequence[str]) -> Request:
     if run is None and checkpoint is None:
         raise MisconfigurationException(_unknown(words[0], path))
     config = None if run is None else run.config
-    brought = config_from_checkpoint(path if checkpoint else None, run) if config is None else str(config)
-    return Request([command, f"--config={brought}", *typed], typed, run, checkpoint, named=True)
+    if config is None:
+        config = Path(afterwards.enter_context(TemporaryDirectory())) / "config.yaml"
+        config.write_text(config_from_checkpoint(checkpoint, run))
+    return Request([command, f"--config={config}", *typed], typed, run, checkpoint, named=True)
 
 
 def split_words(arguments: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -23,8 +23,8 @@ from lightning.pytorch.callbacks import (
     ModelCheckpoint,
     WeightAveraging,
 )
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
-from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy
 from torch.distributed.checkpoint import filesystem, metadata, state_dict_loader
 
@@ -36,6 +36,7 @@ SIGNATURES: list[tuple[Any, str, str]] = [
     (LightningCLI, "_prepare_subcommand_parser", "self klass subcommand **kwargs"),
     (LightningCLI, "_parse_ckpt_path", "self"),
     (LightningCLI, "_set_seed", "self"),
+    (LightningCLI, "_parser", "self subcommand"),
     (LightningArgumentParser, "_check_value_key", "self action value key cfg append"),
     (ModelCheckpoint, "_save_checkpoint", "self trainer filepath"),
     (EarlyStopping, "_should_skip_check", "self trainer"),
@@ -57,12 +58,7 @@ ATTRIBUTES: list[tuple[str, Callable[[Path], Any], type]] = [
     ("_average_model", lambda _: WeightAveraging(), type(None)),
     ("_last_global_step_saved", lambda _: ModelCheckpoint(), int),
     ("_last_checkpoint_saved", lambda _: ModelCheckpoint(), str),
-    (
-        "already_saved",
-        lambda _: SaveConfigCallback(LightningArgumentParser(), LightningArgumentParser().get_defaults()),
-        bool,
-    ),
-    ("_kwargs", lambda folder: TensorBoardLogger(folder, purge_step=3), dict),
+    ("metrics_keys", lambda folder: CSVLogger(folder).experiment, list),
     ("_actions", lambda _: LightningArgumentParser(), list),
     ("_SubParsersAction", lambda _: argparse, type),
     ("_StorageInfo", lambda _: filesystem, type),
