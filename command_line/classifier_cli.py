@@ -28,7 +28,7 @@ from callbacks import (
     TestTimeAugmentation,
 )
 from command_line import loggers
-from command_line.commands import DATA_COMMANDS, Commands
+from command_line.commands import DATA_COMMANDS, RUNS, Commands
 from command_line.missing_package import missing_package
 from command_line.request import RUN_COMMANDS, Request
 from command_line.starting_point import Start, find_start, is_first_process
@@ -117,12 +117,12 @@ class ClassifierCLI(LightningCLI):
         Returns:
             Those of Lightning and our own.
         """
-        return {**LightningCLI.subcommands(), **{name: {"datamodule"} for name in DATA_COMMANDS}}
+        return {**LightningCLI.subcommands(), **{name: {"datamodule"} for name in DATA_COMMANDS}, RUNS: set()}
 
     def before_instantiate_classes(self) -> None:
         """Find the run, and leave its config as it was typed for ``RunConfig``."""
         command = str(self.subcommand)
-        if command in DATA_COMMANDS:
+        if command not in RUN_COMMANDS:
             return
         config = self.config[command]
         self.start = find_start(config, command, self.request)
@@ -136,6 +136,8 @@ class ClassifierCLI(LightningCLI):
 
     def instantiate_classes(self) -> None:
         """Build everything, or for the commands that look at the data alone, the data."""
+        if self.subcommand == RUNS:
+            return
         if self.subcommand not in DATA_COMMANDS:
             self._place_loggers()
             try:
@@ -186,14 +188,19 @@ class ClassifierCLI(LightningCLI):
             loggers.place(configs, start.folder, start.experiment.name, name, ids, start.step)
 
     def _run_subcommand(self, subcommand: str) -> None:
-        if subcommand in DATA_COMMANDS:
+        if subcommand not in RUN_COMMANDS:
             options = {name: self.config[subcommand][name] for name in self._subcommand_method_arguments[subcommand]}
-            getattr(self.trainer_class, subcommand)(self.data, **options)
+            data = [self.data] if subcommand in DATA_COMMANDS else []
+            getattr(self.trainer_class, subcommand)(*data, **options)
             return
         self.afterwards.callback(loggers.finish, self.trainer)
         super()._run_subcommand(subcommand)
 
     def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
+        if subcommand == RUNS:  # which needs neither trainer nor model
+            parser = self.init_parser(**kwargs)
+            self._subcommand_method_arguments[subcommand] = parser.add_method_arguments(klass, subcommand)
+            return parser
         parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
         accepted = self._subcommand_method_arguments[subcommand]
         parser.set_defaults({name: value for name, value in RUN_DEFAULTS.items() if name in accepted})
@@ -228,6 +235,8 @@ class ClassifierCLI(LightningCLI):
         return data.class_names
 
     def _set_seed(self) -> None:
+        if self.subcommand == RUNS:
+            return
         try:
             super()._set_seed()
         except ValueError as error:

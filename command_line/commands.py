@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+from command_line.list_runs import list_runs
 from command_line.strict_trainer import StrictTrainer
 from datamodules import ImageDataModule
 from datamodules.check import check_data
@@ -11,6 +12,7 @@ from results.figures import write_figure
 from results.preview_figure import preview_figure
 
 DATA_COMMANDS = ("check", "preview", "convert")
+RUNS = "runs"
 
 
 class Commands(StrictTrainer):
@@ -26,6 +28,20 @@ class Commands(StrictTrainer):
         """
         if not check_data(datamodule, output):
             sys.exit(1)
+
+    @staticmethod
+    def runs(folder: str = "logs", sort: str = "begun", output: str | None = None) -> None:
+        """List all runs: how far they are, their scores, and what differs in their configs.
+
+        Args:
+            folder: Where to look; folders below it too.
+            sort: Column to sort by; with a minus before it, the largest first.
+            output: CSV file to write, with all columns.
+
+        Raises:
+            MisconfigurationException: If there is no run, or no such column.
+        """
+        list_runs(Path(folder), sort, None if output is None else Path(output))
 
     @staticmethod
     def convert(datamodule: ImageDataModule, output: str = "data/stream") -> None:

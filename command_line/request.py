@@ -63,6 +63,9 @@ def read_request(arguments: Sequence[str], afterwards: ExitStack) -> Request:
     Raises:
         MisconfigurationException: If what stands in the place of a run is none.
     """
+    if list(arguments[:1]) == ["runs"]:
+        folders, options = split_words(arguments[1:])
+        return Request(["runs", *(f"--folder={folder}" for folder in folders[:1]), *folders[1:], *options])
     if not arguments or arguments[0] not in RUN_COMMANDS:
         return Request(list(arguments))
     command, rest = arguments[0], list(arguments[1:])

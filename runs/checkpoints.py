@@ -45,6 +45,25 @@ def _is_whole(file: Path) -> bool:
         return False
 
 
+def epochs_of(checkpoint: Path) -> int | None:
+    """Read how many epochs were complete when a checkpoint was saved, without reading its weights.
+
+    Args:
+        checkpoint: The file, or the folder of a sharded checkpoint.
+
+    Returns:
+        The number; None if the file can't be read.
+    """
+    try:
+        if checkpoint.is_dir():
+            content = read_rest(checkpoint)
+        else:
+            content = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
+        return int(content["loops"]["fit_loop"]["epoch_progress"]["current"]["completed"])
+    except Exception:  # PyTorch raises whatever damaged bytes lead to
+        return None
+
+
 def read_checkpoint(checkpoint: Path) -> dict[str, Any]:
     """Look into a checkpoint of a classifier, without running any code it may hold.
 

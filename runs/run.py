@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from runs.checkpoints import newest_whole
+from runs.checkpoints import epochs_of, newest_whole
 from runs.history import HISTORY, History
 
 Keyword: TypeAlias = Literal["best", "last"]
@@ -57,6 +57,11 @@ class Run:
             return first.time
         config = self.folder / CONFIG
         return (config if config.is_file() else self.folder).stat().st_mtime
+
+    def epochs_done(self) -> int | None:
+        """Read from the last checkpoint how many epochs have been trained; None if there is no readable one."""
+        last = self.find_checkpoint("last")
+        return None if last is None else epochs_of(last)
 
     def exists(self) -> bool:
         """Tell whether a run has begun here: it has a history, or, if an older version began it, checkpoints."""

@@ -25,15 +25,14 @@ def tensorboard_curves(folder: Path) -> Curves:
 
 
 def csv_curves(folder: Path) -> Curves:
-    """Read the columns of a CSV logger's file; a step that has two values fails."""
+    """Read the columns of a CSV logger's file; a step that has two different values fails."""
     curves: Curves = {}
     with (folder / "metrics.csv").open(newline="") as file:
         for row in csv.DictReader(file):
             step = int(row.pop("step"))
             for name, value in row.items():
                 if value:
-                    assert step not in curves.setdefault(name, {})
-                    curves[name][step] = float(value)
+                    assert curves.setdefault(name, {}).setdefault(step, float(value)) == float(value)
     return curves
 
 

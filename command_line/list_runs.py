@@ -1,0 +1,74 @@
+"""The command ``runs``: a table of all runs."""
+
+import csv
+import io
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+from results.run_table import Row, run_rows
+from results.text_table import display_width, text_table
+from runs.finding import find_runs
+from runs.suggestions import did_you_mean
+from runs.whole_file import write_atomically
+
+
+def list_runs(folder: Path, sort: str, output: Path | None) -> None:
+    """Print the runs below a folder, and write them to a file if asked.
+
+    Args:
+        folder: Where to look.
+        sort: Column to sort by; with a minus before it, the largest first.
+        output: CSV file to write, with all columns.
+
+    Raises:
+        MisconfigurationException: If there is no run, or no such column.
+    """
+    if not folder.is_dir():
+        raise MisconfigurationException(f"There is no folder {folder}: give the one that holds the runs.")
+    columns, rows = run_rows(find_runs(folder), folder)
+    if not rows:
+        raise MisconfigurationException(f"There is no run in {folder}: train one by train.py fit --config FILE.")
+    key = sort.removeprefix("-")
+    if key not in columns:
+        raise MisconfigurationException(f"--sort is {sort}, which is no column.{did_you_mean(key, columns)}")
+    known = sorted((row for row in rows if key in row), key=lambda row: _order(row[key]), reverse=sort.startswith("-"))
+    rows = [*known, *(row for row in rows if key not in row)]
+    if output is not None:
+        text = io.StringIO()
+        writer = csv.DictWriter(text, columns)
+        writer.writeheader()
+        writer.writerows(rows)
+        write_atomically(output, text.getvalue())
+    shown, lines = _fit(columns, rows)
+    print("\n".join(lines))  # noqa: T201 - the result
+    if len(shown) < len(columns):
+        left = ", ".join(name for name in columns if name not in shown)
+        print(f"not shown, --output FILE.csv writes them too: {left}")  # noqa: T201
+    if output is not None:
+        print(f"all columns: {output}")  # noqa: T201
+
+
+def _order(value: Any) -> tuple[int, Any]:
+    """Sort numbers before texts."""
+    return (0, value) if isinstance(value, int | float) else (1, str(value))
+
+
+def _fit(columns: list[str], rows: list[Row]) -> tuple[list[str], list[str]]:
+    """Leave columns out on the right that a terminal has no place for; a file or a pipe gets all."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
+    shown = list(columns)
+    while True:
+        lines = text_table(shown, [[_cell(row.get(name)) for name in shown] for row in rows])
+        if max(map(display_width, lines)) <= width or len(shown) <= 2:
+            return shown, lines
+        shown.pop()
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4f}" if 0.001 <= abs(value) < 1000 else f"{value:g}"
+    return "-" if value is None else str(value)

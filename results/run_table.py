@@ -1,0 +1,120 @@
+"""What is known of many runs, side by side."""
+
+import json
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import yaml
+
+from runs.history import is_running
+from runs.run import CONFIG, Run
+
+Row: TypeAlias = dict[str, Any]
+
+FACTS = ("run", "state", "epochs", "begun", "length")
+SCORES = ("val/accuracy", "val/f1", "test/accuracy", "test/f1", "test_tta/accuracy", "test_tta/f1")
+# What names a run or says where it lies differs always, and says nothing.
+_UNINTERESTING = ("logs", "name", "experiment", "ckpt_path", "output", "trainer.logger", "trainer.default_root_dir")
+
+
+def run_rows(runs: Iterable[Run], folder: Path) -> tuple[list[str], list[Row]]:
+    """Collect what is known of runs.
+
+    Args:
+        runs: The runs.
+        folder: What their names are relative to.
+
+    Returns:
+        The columns that hold something, first facts, then scores, then the keys of the configs that differ; and a row
+        for each run, in which what is unknown is missing.
+    """
+    found = list(runs)
+    configs = [_flat(_read_yaml(run.folder / CONFIG)) for run in found]
+    differing = _differing(configs)
+    rows = []
+    for run, config in zip(found, configs, strict=True):
+        name = str(run.folder.relative_to(folder)) if run.folder != folder else run.name
+        values = {key: config[key] for key in differing if key in config}
+        rows.append(
+            {"run": name, **_facts(run), **_scores(run), **{_short(key): value for key, value in values.items()}}
+        )
+    columns = [*FACTS, *(name for name in SCORES if any(name in row for row in rows)), *map(_short, differing)]
+    return columns, rows
+
+
+def _facts(run: Run) -> Row:
+    """Say how far a run is, and how long it has taken."""
+    events = list(run.history.events())
+    wanted = next((event.facts.get("epochs") for event in reversed(events) if "epochs" in event.facts), None)
+    last = events[-1] if events else None
+    done = last.facts.get("epoch") if last and last.kind in ("stopped", "failed", "finished") else run.epochs_done()
+    if is_running(run.folder):
+        state = "running"
+    elif (last.kind == "finished") if last else (run.folder / "fit_scores.json").is_file():
+        state = "finished"
+    else:
+        kind = "failed" if last and last.kind == "failed" else "stopped"
+        state = kind if done is None else f"{kind} at epoch {done}"
+    row: Row = {"state": state, "begun": time.strftime("%Y-%m-%d %H:%M", time.localtime(run.begun))}
+    if done is not None:
+        row["epochs"] = f"{done}/{wanted}" if isinstance(wanted, int) and wanted > 0 else str(done)
+    seconds, since = 0.0, None
+    for event in events:
+        if event.kind in ("began", "resumed"):
+            since = event.time
+        elif since is not None:
+            seconds, since = seconds + event.time - since, None
+    if state == "running" and since is not None:
+        seconds += time.time() - since
+    if seconds:
+        row["length"] = f"{int(seconds) // 3600}:{int(seconds) // 60 % 60:02}:{int(seconds) % 60:02}"
+    return row
+
+
+def _scores(run: Run) -> Row:
+    """Read the best validation scores and those of the newest test."""
+    tests = [*run.folder.glob("test/test_scores.json"), *run.folder.glob("test-*/test_scores.json")]
+    newest = max(tests, key=lambda file: file.stat().st_mtime, default=run.folder / "test_scores.json")
+    known = {**_read_json(run.folder / "fit_scores.json"), **_read_json(newest)}
+    return {name: known[name] for name in SCORES if isinstance(known.get(name), float)}
+
+
+def _differing(configs: list[dict[str, Any]]) -> list[str]:
+    keys = dict.fromkeys(key for config in configs for key in config)
+    return [
+        key
+        for key in keys
+        if not key.startswith(_UNINTERESTING) and len({repr(config.get(key)) for config in configs if config}) > 1
+    ]
+
+
+def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def _short(key: str) -> str:
+    return key.replace(".init_args", "")
+
+
+def _read_yaml(file: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}

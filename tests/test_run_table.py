@@ -1,0 +1,93 @@
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from results.run_table import run_rows
+from runs.run import Run
+from train import main
+
+
+def write_run(folder: Path, events: list[dict[str, object]], rate: float, scores: dict[str, float]) -> None:
+    (folder / "test").mkdir(parents=True)
+    lines = [json.dumps({"event": "began", "time": 1000.0, "epochs": 8, "epoch": 0}), *map(json.dumps, events)]
+    (folder / "history.jsonl").write_text("\n".join(lines) + "\n")
+    (folder / "config.yaml").write_text(
+        f"name: null\nmodel:\n  learning_rate: {rate}\n  optimizer: adamw\ndata:\n  init_args: {{batch_size: 8}}\n"
+        f"logs: {folder.parent}\n"
+    )
+    for file, prefix in (("fit_scores.json", "val/"), ("test/test_scores.json", "test")):
+        found = {name: value for name, value in scores.items() if name.startswith(prefix)}
+        (folder / file).write_text(json.dumps({"checkpoint": "best.ckpt", **found}))
+
+
+@pytest.fixture
+def logs(tmp_path: Path) -> Path:
+    finished: list[dict[str, object]] = [{"event": "finished", "time": 1000.0 + 3725, "epoch": 8}]
+    stopped: list[dict[str, object]] = [
+        {"event": "stopped", "time": 1010.0, "epoch": 3},
+        {"event": "resumed", "time": 2000.0, "epochs": 10, "epoch": 3},
+        {"event": "failed", "time": 2005.0, "epoch": 5, "reason": "OSError"},
+    ]
+    write_run(tmp_path / "cars/a", finished, 0.01, {"val/f1": 0.8, "test/accuracy": 0.75, "test_tta/accuracy": 0.76})
+    write_run(tmp_path / "cars/deep/b", stopped, 0.002, {"val/f1": 0.9})
+    return tmp_path
+
+
+def test_a_row_says_how_far_a_run_is_what_it_scored_and_what_differs(logs: Path) -> None:
+    columns, rows = run_rows([Run(logs / "cars/a"), Run(logs / "cars/deep/b")], logs)
+    assert columns == [
+        *("run", "state", "epochs", "begun", "length"),
+        *("val/f1", "test/accuracy", "test_tta/accuracy", "model.learning_rate"),
+    ]
+    assert [row["run"] for row in rows] == ["cars/a", "cars/deep/b"]
+    assert [row["state"] for row in rows] == ["finished", "failed at epoch 5"]
+    assert [row["epochs"] for row in rows] == ["8/8", "5/10"]
+    assert [row["length"] for row in rows] == ["1:02:05", "0:00:15"]
+    assert [row["model.learning_rate"] for row in rows] == [0.01, 0.002]
+    assert [row.get("test/accuracy") for row in rows] == [0.75, None]
+
+
+def test_the_command_sorts_and_writes(logs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["runs", str(logs), "--sort=-val/f1", f"--output={logs / 'runs.csv'}"])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[:3]] == ["run", "cars/deep/b", "cars/a"]
+    with (logs / "runs.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["run"] for row in rows] == ["cars/deep/b", "cars/a"]
+    assert rows[1]["test_tta/accuracy"] == "0.76"
+    main(["runs", str(logs), "--sort", "test/accuracy"])  # what has no test score comes last
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["run", "cars/a", "cars/deep/b"]
+
+
+def test_real_runs_are_listed(run: Callable[..., None], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    quick = ["--previews.enabled=false", "--trainer.max_epochs=1"]
+    run("fit", *quick, "--name=trial_a")
+    run("fit", *quick, "--name=trial_b", "--model.label_smoothing=0.3")
+    run("test", "--name=trial_b")
+    capsys.readouterr()
+    main(["runs", str(tmp_path / "logs")])
+    header, first, second = capsys.readouterr().out.splitlines()
+    assert "model.label_smoothing" in header
+    assert first.split()[:3] == ["demo/trial_a", "finished", "1/1"]
+    assert second.split()[0] == "demo/trial_b"
+    assert second.split()[-1] == "0.3000"
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["nowhere"], "no folder nowhere"),
+        (["{empty}"], "no run in"),
+        (["{logs}", "--sort=begin"], "Did you mean 'begun'?"),
+    ],
+)
+def test_mistakes_get_one_line(
+    mistake: Callable[..., str], logs: Path, tmp_path: Path, words: list[str], expected: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SystemExit) as stop:
+        main(["runs", *(word.format(logs=logs, empty=tmp_path / "empty") for word in words)])
+    assert expected in str(stop.value.code)
