@@ -8,8 +8,10 @@ from sklearn.metrics import (
     precision_recall_fscore_support,
     top_k_accuracy_score,
 )
+from torchmetrics import Metric
 from torchmetrics.functional.classification import multiclass_f1_score, multiclass_precision, multiclass_recall
 
+from lightning_modules import ImageClassifier
 from lightning_modules.classification_scores import ClassificationScores, scores_from_confusion
 
 
@@ -70,3 +72,13 @@ def test_a_reset_forgets() -> None:
     assert float(scores.compute()["accuracy"]) == pytest.approx(
         float((probabilities.argmax(1) == labels).float().mean())
     )
+
+
+def test_all_metrics_move_with_the_classifier() -> None:
+    model = ImageClassifier("squeezenet1_1", None, ["a", "b"]).to("meta")
+    metrics = [module for module in model.modules() if isinstance(module, Metric)]
+    assert len(metrics) == 4 * 3 + 1  # of each stage, and the accuracy of training
+    for metric in metrics:
+        assert {state.device.type for state in metric.metric_state.values() if isinstance(state, torch.Tensor)} == {
+            "meta"
+        }
