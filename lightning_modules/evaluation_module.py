@@ -66,19 +66,21 @@ class EvaluationModule(L.LightningModule):
         """Count a test batch; arguments as in ``validation_step``."""
         self._evaluate("test", batch)
 
-    def predict_step(self, batch: tuple[Tensor, list[str]], batch_idx: int) -> tuple[list[str], Tensor]:
+    def predict_step(
+        self, batch: tuple[Tensor, tuple[list[str], list[str], Tensor]], batch_idx: int
+    ) -> tuple[list[str], Tensor]:
         """Classify a batch of photographs.
 
         Args:
-            batch: Images, uint8 (batch, 3, height, width), and their files; an empty name stands for an image that
-                couldn't be read.
+            batch: Images, uint8 (batch, 3, height, width), and for each its file, the reason why it couldn't be read,
+                and its position; an empty file stands for no image.
             batch_idx: Its number.
 
         Returns:
             The files that could be read and their probabilities, float32 of shape (files, classes).
         """
-        images, files = batch
-        read = [index for index, file in enumerate(files) if file]
+        images, (files, errors, _) = batch
+        read = [index for index, file in enumerate(files) if file and not errors[index]]
         return [files[index] for index in read], self.probabilities(images)[1][read]
 
     def on_validation_epoch_end(self) -> None:
