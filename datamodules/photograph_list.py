@@ -48,7 +48,7 @@ def read_photograph_list(path: str, cropping: bool) -> Iterator[Photograph]:
     else:
         for line, row in rows:
             if len(row) != len(header) or not row[column]:
-                reason = f"{len(row)} cells where the list has {len(header)} columns" if row[column] else "no path here"
+                reason = f"cells: {len(row)}, columns: {len(header)}" if len(row) != len(header) else "no path here"
                 yield Photograph(f"{path}, line {line}", reason=reason)
                 continue
             box = _box([row[index] for index in boxes]) if len(boxes) == len(_BOX) else None
