@@ -44,6 +44,7 @@ class PredictionFile(Callback):
         self.top = top
         self.file = file
         self.rows: list[tuple[int, str, str, list[int], list[float]]] = []
+        self.written: tuple[Path, list[Prediction]] | None = None
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Refuse a file that is there already or can't be written, before anything has been classified.
@@ -98,14 +99,11 @@ class PredictionFile(Callback):
                 self.rows.append((position, file, error, *answers.get(file, ([], []))))
 
     def on_predict_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Gather the rows of all devices, write the file and print the answers.
+        """Gather the rows of all devices and write the file.
 
         Args:
             trainer: The trainer.
             pl_module: The classifier.
-
-        Raises:
-            MisconfigurationException: If no photograph could be read.
         """
         if not self.enabled:
             return
@@ -117,21 +115,37 @@ class PredictionFile(Callback):
             rows = [row for part in gathered for row in part]
         assert isinstance(pl_module, ImageClassifier)
         names = pl_module.class_names
-        predictions = [
+        found = [
             Prediction(file, [(names[index], value) for index, value in zip(indices, values, strict=True)], error)
             for _, file, error, indices, values in sorted(rows)
         ]
-        failed = [prediction for prediction in predictions if prediction.error]
+        self.written = path, found
         if trainer.is_global_zero:
-            top = min(self.top, len(names))
-            jsonl = path.suffix.lower() in _JSON_LINES
-            write_atomically(path, as_json_lines(predictions) if jsonl else as_csv(predictions, top))
-            lines = answer_lines(predictions, shutil.get_terminal_size().columns)
+            json_lines = path.suffix.lower() in _JSON_LINES
+            write_atomically(path, as_json_lines(found) if json_lines else as_csv(found, min(self.top, len(names))))
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Print the answers, now that no progress bar is in the way.
+
+        Args:
+            trainer: The trainer.
+            pl_module: The classifier.
+            stage: The stage.
+
+        Raises:
+            MisconfigurationException: If no photograph could be read.
+        """
+        if self.written is None:
+            return
+        (path, found), self.written = self.written, None
+        failed = [prediction for prediction in found if prediction.error]
+        if trainer.is_global_zero:
+            lines = answer_lines(found, shutil.get_terminal_size().columns)
             if failed:
-                lines.append(f"{len(failed)} of {len(predictions)} photographs couldn't be read")
+                lines.append(f"{len(failed)} of {len(found)} photographs couldn't be read")
             lines.append(f"predictions: {printable(str(path))}")
             print("\n" + "\n".join(lines), flush=True)  # noqa: T201 - the result that the user waits for
-        if predictions and len(failed) == len(predictions):
+        if found and len(failed) == len(found):
             raise MisconfigurationException(
                 f"None of {len(failed)} photographs could be read, the first: {failed[0].file}: {failed[0].error}."
             )
