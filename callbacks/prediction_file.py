@@ -1,36 +1,67 @@
-"""Writes what ``predict`` found."""
+"""Writes and prints what ``predict`` found."""
 
-import csv
-import io
+import os
+import shutil
+from pathlib import Path
 from typing import Any
 
 import torch
 from lightning import Callback, LightningModule, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.utilities import rank_zero_info
 
 from callbacks.run_folder import run_folder
 from lightning_modules import ImageClassifier
+from results.predictions import Prediction, answer_lines, as_csv, as_json_lines
+from results.text_table import printable
 from runs.whole_file import write_atomically
+
+_JSON_LINES = (".jsonl", ".json")
 
 
 class PredictionFile(Callback):
-    """Writes ``predictions.csv``: a row per photograph with the most probable classes, in the order of the files.
+    """Writes a row per photograph with its most probable classes, in the order of the photographs; prints the first.
+
+    A photograph that couldn't be read has a row with the reason.
 
     Args:
         enabled: Off switch.
         top: How many classes a row names.
+        file: The file to write, which must not exist: CSV, or by the suffix ``.jsonl`` or ``.json`` JSON lines; null
+            writes ``predictions.csv`` in the run's folder.
 
     Raises:
-        MisconfigurationException: If it names none.
+        MisconfigurationException: If it names no class, or the file has another suffix.
     """
 
-    def __init__(self, enabled: bool = True, top: int = 5) -> None:
+    def __init__(self, enabled: bool = True, top: int = 5, file: str | None = None) -> None:
         if top < 1:
             raise MisconfigurationException(f"predictions.top is {top}: it has to be 1 or more.")
+        if file is not None and Path(file).suffix.lower() not in (".csv", *_JSON_LINES):
+            raise MisconfigurationException(
+                f"predictions.file is {file}: its suffix has to be .csv, or .jsonl or .json for JSON lines."
+            )
         self.enabled = enabled
         self.top = top
-        self.rows: list[tuple[str, list[int], list[float]]] = []
+        self.file = file
+        self.rows: list[tuple[int, str, str, list[int], list[float]]] = []
+        self.written: tuple[Path, list[Prediction]] | None = None
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Refuse a file that is there already or can't be written, before anything has been classified.
+
+        Args:
+            trainer: The trainer.
+            pl_module: The classifier.
+            stage: The stage.
+
+        Raises:
+            MisconfigurationException: If that is so.
+        """
+        if stage != "predict" or not self.enabled or self.file is None:
+            return
+        objection = trainer.strategy.broadcast(_objection(Path(self.file)))  # another machine needn't see the file
+        if objection:
+            raise MisconfigurationException(f"predictions.file is {self.file}, {objection}: choose another.")
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget the rows of an earlier run.
@@ -50,19 +81,22 @@ class PredictionFile(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Keep the best classes of a batch.
+        """Keep the best classes of a batch, and why others couldn't be read.
 
         Args:
             trainer: The trainer.
             pl_module: The classifier.
-            outputs: Files and probabilities of shape (batch, classes).
-            batch: The batch.
+            outputs: Files and probabilities of shape (files, classes), of those that could be read.
+            batch: Images, and files, reasons and positions of all.
             batch_idx: Its number.
             dataloader_idx: Number of the loader.
         """
         files, probabilities = outputs
         best = probabilities.topk(min(self.top, probabilities.shape[1]), dim=1)
-        self.rows += zip(files, best.indices.tolist(), best.values.tolist(), strict=True)
+        answers = dict(zip(files, zip(best.indices.tolist(), best.values.tolist(), strict=True), strict=True))
+        for file, error, position in zip(*batch[1][:2], batch[1][2].tolist(), strict=True):
+            if file:
+                self.rows.append((position, file, error, *answers.get(file, ([], []))))
 
     def on_predict_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Gather the rows of all devices and write the file.
@@ -73,22 +107,52 @@ class PredictionFile(Callback):
         """
         if not self.enabled:
             return
-        path = run_folder(trainer) / "predictions.csv"
+        path = run_folder(trainer) / "predictions.csv" if self.file is None else Path(self.file)
         rows = self.rows
         if trainer.world_size > 1:
             gathered: list[Any] = [None] * trainer.world_size
             torch.distributed.all_gather_object(gathered, rows)
             rows = [row for part in gathered for row in part]
-        if not trainer.is_global_zero:
-            return
         assert isinstance(pl_module, ImageClassifier)
         names = pl_module.class_names
-        columns = range(1, min(self.top, len(names)) + 1)
-        text = io.StringIO()
-        writer = csv.writer(text)
-        writer.writerow(["file", *(f"{kind}_{number}" for number in columns for kind in ("class", "probability"))])
-        for file, indices, values in sorted(rows):
-            pairs = zip(indices, values, strict=True)
-            writer.writerow([file, *(cell for index, value in pairs for cell in (names[index], f"{value:.6f}"))])
-        write_atomically(path, text.getvalue())
-        rank_zero_info(f"{len(rows)} predictions: {path}")
+        found = [
+            Prediction(file, [(names[index], value) for index, value in zip(indices, values, strict=True)], error)
+            for _, file, error, indices, values in sorted(rows)
+        ]
+        self.written = path, found
+        if trainer.is_global_zero:
+            json_lines = path.suffix.lower() in _JSON_LINES
+            write_atomically(path, as_json_lines(found) if json_lines else as_csv(found, min(self.top, len(names))))
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Print the answers, now that no progress bar is in the way.
+
+        Args:
+            trainer: The trainer.
+            pl_module: The classifier.
+            stage: The stage.
+
+        Raises:
+            MisconfigurationException: If no photograph could be read.
+        """
+        if self.written is None:
+            return
+        (path, found), self.written = self.written, None
+        failed = [prediction for prediction in found if prediction.error]
+        if trainer.is_global_zero:
+            lines = answer_lines(found, shutil.get_terminal_size().columns)
+            if failed:
+                lines.append(f"{len(failed)} of {len(found)} photographs couldn't be read")
+            lines.append(f"predictions: {printable(str(path))}")
+            print("\n" + "\n".join(lines), flush=True)  # noqa: T201 - the result that the user waits for
+        if found and len(failed) == len(found):
+            raise MisconfigurationException(
+                f"None of {len(failed)} photographs could be read, the first: {failed[0].file}: {failed[0].error}."
+            )
+
+
+def _objection(file: Path) -> str | None:
+    if os.path.lexists(file):
+        return "which exists already"
+    folder = next(parent for parent in file.absolute().parents if os.path.lexists(parent))
+    return None if folder.is_dir() and os.access(folder, os.W_OK) else f"but {folder} is no folder to write to"

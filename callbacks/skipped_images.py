@@ -4,7 +4,6 @@ from typing import Any, Protocol, runtime_checkable
 
 import torch
 from lightning import Callback, LightningModule, Trainer
-from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 _KEY = "skipped_images"
@@ -44,12 +43,6 @@ class SkippedImages(Callback):
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the number of test images; arguments as in ``on_train_epoch_end``."""
         self._log(trainer, pl_module, "test")
-
-    def on_predict_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Tell the number of photographs that ``predict`` left out; arguments as in ``on_train_epoch_end``."""
-        skipped = _count(trainer, "predict")
-        if skipped:
-            rank_zero_warn(f"{skipped} photographs couldn't be read and are not among the predictions.")
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Keep which training images have been skipped.

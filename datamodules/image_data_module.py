@@ -11,7 +11,8 @@ from torch import Tensor
 from datamodules.check_range import check_range
 from datamodules.image_dataset import ImageDataset
 from datamodules.loading_data_module import LoadingDataModule, Split
-from datamodules.photographs import list_photographs
+from datamodules.photograph_dataset import PhotographDataset
+from datamodules.photographs import list_photographs, tell_boxes
 from datamodules.pipelines import as_plain_dict, compose, default_eval_steps, default_train_steps
 from datamodules.preview import Row, preview_rows
 from datamodules.samples import Samples
@@ -21,7 +22,6 @@ _SPLITS_OF_STAGE: dict[str, tuple[Split, ...]] = {
     "fit": ("train", "val"),
     "validate": ("val",),
     "test": ("test",),
-    "predict": ("predict",),
 }
 
 
@@ -42,10 +42,12 @@ class ImageDataModule(LoadingDataModule, ABC):
         random_erasing: Probability of overwriting a part of a training image by noise (Zhong et al., 2020), the last
             step after ``train_transforms``.
         balanced_sampling: Draw training images, with repetition, so that all classes come equally often.
-        predict_dir: Folder of photographs that ``predict`` classifies, sub-folders included.
+        predict_dir: What ``predict`` classifies, one or a list of: photographs, folders (sub-folders included),
+            patterns (``**`` for any folders) and CSV lists. A list has a column ``path`` or ``file``, perhaps a box
+            ``x1,y1,x2,y2``, or one column without a header; its paths are relative to its folder.
         on_error: What to do about an image that can't be read: ``raise`` an error that names it, or ``skip`` it. In
-            training another image takes its place; evaluations and predictions leave it out. The number of skipped
-            images is logged.
+            training another image takes its place; evaluations leave it out. The number of skipped images is logged.
+            ``predict`` always goes on, and reports it.
         max_skipped: Largest share of a split's images that ``skip`` may skip; beyond it, the run stops.
     """
 
@@ -60,7 +62,7 @@ class ImageDataModule(LoadingDataModule, ABC):
         eval_transforms: list[A.BasicTransform | A.BaseCompose] | None = None,
         random_erasing: float = 0.0,
         balanced_sampling: bool = False,
-        predict_dir: str | None = None,
+        predict_dir: str | list[str] | None = None,
         on_error: Literal["raise", "skip"] = "raise",
         max_skipped: float = 0.01,
     ) -> None:
@@ -86,6 +88,7 @@ class ImageDataModule(LoadingDataModule, ABC):
         self.train_pipeline = compose([*train_steps, *erasing])
         self.eval_pipeline = compose(eval_size if eval_transforms is None else [*eval_transforms, *eval_size])
         self.datasets: dict[Split, ImageDataset] = {}
+        self.photographs: PhotographDataset | None = None
 
     @property
     @abstractmethod
@@ -126,10 +129,15 @@ class ImageDataModule(LoadingDataModule, ABC):
             MisconfigurationException: If files are missing or a split is empty.
         """
         seed = int(os.environ.get("PL_GLOBAL_SEED", 0)) if self.seed is None else self.seed
+        if stage == "predict":
+            found = list_photographs(self.predict_dir, cropping=self.crop_margin is not None)
+            tell_boxes(found, self.crop_margin)
+            self.photographs = PhotographDataset(found, self.eval_pipeline, seed, self.crop_margin)
+            return
         for split in _SPLITS_OF_STAGE[stage]:
             if split in self.datasets:
                 continue
-            samples = list_photographs(self.predict_dir) if split == "predict" else self.samples(split)
+            samples = self.samples(split)
             if not len(samples):
                 raise MisconfigurationException(f"The {split} split has no images.")
             self.datasets[split] = self.make_dataset(
@@ -137,7 +145,7 @@ class ImageDataModule(LoadingDataModule, ABC):
                 samples,
                 transform=self.train_pipeline if split == "train" else self.eval_pipeline,
                 seed=seed,
-                box_margin=None if split == "predict" else self.crop_margin,
+                box_margin=self.crop_margin,
                 skipped=SkippedImages(split, len(samples), self.max_skipped) if self.on_error == "skip" else None,
                 replace=split == "train",
             )

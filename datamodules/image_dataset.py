@@ -13,8 +13,7 @@ from datamodules.pipelines import augment
 from datamodules.samples import Samples
 from datamodules.skipped_images import SkippedImages
 
-NO_LABEL = -1  # evaluation passes over samples with this label; prediction over those without a file
-NO_FILE = ""
+NO_LABEL = -1  # evaluation passes over samples with this label
 PADDING = -1  # index of a sample that is none, for devices that have one less than others
 
 
@@ -26,7 +25,7 @@ class Draw(NamedTuple):
     repetition: int = 0
 
 
-class ImageDataset(Dataset[tuple[Tensor, int | str]]):
+class ImageDataset(Dataset[tuple[Tensor, int]]):
     """Decodes, crops and augments images.
 
     The augmentation of a sample depends on the seed, the epoch and the sample's index alone. Albumentations by itself
@@ -34,7 +33,7 @@ class ImageDataset(Dataset[tuple[Tensor, int | str]]):
     pipeline is seeded anew for every sample; batches are then the same with any number of workers or devices.
 
     Args:
-        samples: Files, labels and boxes. Without labels, an item carries its file name in the label's place.
+        samples: Files, labels and boxes.
         transform: Albumentations pipeline that ends at one fixed size.
         seed: Seed of the augmentations.
         box_margin: Cut pictures out along their boxes, with this share of the box's width and height around it on
@@ -68,23 +67,22 @@ class ImageDataset(Dataset[tuple[Tensor, int | str]]):
     def __len__(self) -> int:
         return len(self.samples)
 
-    def __getitem__(self, draw: Draw | int) -> tuple[Tensor, int | str]:
+    def __getitem__(self, draw: Draw | int) -> tuple[Tensor, int]:
         """Load one sample.
 
         Args:
             draw: Epoch, index and repetition, or the index alone for the first time in epoch 0.
 
         Returns:
-            The image, uint8 of shape (3, height, width), and its label (or its file, where there are no labels).
+            The image, uint8 of shape (3, height, width), and its label.
 
         Raises:
             MisconfigurationException: If the image can't be read or the pipeline doesn't return RGB uint8.
         """
         epoch, index, repetition = draw if isinstance(draw, tuple) else Draw(0, draw)
         key = (self.seed, epoch, index, repetition) if repetition else (self.seed, epoch, index)
-        labels = self.samples.labels
         if index == PADDING:
-            return self._nothing(key)
+            return black(self.transform, key), NO_LABEL
         try:
             image = self.read(index)
         except UnreadableImageError as error:
@@ -94,13 +92,10 @@ class ImageDataset(Dataset[tuple[Tensor, int | str]]):
             if self.replace:
                 other = np.random.default_rng((*key, 1)).integers(len(self))
                 return self[Draw(epoch, int(other), repetition)]
-            return self._nothing(key)
-        pixels = _tensor(augment(self.transform, image, key))
-        return pixels, str(self.samples.files[index]) if labels is None else int(labels[index])
-
-    def _nothing(self, key: tuple[int, ...]) -> tuple[Tensor, int | str]:
-        black = augment(self.transform, np.zeros((1, 1, 3), np.uint8), key)
-        return _tensor(black), NO_FILE if self.samples.labels is None else NO_LABEL
+            return black(self.transform, key), NO_LABEL
+        labels = self.samples.labels
+        assert labels is not None
+        return prepared(self.transform, image, key), int(labels[index])
 
     def read(self, index: int) -> Image:
         """Read one picture, cut out along its box if that is asked for, without augmentation.
@@ -126,9 +121,38 @@ class ImageDataset(Dataset[tuple[Tensor, int | str]]):
         if self.box_margin is None or boxes is None:
             return None
         x1, y1, x2, y2 = (int(value) for value in boxes[index])
-        margin_x, margin_y = round(self.box_margin * (x2 - x1)), round(self.box_margin * (y2 - y1))
-        return x1 - margin_x, y1 - margin_y, x2 + margin_x, y2 + margin_y
+        return widened((x1, y1, x2, y2), self.box_margin)
 
 
-def _tensor(image: Image) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+def widened(box: Box, margin: float) -> Box:
+    """Add a margin to a box.
+
+    Args:
+        box: Left, top, right and bottom in pixels.
+        margin: Share of the box's width and height to add on every side.
+
+    Returns:
+        The larger box, which may reach beyond the picture.
+    """
+    x1, y1, x2, y2 = box
+    margin_x, margin_y = round(margin * (x2 - x1)), round(margin * (y2 - y1))
+    return x1 - margin_x, y1 - margin_y, x2 + margin_x, y2 + margin_y
+
+
+def prepared(transform: A.Compose, image: Image, key: tuple[int, ...]) -> Tensor:
+    """Put a picture through a pipeline.
+
+    Args:
+        transform: The pipeline.
+        image: The picture, uint8 of shape (height, width, 3), RGB.
+        key: What the pipeline's randomness follows from.
+
+    Returns:
+        Pixels, uint8 of shape (3, height, width).
+    """
+    return torch.from_numpy(np.ascontiguousarray(augment(transform, image, key).transpose(2, 0, 1)))
+
+
+def black(transform: A.Compose, key: tuple[int, ...]) -> Tensor:
+    """Make what stands in a batch where there is no picture; arguments and result as in ``prepared``."""
+    return prepared(transform, np.zeros((1, 1, 3), np.uint8), key)

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
@@ -21,11 +21,21 @@ IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".avif", ".gif", "
 # A few stray bytes between the parts of a file, which some cameras leave, don't touch the picture; many do.
 _STRAY = re.compile(r"(\d+) extraneous bytes")
 _MAX_STRAY = 64
+_WEB_PAGE = re.compile(rb"(\xef\xbb\xbf)?\s*<(!doctype html|html|head|body)\b", re.IGNORECASE)
 MAX_PIXELS = int(os.environ.get("OPENCV_IO_MAX_IMAGE_PIXELS", "100000000"))
 
 
 class UnreadableImageError(MisconfigurationException):
-    """An image file that can't be used; the message names it and says why."""
+    """An image file that can't be used.
+
+    Args:
+        message: Names the file and says why.
+        reason: Says why, without the name, for lists in which the name stands beside it.
+    """
+
+    def __init__(self, message: str, reason: str | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason or message
 
 
 def read_image(path: str | Path, box: Box | None = None) -> Image:
@@ -62,8 +72,22 @@ def read_bytes(path: str | Path) -> bytes:
     try:
         with open(path, "rb") as file:  # noqa: PTH123 - a Path for each of a million files takes its time
             return file.read()
-    except OSError as error:
-        raise UnreadableImageError(f"Can't read the image {path}: {error.strerror}.") from error
+    except (OSError, ValueError) as error:  # a name that holds a null byte is a ValueError
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UnreadableImageError(f"Can't read the image {path}: {reason}.", reason_of(error)) from error
+
+
+def reason_of(error: Exception) -> str:
+    """Say why a file can't be read, without its name.
+
+    Args:
+        error: What the operating system or a library says.
+
+    Returns:
+        A few words that begin with a small letter.
+    """
+    words = str(error.strerror or error) if isinstance(error, OSError) else str(error)
+    return words[:1].lower() + words[1:]
 
 
 def decode_image(data: bytes, path: str | Path, box: Box | None = None) -> Image:
@@ -78,13 +102,14 @@ def decode_image(data: bytes, path: str | Path, box: Box | None = None) -> Image
         The picture.
     """
     if not data:
-        raise UnreadableImageError(f"Can't decode the image {path}: the file is empty.")
+        raise _undecodable(path, "the file is empty")
     image = _decode_jpeg(data, path) if data[:3] == b"\xff\xd8\xff" else _decode_other(data, path)
     if box is not None:
         height, width = image.shape[:2]
         left, top, right, bottom = max(0, box[0]), max(0, box[1]), min(width, box[2]), min(height, box[3])
         if left >= right or top >= bottom:
-            raise UnreadableImageError(f"The box {box} of {path} lies outside of the {width}x{height} image.")
+            outside = f"lies outside of the {width}x{height} image"
+            raise UnreadableImageError(f"The box {box} of {path} {outside}.", f"the box {box} {outside}")
         image = image[top:bottom, left:right]
     return turn_upright(image, data)
 
@@ -94,16 +119,14 @@ def _decode_jpeg(data: bytes, path: str | Path) -> Image:
     try:
         height, width, colors, _ = simplejpeg.decode_jpeg_header(data)
         if height * width > MAX_PIXELS:
-            raise UnreadableImageError(
-                f"Can't decode the image {path}: its {width}x{height} pixels are more than the {MAX_PIXELS} allowed."
-            )
+            raise _undecodable(path, f"its {width}x{height} pixels are more than the {MAX_PIXELS} allowed")
         if colors not in ("CMYK", "YCCK"):
             image: Image = simplejpeg.decode_jpeg(data, colorspace="RGB")
             return image
     except ValueError as error:
         stray = _STRAY.search(str(error))
         if not stray or int(stray[1]) > _MAX_STRAY:
-            raise UnreadableImageError(f"Can't decode the image {path}: {str(error).rstrip('.')}.") from error
+            raise _undecodable(path, str(error).rstrip(".")) from error
     return _decode_other(data, path)
 
 
@@ -111,34 +134,46 @@ def _decode_other(data: bytes, path: str | Path) -> Image:
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error as error:
-        raise UnreadableImageError(f"Can't decode the image {path}: {error.err}.") from error
+        raise _undecodable(path, error.err) from error
     if image is None:
-        raise UnreadableImageError(
-            f"Can't decode the image {path} ({len(data)} bytes): it is truncated or no image; replace or remove it."
-        )
+        if _WEB_PAGE.match(data):
+            raise _undecodable(path, "it is a web page, no image")
+        raise _undecodable(path, f"it is truncated or no image ({len(data)} bytes)")
     return image.astype(np.uint8, copy=False)
 
 
-def find_images(folder: str | Path) -> list[str]:
+def _undecodable(path: str | Path, reason: str) -> UnreadableImageError:
+    return UnreadableImageError(f"Can't decode the image {path}: {reason}.", reason)
+
+
+def find_images(folder: str | Path, unlisted: Callable[[OSError], None] | None = None) -> list[str]:
     """List the photographs below a folder, by suffix, in sorted order.
 
     Args:
         folder: The folder; its sub-folders are searched as well, hidden files and folders are not.
+        unlisted: Takes the error of each folder that can't be listed, its ``filename`` being the folder, and the
+            search goes on without; None raises the error.
 
     Returns:
         The paths, each starting with ``folder``. Links are listed without a look at what they point to.
     """
-    return list(_images_below(str(folder)))
+    return list(_images_below(str(folder), unlisted))
 
 
-def _images_below(folder: str) -> Iterator[str]:
-    with os.scandir(folder) as entries:
-        visible = sorted(
-            (entry for entry in entries if entry.name[0] != "." and entry.name != "__MACOSX"),
-            key=lambda entry: entry.name,
-        )
+def _images_below(folder: str, unlisted: Callable[[OSError], None] | None) -> Iterator[str]:
+    try:
+        with os.scandir(folder) as entries:
+            visible = sorted(
+                (entry for entry in entries if entry.name[0] != "." and entry.name != "__MACOSX"),
+                key=lambda entry: entry.name,
+            )
+    except OSError as error:
+        if unlisted is None:
+            raise
+        unlisted(error)
+        return
     for entry in visible:
         if os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES:  # noqa: PTH122 - one of a million
             yield entry.path
         elif entry.is_dir():
-            yield from _images_below(entry.path)
+            yield from _images_below(entry.path, unlisted)

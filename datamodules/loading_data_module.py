@@ -8,13 +8,14 @@ import lightning as L
 import numpy as np
 import numpy.typing as npt
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from datamodules.deferred_loader import DeferredLoader, single_threaded
 from datamodules.image_dataset import ImageDataset
+from datamodules.photograph_dataset import PhotographDataset
 from datamodules.samplers import ShardSampler, ShuffledSampler
 
-Split: TypeAlias = Literal["train", "val", "test", "predict"]
+Split: TypeAlias = Literal["train", "val", "test"]
 
 
 class LoadingDataModule(L.LightningDataModule):
@@ -22,12 +23,14 @@ class LoadingDataModule(L.LightningDataModule):
 
     Attributes:
         datasets: Data sets by split, filled by ``setup``.
+        photographs: What ``predict`` classifies, filled by ``setup``.
         batch_size: Images per step over all devices together.
         num_workers: Loading processes per device.
         balanced_sampling: Draw all classes equally often.
     """
 
     datasets: dict[Split, ImageDataset]
+    photographs: PhotographDataset | None
     batch_size: int
     num_workers: int
     balanced_sampling: bool
@@ -70,7 +73,8 @@ class LoadingDataModule(L.LightningDataModule):
             )
         share = self.batch_size // replicas
         sampler = self._train_sampler(lambda: share * self._batches_done())
-        return self._loader("train", sampler=sampler, batch_size=share, drop_last=True)
+        persistent = self.num_workers > 0
+        return self._loader(dataset, sampler=sampler, batch_size=share, drop_last=True, persistent_workers=persistent)
 
     def _train_sampler(self, done: Callable[[], int]) -> ShuffledSampler:
         replicas, rank = self._devices()
@@ -100,7 +104,7 @@ class LoadingDataModule(L.LightningDataModule):
         Returns:
             Batches of images, uint8 (batch, 3, size, size), and labels, int64 (batch,).
         """
-        return self._sharded_loader("val")
+        return self._sharded_loader(self.datasets["val"], persistent_workers=self.num_workers > 0)
 
     def test_dataloader(self) -> DataLoader[Any]:
         """Every test sample once.
@@ -108,29 +112,30 @@ class LoadingDataModule(L.LightningDataModule):
         Returns:
             Batches of images, uint8 (batch, 3, size, size), and labels, int64 (batch,).
         """
-        return self._sharded_loader("test")
+        return self._sharded_loader(self.datasets["test"])
 
     def predict_dataloader(self) -> DataLoader[Any]:
         """Every photograph once.
 
         Returns:
-            Batches of images, uint8 (batch, 3, size, size), and their files, strings.
+            Batches of images, uint8 (batch, 3, size, size), and of ``Reading``: files and reasons as sequences of
+            strings, positions as int64 of shape (batch,).
         """
-        return self._sharded_loader("predict")
+        assert self.photographs is not None
+        return self._sharded_loader(self.photographs)
 
-    def _sharded_loader(self, split: Split) -> DataLoader[Any]:
+    def _sharded_loader(self, dataset: Dataset[Any], **options: Any) -> DataLoader[Any]:
         replicas, rank = self._devices()
-        sampler = ShardSampler(self.datasets[split], replicas, rank)
-        return self._loader(split, sampler=sampler, batch_size=max(1, self.batch_size // replicas))
+        sampler = ShardSampler(dataset, replicas, rank)
+        return self._loader(dataset, sampler=sampler, batch_size=max(1, self.batch_size // replicas), **options)
 
-    def _loader(self, split: Split, **batching: Any) -> DataLoader[Any]:
+    def _loader(self, dataset: Dataset[Any], **options: Any) -> DataLoader[Any]:
         return DeferredLoader(
-            self.datasets[split],
+            dataset,
             num_workers=self.num_workers,
             pin_memory=self.trainer is not None and self.trainer.strategy.root_device.type == "cuda",
-            persistent_workers=self.num_workers > 0 and split in ("train", "val"),
             worker_init_fn=single_threaded,
-            **batching,
+            **options,
         )
 
     def _batches_done(self) -> int:

@@ -1,31 +1,93 @@
-"""Photographs without labels, to be classified."""
+"""Photographs without labels, to be classified: files, folders, patterns and lists."""
 
-from pathlib import Path
+import os
+from collections.abc import Iterator
+from glob import glob, has_magic
 
-import numpy as np
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
-from datamodules.image_reader import find_images
-from datamodules.samples import Samples
+from datamodules.image_reader import find_images, reason_of
+from datamodules.photograph_dataset import Photograph
+from datamodules.photograph_list import read_photograph_list
 
 
-def list_photographs(folder: str | None) -> Samples:
+def list_photographs(entries: str | list[str] | None, cropping: bool) -> list[Photograph]:
     """List what ``predict`` is to classify.
 
     Args:
-        folder: ``data.predict_dir``.
+        entries: ``data.predict_dir``: files, folders, patterns and CSV lists.
+        cropping: Whether boxes will be used, so that one which makes no sense is a reason against its photograph.
 
     Returns:
-        The files, in sorted order.
+        Each file once, in the order of the entries, those of a folder sorted. A box that comes with a later mention
+        of a file counts. What leads to no file takes a place too, with its reason.
 
     Raises:
-        MisconfigurationException: If there is no folder, or there are no images in it.
+        MisconfigurationException: If nothing is named.
     """
-    if folder is None:
-        raise MisconfigurationException("predict needs a folder of photographs: set data.predict_dir.")
-    if not Path(folder).is_dir():
-        raise MisconfigurationException(f"data.predict_dir is {folder}, which is not a folder.")
-    files = find_images(folder)
-    if not files:
-        raise MisconfigurationException(f"There are no images in data.predict_dir, {folder}.")
-    return Samples(np.array(files))
+    named = [entry for entry in ([entries] if isinstance(entries, str) else entries or []) if entry]
+    if not named:
+        raise MisconfigurationException(
+            "predict needs photographs: set data.predict_dir to files, folders, patterns or CSV lists."
+        )
+    found: dict[str, Photograph] = {}
+    for entry in named:
+        for photograph in _resolve(entry, cropping):
+            key = os.path.abspath(photograph.file)  # noqa: PTH100 - pathlib keeps the dots of ../
+            known = found.setdefault(key, photograph)
+            if known.box is None and not known.reason and photograph.box is not None:
+                found[key] = known._replace(box=photograph.box)
+    return list(found.values())
+
+
+def _resolve(entry: str, cropping: bool) -> Iterator[Photograph]:
+    """Follow an entry; what exists under a name is meant by it, also where the name looks like a pattern."""
+    if os.path.lexists(entry) or not has_magic(entry):
+        yield from _expand(entry, cropping)
+        return
+    matches = sorted(glob(entry, recursive=True))  # noqa: PTH207 - pathlib takes no absolute pattern
+    for match in matches:
+        yield from _expand(match, cropping)
+    if not matches:
+        yield Photograph(entry, reason="matches no file")
+
+
+def _expand(entry: str, cropping: bool) -> Iterator[Photograph]:
+    if os.path.isdir(entry):  # noqa: PTH112 - a pattern may match a million
+        yield from _below(entry)
+    elif entry.lower().endswith(".csv"):
+        yield from read_photograph_list(entry, cropping)
+    else:
+        yield Photograph(entry)
+
+
+def _below(folder: str) -> Iterator[Photograph]:
+    closed: list[OSError] = []
+    files = find_images(folder, closed.append)
+    yield from map(Photograph, files)
+    for error in closed:
+        yield Photograph(str(error.filename), reason=reason_of(error))
+    if not files and not closed:
+        yield Photograph(folder, reason="no images in this folder")
+
+
+def tell_boxes(photographs: list[Photograph], margin: float | None) -> None:
+    """Say whether photographs are cut out along boxes as those were that the network was trained on.
+
+    Args:
+        photographs: The photographs.
+        margin: Share of a box kept around it; None if the network was trained on whole pictures.
+    """
+    readable = [photograph for photograph in photographs if not photograph.reason]
+    boxed = sum(photograph.box is not None for photograph in readable)
+    if margin is None and boxed:
+        rank_zero_info(f"The boxes of {boxed} photographs are ignored: the network was trained on whole pictures.")
+    elif margin is not None and boxed:
+        rank_zero_info(f"{boxed} photographs are cut out along their boxes, with data.box_margin {margin:g}.")
+    if margin is not None and boxed < len(readable):
+        rank_zero_warn(
+            "The network was trained on pictures cut out along their boxes (data.crop_to_box); "
+            f"{len(readable) - boxed} of these {len(readable)} photographs have none and are taken whole, which costs "
+            "accuracy: a CSV list with path,x1,y1,x2,y2 gives boxes."
+        )

@@ -120,7 +120,7 @@ class StreamingDataModule(ImageDataModule):
         return samples
 
     def make_dataset(self, split: Split, samples: Samples, **options: Any) -> ImageDataset:
-        """Build the data set of a split; photographs to predict are read from their folder.
+        """Build the data set of a split over its chunks.
 
         Args:
             split: The split.
@@ -130,8 +130,6 @@ class StreamingDataModule(ImageDataModule):
         Returns:
             The data set.
         """
-        if split == "predict":
-            return super().make_dataset(split, samples, **options)
         return StreamedDataset(f"{self.chunks}/{split}", samples=samples, **options)
 
 

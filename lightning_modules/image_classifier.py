@@ -209,10 +209,16 @@ class ImageClassifier(LightningModule):
         if self.trainer.state.fn != "fit":
             self.log("step", float(self.steps_trained))  # Lightning's name for where a logger puts the others
 
-    def predict_step(self, batch: tuple[Tensor, list[str]], batch_idx: int) -> tuple[list[str], Tensor]:
-        """Return the files of a batch that could be read, the others have empty names, and their probabilities."""
-        images, files = batch
-        read = [index for index, file in enumerate(files) if file]
+    def predict_step(
+        self, batch: tuple[Tensor, tuple[list[str], list[str], Tensor]], batch_idx: int
+    ) -> tuple[list[str], Tensor]:
+        """Classify photographs: uint8 images, their files, why one couldn't be read, and positions.
+
+        Returns:
+            The files that could be read and their probabilities, float32 of shape (files, classes).
+        """
+        images, (files, errors, _) = batch
+        read = [index for index, file in enumerate(files) if file and not errors[index]]
         return [files[index] for index in read], self.probabilities(images)[1][read]
 
     def configure_optimizers(self) -> OptimizerLRScheduler:

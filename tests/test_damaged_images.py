@@ -79,17 +79,6 @@ def test_scores_are_those_of_the_readable_images(
     assert sum(int(cell) for row in list(csv.reader(matrix.splitlines()))[1:] for cell in row[1:]) == len(readable)
 
 
-def test_predictions_leave_unreadable_photographs_out(run: Callable[..., None], damaged: Path, tmp_path: Path) -> None:
-    run("fit", "--trainer.max_epochs=1")
-    folder = next(damaged.glob("edition*/cars_test"))
-    with pytest.warns(UserWarning, match="2 photographs couldn't be read and are not among the predictions"):
-        run("predict", "--ckpt_path=last", f"--data.predict_dir={folder}", *SKIP)
-    with (tmp_path / "logs/demo/version_0/predict/predictions.csv").open() as file:
-        files = [row["file"] for row in csv.DictReader(file)]
-    assert len(files) == len(set(files)) == len(list(folder.iterdir())) - 2
-    assert all(files)
-
-
 def test_too_many_stop_the_run(mistake: Callable[..., str], damaged: Path) -> None:
     message = mistake("fit", f"--data.root={damaged}", "--data.on_error=skip", "--data.max_skipped=0.02")
     assert "More than 1 of 64 train images can't be read" in message or "More than 1 of 16 val" in message

@@ -231,7 +231,6 @@ def test_damaged_weights_are_tensors_or_are_refused(folder: Path, suffix: str, d
     assert read is None or all(isinstance(value, torch.Tensor) for value in read.values())
 
 
-@pytest.mark.filterwarnings("ignore:Skipped", "ignore:.*couldn't be read")
 @cases(0.02)
 @given(photographs=st.dictionaries(FILE_NAMES, damaged_pictures(), min_size=3, max_size=30))
 def test_predictions_are_of_what_can_be_read(
@@ -250,12 +249,13 @@ def test_predictions_are_of_what_can_be_read(
     strange.write_bytes(pictures()["drawing.png"])
     readable.append(str(strange))
     options = ["--trainer.enable_progress_bar=false", "--data.image_size=64", "--data.num_workers=0"]
-    options += [f"--data.predict_dir={root}", "--data.on_error=skip", "--data.max_skipped=1"]
+    options += [f"--data.predict_dir={root}"]
     main(["predict", "--config", str(checkpoint.parents[1] / "config.yaml"), f"--ckpt_path={checkpoint}", *options])
     with (checkpoint.parents[1] / "predictions.csv").open(newline="", errors="surrogateescape") as table:
         rows = list(csv.DictReader(table))
-    assert sorted(row["file"] for row in rows) == sorted(set(readable))
-    for row in rows:
+    assert {row["file"] for row in rows if not row["error"]} == set(readable)
+    assert len(rows) == len({row["file"] for row in rows}) == len(list(root.iterdir()))
+    for row in (row for row in rows if not row["error"]):
         probabilities = [float(row[f"probability_{number}"]) for number in range(1, 6)]
         assert probabilities == sorted(probabilities, reverse=True)
         assert probabilities[4] >= 0

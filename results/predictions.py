@@ -1,0 +1,107 @@
+"""What ``predict`` found, as a file and as a table."""
+
+import csv
+import io
+import json
+from collections import Counter
+from pathlib import PurePath
+from typing import NamedTuple
+
+from results.text_table import display_width, text_table
+
+
+class Prediction(NamedTuple):
+    """What was found out about a photograph.
+
+    Attributes:
+        file: The photograph.
+        classes: The most probable classes with their probabilities, the best first; none if it couldn't be read.
+        error: Why it couldn't be read; empty if it could.
+    """
+
+    file: str
+    classes: list[tuple[str, float]]
+    error: str = ""
+
+
+def as_csv(predictions: list[Prediction], top: int) -> str:
+    """Write predictions as a table.
+
+    Args:
+        predictions: The predictions.
+        top: How many classes a row names.
+
+    Returns:
+        CSV with the columns file, class_1, probability_1, class_2, ..., error.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text)
+    titles = [f"{kind}_{number}" for number in range(1, top + 1) for kind in ("class", "probability")]
+    writer.writerow(["file", *titles, "error"])
+    for file, classes, error in predictions:
+        cells = [cell for name, value in classes for cell in (name, f"{value:.6f}")]
+        writer.writerow([file, *cells, *[""] * (2 * top - len(cells)), error])
+    return text.getvalue()
+
+
+def as_json_lines(predictions: list[Prediction]) -> str:
+    """Write predictions as JSON lines, in which a byte of a name that is no UTF-8 stands as a lone surrogate.
+
+    Args:
+        predictions: The predictions.
+
+    Returns:
+        A line for each photograph, an object of ``file``, ``predictions`` (objects of ``class`` and ``probability``)
+        and ``error``, null if the photograph could be read.
+    """
+    lines = []
+    for file, classes, error in predictions:
+        found = [{"class": name, "probability": round(value, 6)} for name, value in classes]
+        lines.append(json.dumps({"file": file, "predictions": found, "error": error or None}) + "\n")
+    return "".join(lines)
+
+
+def answer_lines(predictions: list[Prediction], width: int, limit: int = 20) -> list[str]:
+    """Lay the answers out for a terminal.
+
+    Args:
+        predictions: The predictions.
+        width: Columns of the terminal; the second best class is left out if it doesn't fit.
+        limit: How many photographs to show.
+
+    Returns:
+        A table of the first ones, and a line on the others.
+    """
+    names = shortest_names([prediction.file for prediction in predictions])
+    header, rows = ["photograph", "%", "class", "%", "second best"], []
+    for name, (_, classes, error) in zip(names, predictions[:limit], strict=False):
+        best = [cell for title, value in classes[:2] for cell in (f"{100 * value:.1f}", title)]
+        rows.append([name, "", f"not read: {error}"] if error else [name, *best])
+    lines = text_table(header, rows)
+    answers = [display_width(line) for line, row in zip(lines[1:], rows, strict=True) if len(row) > 3]
+    if not answers or max(answers) > width:
+        lines = text_table(header[:3], [row[:3] for row in rows])
+    more = len(predictions) - limit
+    return [*lines, f"... and {more} more"] if more > 0 else lines
+
+
+def shortest_names(files: list[str]) -> list[str]:
+    """Name files without the folders that aren't needed to tell them apart.
+
+    Args:
+        files: Paths, all different.
+
+    Returns:
+        The last part of each, and the folders above where others end alike.
+    """
+    parts = [PurePath(file).parts for file in files]
+    depths = [1] * len(files)
+    open_ends = set(range(len(files)))
+    names = files
+    while open_ends:
+        names = [str(PurePath(*part[-depth:])) for part, depth in zip(parts, depths, strict=True)]
+        counts = Counter(names)
+        open_ends = {index for index in open_ends if counts[names[index]] > 1 and depths[index] < len(parts[index])}
+        for index in open_ends:
+            depths[index] += 1
+    return names
