@@ -33,8 +33,10 @@ from command_line.starting_point import Start, find_start
 from command_line.strict_parser import StrictParser
 from datamodules import ImageDataModule
 from lightning_modules import ImageClassifier
+from lightning_modules.networks.image_size import check_image_size
 from lightning_modules.sharding import accept_sharded
 from runs.checkpoints import compare_classes
+from runs.class_names import ClassNames
 
 CALLBACKS: dict[str, type[Callback]] = {
     "checkpoint": Checkpoint,
@@ -81,7 +83,7 @@ class CommandLine(LightningCLI):
             parser.add_lightning_class_args(callback, name)
         parser.set_defaults({"data": {"class_path": "datamodules.ToyCarsDataModule"}})
         parser.link_arguments("data", "model.class_names", compute_fn=self.class_names, apply_on="instantiate")
-        parser.link_arguments("data.image_size", "model.image_size", apply_on="instantiate")
+        parser.link_arguments("data", "model.image_size", compute_fn=self.image_size, apply_on="instantiate")
         parser.link_arguments("data.preprocessing", "model.preprocessing", apply_on="instantiate")
 
     @staticmethod
@@ -98,6 +100,9 @@ class CommandLine(LightningCLI):
         if self.subcommand not in DATA_COMMANDS:
             super().instantiate_classes()
             self._forget_later_logs()
+            if self.subcommand != "fit":  # which tries training images, too
+                arguments = self.model.hparams
+                check_image_size(self.model, arguments.backbone, self.datamodule.eval_size, arguments.image_size)
             return
         # with the data alone: the whole parser would build the model, and fetch its weights
         parser = LightningArgumentParser()
@@ -138,7 +143,7 @@ class CommandLine(LightningCLI):
         return parser
 
     def class_names(self, data: LightningDataModule) -> list[str]:
-        """Take the class names from the data, or to predict, where no data is labelled, from the checkpoint.
+        """Take the class names from the data, or for all but ``fit`` from the checkpoint, and label the data by them.
 
         Args:
             data: The data module.
@@ -154,11 +159,25 @@ class CommandLine(LightningCLI):
                 f"(data.image_size {data.image_size} here, {stored.get('image_size')} there, or other steps): "
                 "the config.yaml of its run has the right one."
             )
-        if self.subcommand == "predict":
+        if self.subcommand != "fit":
+            data.relabel(ClassNames(stored["class_names"]).find)
             return list(stored["class_names"])
         if checkpoint:
             compare_classes(checkpoint, stored["class_names"], data.class_names)
         return data.class_names
+
+    def image_size(self, data: LightningDataModule) -> int:
+        """Take the size of training images from the data, or for all but ``fit`` from the checkpoint.
+
+        Args:
+            data: The data module.
+
+        Returns:
+            The side in pixels that the network is built for.
+        """
+        assert isinstance(data, ImageDataModule)
+        stored: int = self.start.hyper_parameters.get("image_size", data.image_size)
+        return data.image_size if self.subcommand == "fit" else stored
 
     def _set_seed(self) -> None:
         try:

@@ -113,7 +113,8 @@ class EvaluationModule(L.LightningModule):
         for name in [stage] if self.views is None else [stage, f"{stage}_tta"]:
             scores = self._scores(name)
             for key, value in scores.compute().items():
-                self.log(f"{name}/{key}", value, prog_bar=name == "val" and key in ("accuracy", "f1"))
+                shown = name == "val" and key in ("accuracy", "f1")
+                self.log(f"{name}/{key}", value, prog_bar=shown, logger=key != "classes")  # no curve
             scores.reset()
         if self.trainer.state.fn != "fit":
             self.log("step", float(self.steps_trained))  # Lightning's name for where a logger puts the others
