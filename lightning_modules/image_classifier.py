@@ -31,7 +31,8 @@ class ImageClassifier(LayerGroupModule, TrainingScoresModule, EvaluationModule):
         backbone: A classification network of torchvision (``resnet50``, ``vgg16_bn``, ``mobilenet_v3_large``, ...) or
             ``timm/NAME``.
         weights: ``DEFAULT`` or another set of weights that torchvision publishes for it (``IMAGENET1K_V1``), a file
-            (a ``.pth`` state dict or ``.safetensors``) or its http(s) URL, or null for random weights.
+            (a ``.pth`` state dict or ``.safetensors``) or its http(s) URL, the folder of a run or a ``.ckpt`` file (a
+            class of the same name keeps its row of the head), or null for random weights.
         class_names: Names of the classes in the order of their indices; the data module gives them.
         image_size: Side of the images in pixels; the data module gives it.
         preprocessing: What evaluation does to an image, as a plain Albumentations dict; the data module gives it.
@@ -107,7 +108,7 @@ class ImageClassifier(LayerGroupModule, TrainingScoresModule, EvaluationModule):
             MisconfigurationException: If the weights can't be had.
         """
         if weights is not None:
-            load_weights(built, weights)
+            load_weights(built, weights, self.class_names)
         self.normalize = PixelNormalization(pixel_mean or built.mean, pixel_std or built.std)
         self.network = built.network.to(memory_format=torch.channels_last)
         self.group_names = layer_groups(self.network, built.head)

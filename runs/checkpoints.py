@@ -11,12 +11,12 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_warn
 
 from runs.remote_file import fetch, is_url
-from runs.sharded_checkpoint import is_sharded, read_rest
+from runs.sharded_checkpoint import is_sharded, load_sharded, read_rest
 
 _KEYWORDS = {"best", "last"}
 
 
-def find_checkpoint(wanted: str, experiment: Path, prefer: str) -> Path:
+def find_checkpoint(wanted: str, experiment: Path, prefer: str, option: str = "--ckpt_path") -> Path:
     """Turn what stands behind ``--ckpt_path`` into a file.
 
     Args:
@@ -24,6 +24,7 @@ def find_checkpoint(wanted: str, experiment: Path, prefer: str) -> Path:
             run that has one.
         experiment: Folder of the experiment's runs, ``version_0`` and so on.
         prefer: ``best`` or ``last``, for the folder of a run.
+        option: The option that names it, for messages.
 
     Returns:
         The file.
@@ -37,20 +38,20 @@ def find_checkpoint(wanted: str, experiment: Path, prefer: str) -> Path:
             if file is not None:
                 return file
         raise MisconfigurationException(
-            f"--ckpt_path is {wanted}, but no run in {experiment} has checkpoints/{wanted}.ckpt: train first, or give "
+            f"{option} is {wanted}, but no run in {experiment} has checkpoints/{wanted}.ckpt: train first, or give "
             "a checkpoint file or the folder of a run."
         )
-    path = fetch(wanted, "--ckpt_path") if is_url(wanted) else Path(wanted)
+    path = fetch(wanted, option) if is_url(wanted) else Path(wanted)
     if path.is_dir() and not is_sharded(path):
         for name in sorted(_KEYWORDS, key=lambda keyword: keyword != prefer):
             for folder in (path / "checkpoints", path):
                 file = _newest_whole(folder, name)
                 if file is not None:
                     return file
-        raise MisconfigurationException(f"--ckpt_path is the folder {path}, which holds no checkpoints/{prefer}.ckpt.")
+        raise MisconfigurationException(f"{option} is the folder {path}, which holds no checkpoints/{prefer}.ckpt.")
     if not path.exists():
         raise MisconfigurationException(
-            f"--ckpt_path is {path}, but there is no such file: give a checkpoint, the folder of a run, best or last."
+            f"{option} is {path}, but there is no such file: give a checkpoint, the folder of a run, best or last."
         )
     return path
 
@@ -138,6 +139,30 @@ def read_checkpoint(checkpoint: Path) -> dict[str, Any]:
     if not isinstance(arguments, dict) or not {"backbone", "class_names"} <= set(arguments):
         raise MisconfigurationException(f"{checkpoint} is no checkpoint of ImageClassifier.")
     return dict(content)
+
+
+def read_trained(checkpoint: Path) -> dict[str, Any]:
+    """Read a checkpoint of a classifier with its weights, without running any code it may hold.
+
+    Args:
+        checkpoint: The file, or the folder of a sharded checkpoint.
+
+    Returns:
+        Its content, ``hyper_parameters`` and ``state_dict`` among it; with an average of the weights, that one.
+
+    Raises:
+        MisconfigurationException: If it is damaged or not a checkpoint of a classifier.
+    """
+    content = read_checkpoint(checkpoint)
+    try:
+        content = load_sharded(checkpoint) if checkpoint.is_dir() else content
+    except Exception as error:  # as above
+        raise MisconfigurationException(
+            f"Can't read the weights of {checkpoint}: it is damaged ({type(error).__name__})."
+        ) from error
+    if not isinstance(content.get("state_dict"), dict):
+        raise MisconfigurationException(f"{checkpoint} holds no weights.")
+    return content
 
 
 def compare_classes(checkpoint: Path, stored: list[str], data: list[str]) -> None:

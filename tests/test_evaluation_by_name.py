@@ -22,11 +22,13 @@ from lightning_modules import ImageClassifier
 from results.class_report import report_csv
 from results.confusion_figure import confusion_figure
 from runs.class_names import ClassNames
+from tests.conftest import TINY
 from tests.processes import run_devices
 from train import main
 
 ToyData = Callable[..., ToyCarsDataModule]
 CHECKOUT = Path(__file__).parent.parent
+RESNET = ("--model.backbone=resnet18", "--tta.enabled=false")
 OWN = "--data=datamodules.ImageFolderDataModule"
 
 
@@ -36,12 +38,21 @@ def train(arguments: list[str], *extra: str) -> None:
 
 @pytest.fixture(scope="module")
 def trained(toy_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkpoint of the eight toy cars, whose outputs differ from image to image."""
+    """A checkpoint of the eight toy cars that is right on about two thirds of the test images."""
     torch.manual_seed(3)
-    data = ToyCarsDataModule(root=str(toy_root), image_size=64)
-    model = ImageClassifier("squeezenet1_1", None, data.class_names, 64, data.preprocessing)
-    with torch.no_grad():  # more than one class is predicted
-        model.network.get_parameter("classifier.1.weight").mul_(300)
+    data = ToyCarsDataModule(root=str(toy_root), **TINY)
+    model = ImageClassifier("resnet18", None, data.class_names, 64, data.preprocessing).eval()
+    data.setup("test")
+    images = torch.stack([data.datasets["test"][index][0] for index in range(40)])
+    labels = torch.from_numpy(data.labels("test"))
+    taught = torch.where(torch.arange(40) % 3 == 0, (labels + torch.arange(40)) % 8, labels)
+    with torch.no_grad():
+        model.network.fc = torch.nn.Identity()
+        features = model(images)
+        model.network.fc = torch.nn.Linear(512, 8, bias=False)
+        targets = torch.nn.functional.one_hot(taught, 8).float()
+        model.network.fc.weight.copy_(torch.linalg.lstsq(features, targets, driver="gelsd").solution.T * 10)
+        model.network.fc.bias = torch.nn.Parameter(torch.zeros(8))
     path = tmp_path_factory.mktemp("trained") / "toy.ckpt"
     return save(model, path)
 
@@ -66,7 +77,7 @@ def evaluate(arguments: list[str], trained: Path, tmp_path: Path) -> Callable[..
 
     def call(root: Path, *extra: str, stage: str = "test") -> dict[str, Any]:
         shutil.rmtree(tmp_path / "logs", ignore_errors=True)
-        main([stage, *own(arguments, root), f"--ckpt_path={trained}", "--tta.enabled=false", *extra])
+        main([stage, *own(arguments, root), f"--ckpt_path={trained}", *RESNET, *extra])
         (file,) = (tmp_path / "logs").rglob(f"{'val' if stage == 'validate' else stage}_scores.json")
         scores: dict[str, Any] = json.loads(file.read_text())
         return scores
@@ -141,7 +152,7 @@ def test_some_classes_or_one_are_scored_by_name(
     some = first(pictures, *classes)
     scores = evaluate(class_folders(tmp_path / "photos/test", some).parent)
     reference = expected(trained, some)
-    assert 0 < reference["test/accuracy"] or len(classes) == 1
+    assert 0 < reference["test/accuracy"] < 1
     assert reference["test/classes"] < 8
     agree(scores, reference)
     assert f"precision (macro, {reference['test/classes']} of 8 classes)" in capsys.readouterr().out
@@ -235,7 +246,7 @@ def test_rows_without_a_label_are_left_out_and_counted(
 
 
 def test_training_needs_labels_and_two_classes_but_no_labelled_test(
-    arguments: list[str], pictures: dict[str, list[Path]], mistake: Callable[..., str], tmp_path: Path
+    arguments: list[str], pictures: dict[str, list[Path]], tmp_path: Path
 ) -> None:
     rows = [(file, name, "train") for name in first(pictures, 0, 1) for file in pictures[name]]
     rows += [(file, name, "val") for name in first(pictures, 0, 1) for file in pictures[name]]
@@ -245,7 +256,6 @@ def test_training_needs_labels_and_two_classes_but_no_labelled_test(
     train(own(arguments, root), small)
     options = [OWN, f"--data.root={root}", small]
     table(root, [*rows, (rows[0][0], "", "train")])
-    # the fixture's options of the toy cars are no options of folders, so the parser is asked through main
     with pytest.raises(SystemExit, match="cars.csv has no label in row 21"):
         main(["fit", *own(arguments, root), *options])
     table(root, [row for row in rows if row[1] == next(iter(pictures))])
@@ -289,7 +299,7 @@ def test_a_stream_leaves_out_the_right_images(
     toy_only = ("--data.train_images", "--data.test_images", "--data.val_fraction", "--data.root")
     kept = [argument for argument in arguments if not argument.startswith(toy_only)]
     options = [*kept, "--config", str(CHECKOUT / "configs/streaming.yaml"), f"--data.root={tmp_path / 'stream'}"]
-    main(["test", *options, f"--ckpt_path={trained}", "--data.unknown_classes=skip", "--tta.enabled=false"])
+    main(["test", *options, f"--ckpt_path={trained}", "--data.unknown_classes=skip", *RESNET])
     (file,) = (tmp_path / "logs").rglob("test_scores.json")
     agree(json.loads(file.read_text()), expected(trained, {name: pictures[name] for name in some[1:]}))
 
@@ -302,8 +312,8 @@ def test_two_devices_score_some_classes_as_one(
     root = class_folders(tmp_path / "photos/test", photos).parent
     alone = evaluate(root, "--data.unknown_classes=skip")
     shutil.rmtree(tmp_path / "logs")
-    options = [*own(arguments, root), f"--ckpt_path={trained}", "--tta.enabled=false"]
-    run_devices(2, ["test", *options, "--data.unknown_classes=skip"])
+    options = [*own(arguments, root), f"--ckpt_path={trained}", *RESNET]
+    run_devices(["test", *options, "--data.unknown_classes=skip"], 2)
     (file,) = (tmp_path / "logs").rglob("test_scores.json")
     together = json.loads(file.read_text())
     assert together.pop("test/loss") == pytest.approx(alone.pop("test/loss"), abs=1e-5)
@@ -312,22 +322,17 @@ def test_two_devices_score_some_classes_as_one(
 
 @pytest.mark.parametrize("backbone", ["vit_b_32", "timm/vit_tiny_patch16_224"])
 def test_a_size_that_a_transformer_cannot_take_is_one_sentence(
-    mistake: Callable[..., str], run: Callable[..., None], tmp_path: Path, backbone: str,
-    monkeypatch: pytest.MonkeyPatch,
+    mistake: Callable[..., str], run: Callable[..., None], tmp_path: Path, backbone: str
 ) -> None:  # fmt: skip
     if backbone.startswith("timm/"):
         pytest.importorskip("timm")
-    names = [f"class {index}" for index in range(8)]
-    model = ImageClassifier(backbone, None, names, image_size=96)
+    model = ImageClassifier(backbone, None, ToyCarsDataModule().class_names, image_size=96)
     checkpoint = save(model, tmp_path / "vit.ckpt")
     options = [f"--model.backbone={backbone}", f"--ckpt_path={checkpoint}"]
     for size in ("--data.image_size=64", "--data.eval_scale=1.5"):
         answer = mistake("test", *options, *(["--data.image_size=96"] if "scale" in size else []), size)
         assert f"model.backbone {backbone} can't take images of {64 if '64' in size else 144} pixels" in answer
         assert "trained at 96, so set data.image_size to 96 and data.eval_scale to 1" in answer
-    # where the size fits, and the classes are the data's, it is tested
-    data = ToyCarsDataModule().class_names
-    save(ImageClassifier(backbone, None, data, image_size=96), checkpoint)
     run("test", *options, "--data.image_size=48", "--data.eval_scale=2", "--tta.enabled=false")
     assert list((tmp_path / "logs").rglob("test_scores.json"))
 
