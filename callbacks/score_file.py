@@ -12,6 +12,8 @@ from runs.whole_file import write_atomically
 
 _TITLES = {"accuracy": "accuracy", "top5_accuracy": "top-5", "precision": "precision", "recall": "recall", "f1": "F1"}
 
+_MACRO = ("precision", "recall", "f1")
+
 
 class ScoreFile(Callback):
     """Writes ``test_scores.json``, ``val_scores.json`` and, at the end of training, ``fit_scores.json``.
@@ -52,10 +54,11 @@ class ScoreFile(Callback):
         folder = run_folder(trainer)
         if not self.enabled or not trainer.is_global_zero or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
-        scores = {name: float(value) for name, value in sorted(trainer.callback_metrics.items())}
+        scores = {name: _plain(name, float(value)) for name, value in sorted(trainer.callback_metrics.items())}
+        module: Any = trainer.lightning_module
         write_atomically(folder / f"{stage}_scores.json", json.dumps({**facts, **scores}, indent=2) + "\n")
         lines = [
-            *_table("val" if stage == "fit" else stage, scores),
+            *_table("val" if stage == "fit" else stage, scores, len(module.class_names)),
             *(
                 f"{name}: {value:.4f}" if isinstance(value, float) else f"{name}: {value}"
                 for name, value in facts.items()
@@ -69,10 +72,18 @@ def _shortest(folder: Path) -> Path:
     return folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
 
 
-def _table(stage: str, scores: dict[str, float]) -> list[str]:
+def _plain(name: str, value: float) -> float:
+    return int(value) if name.endswith("/classes") else value
+
+
+def _table(stage: str, scores: dict[str, float], num_classes: int) -> list[str]:
     """Lay the plain scores and those with test-time augmentation out side by side."""
     stages = [name for name in (stage, f"{stage}_tta") if f"{name}/accuracy" in scores]
-    lines = [f"{stage:10}" + "".join(f"{'TTA' if name.endswith('_tta') else 'plain':>8}" for name in stages)]
-    for name, title in _TITLES.items():
-        lines.append(f"{title:10}" + "".join(f"{scores[f'{column}/{name}']:8.4f}" for column in stages))
+    averaged = list(dict.fromkeys(int(scores[f"{name}/classes"]) for name in stages))
+    over = "" if averaged == [num_classes] else f" (macro, {' and '.join(map(str, averaged))} of {num_classes} classes)"
+    titles = {name: title + over * (name in _MACRO) for name, title in _TITLES.items()}
+    width = max(10, *map(len, titles.values()))
+    lines = [f"{stage:{width}}" + "".join(f"{'TTA' if name.endswith('_tta') else 'plain':>8}" for name in stages)]
+    for name, title in titles.items():
+        lines.append(f"{title:{width}}" + "".join(f"{scores[f'{column}/{name}']:8.4f}" for column in stages))
     return lines if stages else []

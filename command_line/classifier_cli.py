@@ -35,6 +35,7 @@ from command_line.starting_point import Start, find_start, is_first_process
 from datamodules import ImageDataModule
 from lightning_modules.sharding import accept_sharded
 from runs.checkpoints import compare_classes
+from runs.class_names import ClassNames
 from runs.history import Lock
 from runs.naming import release
 
@@ -104,7 +105,7 @@ class ClassifierCLI(LightningCLI):
             parser.add_lightning_class_args(callback, name)
         parser.set_defaults({"data": {"class_path": "datamodules.ToyCarsDataModule"}})
         parser.link_arguments("data", "model.class_names", compute_fn=self.class_names, apply_on="instantiate")
-        parser.link_arguments("data.image_size", "model.image_size", apply_on="instantiate")
+        parser.link_arguments("data", "model.image_size", compute_fn=self.image_size, apply_on="instantiate")
         parser.link_arguments("data.preprocessing", "model.preprocessing", apply_on="instantiate")
         parser.add_argument("--logs", type=str | None, default=None, help="Folder of all runs (default: logs).")
         parser.add_argument("--experiment", type=str | None, default=None, help="Folder of the runs in it.")
@@ -212,7 +213,7 @@ class ClassifierCLI(LightningCLI):
         return parser
 
     def class_names(self, data: LightningDataModule) -> list[str]:
-        """Take the class names from the data, or to predict, where no data is labelled, from the checkpoint.
+        """Take the class names from the data, or for all but ``fit`` from the checkpoint, and label the data by them.
 
         Args:
             data: The data module.
@@ -228,11 +229,25 @@ class ClassifierCLI(LightningCLI):
                 f"(data.image_size {data.image_size} here, {stored.get('image_size')} there, or other steps): "
                 "the config.yaml of its run has the right one."
             )
-        if self.subcommand == "predict":
+        if self.subcommand != "fit":
+            data.relabel(ClassNames(stored["class_names"]).find)
             return list(stored["class_names"])
         if checkpoint:
             compare_classes(checkpoint, stored["class_names"], data.class_names)
         return data.class_names
+
+    def image_size(self, data: LightningDataModule) -> int:
+        """Take the size of training images from the data, or for all but ``fit`` from the checkpoint.
+
+        Args:
+            data: The data module.
+
+        Returns:
+            The side in pixels that the network is built for.
+        """
+        assert isinstance(data, ImageDataModule)
+        stored: int = self.start.hyper_parameters.get("image_size", data.image_size)
+        return data.image_size if self.subcommand == "fit" else stored
 
     def _set_seed(self) -> None:
         if self.subcommand == RUNS:

@@ -11,11 +11,9 @@ from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from command_line.loggers import DEFAULT_FOLDER, asked_for, logger_configs
 from command_line.request import Request
 from runs.checkpoints import read_checkpoint
-from runs.finding import run_of, runs_of
+from runs.finding import find_checkpoint, run_of, runs_of
 from runs.naming import claim_evaluation, claim_folder, claim_run, named_run
-from runs.remote_file import fetch, is_url
 from runs.run import Keyword, Run
-from runs.sharded_checkpoint import is_sharded
 
 _KEYWORDS: dict[str, Keyword] = {"best": "best", "last": "last"}
 
@@ -161,19 +159,7 @@ def _checkpoint(wanted: str, prefer: Keyword, experiment: Path, request: Request
             f"--ckpt_path is {wanted}, but no run in {experiment} has checkpoints/{wanted}.ckpt: train first, or give "
             "a checkpoint file or the folder of a run."
         )
-    path = fetch(wanted, "--ckpt_path") if is_url(wanted) else Path(wanted)
-    if path.is_dir() and not is_sharded(path):
-        run = run_of(path)
-        if run is None:
-            raise MisconfigurationException(
-                f"--ckpt_path is the folder {path}, which holds no checkpoints/{prefer}.ckpt."
-            )
-        return run.checkpoint(prefer)
-    if not path.exists():
-        raise MisconfigurationException(
-            f"--ckpt_path is {path}, but there is no such file: give a checkpoint, the folder of a run, best or last."
-        )
-    return path
+    return find_checkpoint(wanted, prefer, "--ckpt_path")
 
 
 def _take(start: Start, config: Any, command: str) -> None:

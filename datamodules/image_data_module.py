@@ -2,9 +2,11 @@
 
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any, Literal
 
 import albumentations as A
+import numpy as np
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 
@@ -16,6 +18,7 @@ from datamodules.photographs import list_photographs, tell_boxes
 from datamodules.pipelines import as_plain_dict, compose, default_eval_steps, default_train_steps
 from datamodules.preview import Row, preview_rows
 from datamodules.samples import Samples
+from datamodules.scored_samples import scored_samples
 from datamodules.skipped_images import SkippedImages
 
 _SPLITS_OF_STAGE: dict[str, tuple[Split, ...]] = {
@@ -49,6 +52,8 @@ class ImageDataModule(LoadingDataModule, ABC):
             training another image takes its place; evaluations leave it out. The number of skipped images is logged.
             ``predict`` always goes on, and reports it.
         max_skipped: Largest share of a split's images that ``skip`` may skip; beyond it, the run stops.
+        unknown_classes: What ``validate`` and ``test`` do about images of classes that the checkpoint doesn't know:
+            ``raise`` an error that names the classes, or ``skip`` the images and count them.
     """
 
     def __init__(
@@ -65,6 +70,7 @@ class ImageDataModule(LoadingDataModule, ABC):
         predict_dir: str | list[str] | None = None,
         on_error: Literal["raise", "skip"] = "raise",
         max_skipped: float = 0.01,
+        unknown_classes: Literal["raise", "skip"] = "raise",
     ) -> None:
         super().__init__()
         check_range("image_size", image_size, 1, 8_192)
@@ -75,6 +81,7 @@ class ImageDataModule(LoadingDataModule, ABC):
         check_range("max_skipped", max_skipped, 0, 1)
         check_range("seed", seed or 0, 0, 2**32 - 1)
         self.image_size = image_size
+        self.eval_size = round(image_size * eval_scale)
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.seed = seed
@@ -82,7 +89,9 @@ class ImageDataModule(LoadingDataModule, ABC):
         self.predict_dir = predict_dir
         self.on_error = on_error
         self.max_skipped = max_skipped
-        train_size, eval_size = default_eval_steps(image_size), default_eval_steps(round(image_size * eval_scale))
+        self.unknown_classes = unknown_classes
+        self.index_of: Callable[[str], int | None] | None = None
+        train_size, eval_size = default_eval_steps(image_size), default_eval_steps(self.eval_size)
         train_steps = default_train_steps(image_size) if train_transforms is None else [*train_transforms, *train_size]
         erasing = [A.Erasing(scale=(0.02, 1 / 3), fill="random", p=random_erasing)] if random_erasing else []
         self.train_pipeline = compose([*train_steps, *erasing])
@@ -119,6 +128,14 @@ class ImageDataModule(LoadingDataModule, ABC):
         """Margin of the boxes that pictures are cut out along; None leaves them whole."""
         return None
 
+    def relabel(self, index_of: Callable[[str], int | None]) -> None:
+        """Label validation and test images as a trained network does, whichever of its classes there are.
+
+        Args:
+            index_of: Finds the network's index of one of ``class_names``; None where it doesn't know the class.
+        """
+        self.index_of = index_of
+
     def setup(self, stage: str) -> None:
         """Build the data sets that a stage needs, and no others.
 
@@ -126,7 +143,7 @@ class ImageDataModule(LoadingDataModule, ABC):
             stage: ``fit``, ``validate``, ``test`` or ``predict``.
 
         Raises:
-            MisconfigurationException: If files are missing or a split is empty.
+            MisconfigurationException: If files are missing, a split is empty, or its classes aren't the network's.
         """
         seed = int(os.environ.get("PL_GLOBAL_SEED", 0)) if self.seed is None else self.seed
         if stage == "predict":
@@ -140,14 +157,18 @@ class ImageDataModule(LoadingDataModule, ABC):
             samples = self.samples(split)
             if not len(samples):
                 raise MisconfigurationException(f"The {split} split has no images.")
+            if split in ("val", "test"):
+                samples = scored_samples(split, samples, self.class_names, self.index_of, self.unknown_classes)
+            keep = np.arange(len(samples)) if samples.labels is None else samples.labelled()
             self.datasets[split] = self.make_dataset(
                 split,
                 samples,
                 transform=self.train_pipeline if split == "train" else self.eval_pipeline,
                 seed=seed,
                 box_margin=self.crop_margin,
-                skipped=SkippedImages(split, len(samples), self.max_skipped) if self.on_error == "skip" else None,
+                skipped=SkippedImages(split, len(keep), self.max_skipped) if self.on_error == "skip" else None,
                 replace=split == "train",
+                keep=None if len(keep) == len(samples) else keep,
             )
 
     def make_dataset(self, split: Split, samples: Samples, **options: Any) -> ImageDataset:

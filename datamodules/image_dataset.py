@@ -4,16 +4,16 @@ from typing import NamedTuple
 
 import albumentations as A
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from datamodules.image_reader import Box, Image, UnreadableImageError, read_image
 from datamodules.pipelines import augment
-from datamodules.samples import Samples
+from datamodules.samples import NO_LABEL, Samples
 from datamodules.skipped_images import SkippedImages
 
-NO_LABEL = -1  # evaluation passes over samples with this label
 PADDING = -1  # index of a sample that is none, for devices that have one less than others
 
 
@@ -41,6 +41,7 @@ class ImageDataset(Dataset[tuple[Tensor, int]]):
         skipped: Where unreadable images are noted; None raises their errors.
         replace: What comes in place of an unreadable image: another one, drawn as a function of the seed, the epoch
             and the sample, or, if False, a black one without a label, so that no other counts twice.
+        keep: Positions of the samples to have, int64 of shape (m,); None keeps all.
 
     Attributes:
         block: Number of samples that lie together, where random access is slow and shuffling should keep to blocks.
@@ -56,8 +57,9 @@ class ImageDataset(Dataset[tuple[Tensor, int]]):
         box_margin: float | None = None,
         skipped: SkippedImages | None = None,
         replace: bool = False,
+        keep: npt.NDArray[np.int64] | None = None,
     ) -> None:
-        self.samples = samples
+        self.samples = samples if keep is None else samples.take(keep)
         self.transform = transform
         self.seed = seed
         self.box_margin = box_margin

@@ -74,8 +74,14 @@ class ImageFolderDataModule(ImageDataModule):
 
     @property
     def class_names(self) -> list[str]:
-        """Names of the classes, sorted unless the layout has an order of its own."""
-        return self.layout.class_names
+        """Names of the classes, sorted unless the layout has an order of its own; two or more, unless relabelled."""
+        layout = self.layout
+        if len(layout.class_names) < 2 and self.index_of is None:
+            raise MisconfigurationException(
+                f"{layout.folder} ({layout.kind}) names {len(layout.class_names)} classes, but it takes two to tell "
+                "apart."
+            )
+        return layout.class_names
 
     @property
     def crop_margin(self) -> float | None:

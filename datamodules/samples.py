@@ -7,6 +7,8 @@ import numpy.typing as npt
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from sklearn.model_selection import train_test_split
 
+NO_LABEL = -1  # evaluation passes over samples with this label
+
 
 @dataclass(frozen=True)
 class Samples:
@@ -14,7 +16,8 @@ class Samples:
 
     Attributes:
         files: Paths, shape (n,), an array of strings.
-        labels: Class indices counting from 0, int64, shape (n,); None where nothing is labelled.
+        labels: Class indices counting from 0, int64, shape (n,), ``NO_LABEL`` where one is absent; None where nothing
+            is labelled.
         boxes: Boxes (x1, y1, x2, y2) in pixels counting from 0, x2 and y2 exclusive, int64, shape (n, 4), or None.
     """
 
@@ -39,6 +42,14 @@ class Samples:
             None if self.labels is None else self.labels[indices],
             None if self.boxes is None else self.boxes[indices],
         )
+
+    def labelled(self) -> npt.NDArray[np.int64]:
+        """Find the samples that have a label.
+
+        Returns:
+            Their positions, int64, shape (m,).
+        """
+        return np.flatnonzero(np.zeros(0) if self.labels is None else self.labels != NO_LABEL)
 
 
 def stratified_split(

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from tqdm.auto import tqdm
 
@@ -25,11 +26,16 @@ class StreamedDataset(ImageDataset):
 
     Args:
         chunks: Folder or URL of the split's chunks.
-        **options: Arguments of ``ImageDataset``.
+        samples: What they hold, in their order.
+        keep: As that of ``ImageDataset``.
+        **options: Further arguments of ``ImageDataset``.
     """
 
-    def __init__(self, chunks: str, **options: Any) -> None:
-        super().__init__(**options)
+    def __init__(
+        self, chunks: str, samples: Samples, keep: npt.NDArray[np.int64] | None = None, **options: Any
+    ) -> None:
+        super().__init__(samples, keep=keep, **options)
+        self.keep = keep
         from litdata import StreamingDataset  # an extra, which only streaming needs
 
         try:
@@ -39,9 +45,9 @@ class StreamedDataset(ImageDataset):
         # not len(): on several devices litdata counts a share only, but our samplers deal the samples out themselves
         extents = self.stream.region_of_interest
         held = sum(end - start for start, end in extents)
-        if held != len(self):
+        if held != len(samples):
             raise MisconfigurationException(
-                f"{chunks} holds {held} images, but {TABLE} lists {len(self)}: convert the data again."
+                f"{chunks} holds {held} images, but {TABLE} lists {len(samples)}: convert the data again."
             )
         self.block = max(1, held // len(extents))
 
@@ -54,7 +60,8 @@ class StreamedDataset(ImageDataset):
         Returns:
             The picture, uint8 of shape (height, width, 3), RGB.
         """
-        return decode_image(bytes(self.stream[index]["image"]), str(self.samples.files[index]), self.box(index))
+        position = index if self.keep is None else int(self.keep[index])
+        return decode_image(bytes(self.stream[position]["image"]), str(self.samples.files[index]), self.box(index))
 
 
 class StreamingDataModule(ImageDataModule):
@@ -130,7 +137,7 @@ class StreamingDataModule(ImageDataModule):
         Returns:
             The data set.
         """
-        return StreamedDataset(f"{self.chunks}/{split}", samples=samples, **options)
+        return StreamedDataset(f"{self.chunks}/{split}", samples, **options)
 
 
 def convert(data: ImageDataModule, output: Path) -> None:

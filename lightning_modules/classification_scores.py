@@ -21,7 +21,7 @@ def scores_from_confusion(matrix: Tensor) -> dict[str, Tensor]:
 
     Returns:
         ``accuracy`` (the share of all samples, not a mean over classes), ``precision``, ``recall`` and ``f1``, float32
-        scalars between 0 and 1.
+        scalars between 0 and 1; and ``classes``, over how many classes the averages are.
     """
     counts = matrix.cpu().double()  # Apple's GPUs have no float64
     hits, true, predicted = counts.diagonal(), counts.sum(dim=1), counts.sum(dim=0)
@@ -31,6 +31,7 @@ def scores_from_confusion(matrix: Tensor) -> dict[str, Tensor]:
         "precision": (hits / predicted.clamp(min=1))[occurring].mean(),
         "recall": (hits / true.clamp(min=1))[occurring].mean(),
         "f1": (2 * hits / (true + predicted).clamp(min=1))[occurring].mean(),
+        "classes": occurring.sum(),
     }
     return {name: score.nan_to_num().float() for name, score in scores.items()}
 
@@ -71,7 +72,7 @@ class ClassificationScores(nn.Module):
         """Compute the scores of all batches of all devices.
 
         Returns:
-            ``loss`` (mean cross-entropy in nats), ``accuracy``, ``precision``, ``recall``, ``f1`` and
+            ``loss`` (mean cross-entropy in nats), ``accuracy``, ``precision``, ``recall``, ``f1``, ``classes`` and
             ``top5_accuracy``, float32 scalars.
         """
         return {

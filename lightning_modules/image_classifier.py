@@ -34,7 +34,8 @@ class ImageClassifier(LightningModule):
         backbone: A classification network of torchvision (``resnet50``, ``vgg16_bn``, ``mobilenet_v3_large``, ...) or
             ``timm/NAME``.
         weights: ``DEFAULT`` or another set of weights that torchvision publishes for it (``IMAGENET1K_V1``), a file
-            (a ``.pth`` state dict or ``.safetensors``) or its http(s) URL, or null for random weights.
+            (a ``.pth`` state dict or ``.safetensors``) or its http(s) URL, the folder of a run or a ``.ckpt`` file (a
+            class of the same name keeps its row of the head), or null for random weights.
         class_names: Names of the classes in the order of their indices; the data module gives them.
         image_size: Side of the images in pixels; the data module gives it.
         preprocessing: What evaluation does to an image, as a plain Albumentations dict; the data module gives it.
@@ -86,7 +87,7 @@ class ImageClassifier(LightningModule):
         self.class_names = list(class_names)
         built = build_backbone(backbone, len(class_names), image_size, dropout, stochastic_depth)
         if weights is not None:
-            load_weights(built, weights)
+            load_weights(built, weights, self.class_names)
         self.normalize = PixelNormalization(pixel_mean or built.mean, pixel_std or built.std)
         self.network = built.network.to(memory_format=torch.channels_last)
         self.group_names = layer_groups(self.network, built.head)
@@ -101,8 +102,7 @@ class ImageClassifier(LightningModule):
 
     def setup(self, stage: str) -> None:
         """Try the network on the sizes of training and evaluation before a run begins."""
-        if stage == "fit":
-            check_image_sizes(self, self.hparams)
+        check_image_sizes(self, self.hparams, training=stage == "fit")
 
     def configure_model(self) -> None:
         """Shard the network where the strategy asks for it."""
@@ -205,7 +205,8 @@ class ImageClassifier(LightningModule):
 
     def _log_scores(self, stage: str) -> None:
         for name, score in self.scores.finish(stage, with_views=self.views is not None).items():
-            self.log(name, score, prog_bar=name in ("val/accuracy", "val/f1"))
+            shown = name in ("val/accuracy", "val/f1")
+            self.log(name, score, prog_bar=shown, logger=not name.endswith("/classes"))  # whose number is no curve
         if self.trainer.state.fn != "fit":
             self.log("step", float(self.steps_trained))  # Lightning's name for where a logger puts the others
 

@@ -10,15 +10,16 @@ from results.confusion_figure import confused_pairs
 
 
 def report_csv(matrix: npt.NDArray[np.int64], class_names: list[str]) -> str:
-    """Write precision, recall and F1 of each class, worst F1 first.
+    """Write precision, recall and F1 of each class, worst F1 first; classes without images follow.
 
     Args:
         matrix: Counts of shape (classes, classes); rows are true classes.
         class_names: Names in the order of the indices.
 
     Returns:
-        CSV with the columns class, images, precision, recall, f1, most_confused_with and times; a ratio without
-        denominator is 0.
+        CSV with the columns class, images, precision, recall, f1, most_confused_with and times. A ratio without
+        denominator is 0, and empty for a class that is neither present nor predicted: the mean of a column is the
+        macro average.
     """
     hits, true, predicted = matrix.diagonal(), matrix.sum(axis=1), matrix.sum(axis=0)
     precision, recall = hits / np.maximum(predicted, 1), hits / np.maximum(true, 1)
@@ -26,12 +27,13 @@ def report_csv(matrix: npt.NDArray[np.int64], class_names: list[str]) -> str:
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(["class", "images", "precision", "recall", "f1", "most_confused_with", "times"])
-    for index in np.argsort(f1, kind="stable"):
+    occurs = true + predicted > 0
+    for index in np.lexsort((f1, ~occurs, true == 0)):
         row = np.zeros_like(matrix)
         row[index] = matrix[index]
         worst = confused_pairs(row, limit=1)
         mistake = [class_names[worst[0][1]], worst[0][2]] if worst else ["", 0]
-        ratios = [f"{values[index]:.4f}" for values in (precision, recall, f1)]
+        ratios = [f"{values[index]:.4f}" if occurs[index] else "" for values in (precision, recall, f1)]
         writer.writerow([class_names[index], true[index], *ratios, *mistake])
     return text.getvalue()
 

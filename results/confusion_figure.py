@@ -73,7 +73,11 @@ def _annotate(
     axes: Axes, matrix: npt.NDArray[np.int64], rates: npt.NDArray[np.float64], class_names: list[str]
 ) -> None:
     axes.set_xticks(range(len(class_names)), class_names, rotation=45, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(len(class_names)), class_names)
+    present = matrix.sum(axis=1) > 0
+    true_names = [
+        name if there else f"{name} (no images)" for name, there in zip(class_names, present.tolist(), strict=True)
+    ]
+    axes.set_yticks(range(len(class_names)), true_names)
     for (row, column), count in np.ndenumerate(matrix):
         if count:
             colour = "white" if rates[row, column] > 0.5 else "black"

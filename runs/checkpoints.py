@@ -9,7 +9,7 @@ import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_warn
 
-from runs.sharded_checkpoint import is_sharded, read_rest
+from runs.sharded_checkpoint import is_sharded, load_sharded, read_rest
 
 
 def newest_whole(folder: Path, keyword: str) -> Path | None:
@@ -92,6 +92,30 @@ def read_checkpoint(checkpoint: Path) -> dict[str, Any]:
     if not isinstance(arguments, dict) or not {"backbone", "class_names"} <= set(arguments):
         raise MisconfigurationException(f"{checkpoint} is no checkpoint of ImageClassifier.")
     return dict(content)
+
+
+def read_trained(checkpoint: Path) -> dict[str, Any]:
+    """Read a checkpoint of a classifier with its weights, without running any code it may hold.
+
+    Args:
+        checkpoint: The file, or the folder of a sharded checkpoint.
+
+    Returns:
+        Its content, ``hyper_parameters`` and ``state_dict`` among it; with an average of the weights, that one.
+
+    Raises:
+        MisconfigurationException: If it is damaged or not a checkpoint of a classifier.
+    """
+    content = read_checkpoint(checkpoint)
+    try:
+        content = load_sharded(checkpoint) if checkpoint.is_dir() else content
+    except Exception as error:  # as above
+        raise MisconfigurationException(
+            f"Can't read the weights of {checkpoint}: it is damaged ({type(error).__name__})."
+        ) from error
+    if not isinstance(content.get("state_dict"), dict):
+        raise MisconfigurationException(f"{checkpoint} holds no weights.")
+    return content
 
 
 def compare_classes(checkpoint: Path, stored: list[str], data: list[str]) -> None:

@@ -5,7 +5,12 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from runs.run import CHECKPOINTS, CONFIG, RESUMED_CONFIG, Run
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+from runs.checkpoints import newest_whole
+from runs.remote_file import fetch, is_url
+from runs.run import CHECKPOINTS, CONFIG, RESUMED_CONFIG, Keyword, Run
+from runs.sharded_checkpoint import is_sharded
 
 _EVALUATION = re.compile(r"(?:validate|test|predict)(?:-\d+)?")
 _OLD_EVALUATION_CONFIGS = {"validate-config.yaml", "test-config.yaml", "predict-config.yaml"}
@@ -29,6 +34,34 @@ def run_of(path: Path) -> Run | None:
     if run is None and _EVALUATION.fullmatch(folder.name):
         run = _existing(folder.parent)
     return run
+
+
+def find_checkpoint(wanted: str, prefer: Keyword, option: str) -> Path:
+    """Turn what a person has written into a checkpoint.
+
+    Args:
+        wanted: A file, its http(s) URL, or the folder of a run, of one of its evaluations, or of checkpoints.
+        prefer: ``best`` or ``last``, for a folder.
+        option: The option that it was written behind, for messages.
+
+    Returns:
+        The file, or the folder of a sharded checkpoint.
+
+    Raises:
+        MisconfigurationException: If there is none.
+    """
+    path = fetch(wanted, option) if is_url(wanted) else Path(wanted)
+    if not path.exists():
+        raise MisconfigurationException(
+            f"{option} is {path}, but there is no such file: give a checkpoint, the folder of a run, best or last."
+        )
+    if not path.is_dir() or is_sharded(path):
+        return path
+    run = run_of(path)
+    found = run.checkpoint(prefer) if run else newest_whole(path, prefer) or newest_whole(path, "best")
+    if found is None:
+        raise MisconfigurationException(f"{option} is the folder {path}, which holds no checkpoints/{prefer}.ckpt.")
+    return found
 
 
 def runs_of(experiment: Path) -> list[Run]:

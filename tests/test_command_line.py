@@ -185,9 +185,14 @@ def test_checkpoints_that_do_not_fit_are_refused(mistake: Callable[..., str], ru
     assert "holds no checkpoints/best.ckpt" in mistake("test", f"--ckpt_path={tmp_path}")
     folders = tmp_path / "photos"
     for name in ("Zeppelin", "Airship"):
+        (folders / "train" / name).mkdir(parents=True)
         (folders / "test" / name).mkdir(parents=True)
+        (folders / "test" / name / "photo.png").write_bytes(b"never read")
     other = ["--data=datamodules.ImageFolderDataModule", f"--data.root={folders}"]
-    assert "knows 8 classes, but the data has 2" in mistake("test", f"--ckpt_path={best}", *other)
+    assert "knows 8 classes, but the data has 2" in mistake("fit", f"--ckpt_path={best}", *other)
+    assert "2 classes that the checkpoint doesn't know, 'Airship', 'Zeppelin'" in mistake(
+        "test", f"--ckpt_path={best}", *other
+    )
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from datamodules import ToyCarsDataModule
-from datamodules.image_dataset import NO_LABEL, PADDING, Draw
+from datamodules.image_dataset import PADDING, Draw
 from datamodules.pipelines import augment, compose
 from datamodules.samplers import ShardSampler, ShuffledSampler
+from datamodules.samples import NO_LABEL
 
 ToyData = Callable[..., ToyCarsDataModule]
 

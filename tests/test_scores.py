@@ -39,6 +39,7 @@ def test_scores_equal_scikit_learns(samples: int, classes: int) -> None:
         "recall": recall,
         "f1": f1,
         "top5_accuracy": top5,
+        "classes": len({*labels.tolist(), *predicted.tolist()}),
     }
     assert got == pytest.approx(expected, abs=2e-6)
     matrix = confusion_matrix(labels, predicted, labels=range(classes))

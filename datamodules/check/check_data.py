@@ -61,6 +61,8 @@ def _layout_findings(data: ImageDataModule, listed: LabelledFiles) -> list[Findi
     everything = {part: layout.read(part) for part in layout.parts if part not in listed.missing}
     known = {str(file) for samples in everything.values() for file in samples.files}
     strays = [file for folder in layout.image_folders for file in find_images(folder) if file not in known]
+    for samples in everything.values():
+        strays += [str(file) for file in np.delete(samples.files, samples.labelled())]
     findings = [Finding("warning", "image without a label", [("", [file]) for file in strays])] if strays else []
     for part, samples in everything.items():
         path = differs_from_official(layout, part, samples)

@@ -58,7 +58,7 @@ class LabelledFiles:
 
 
 def list_files(data: ImageDataModule) -> LabelledFiles:
-    """List the files of all splits.
+    """List the labelled files of all splits.
 
     Args:
         data: The data module.
@@ -73,9 +73,15 @@ def list_files(data: ImageDataModule) -> LabelledFiles:
     missing: dict[str, str] = {}
     for split in _SPLITS:
         try:
-            found[split] = data.samples(split)
+            samples = data.samples(split)
         except MisconfigurationException as error:
             missing[split] = str(error)
+            continue
+        labelled = samples.take(samples.labelled())
+        if len(labelled) or not len(samples):
+            found[split] = labelled
+        else:
+            missing[split] = f"No image of the {split} split has a label."
     if not found:
         raise MisconfigurationException(missing["train"])
     parts = list(found.values())

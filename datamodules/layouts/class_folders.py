@@ -38,8 +38,6 @@ def recognise_divided(folder: Path) -> Layout | None:
         return None
     first = next(iter(places.values()))
     names = _class_folders(first)
-    if len(names) < 2:
-        raise MisconfigurationException(f"{first} holds {len(names)} class folders, but it takes two to tell apart.")
     return Layout(
         "class folders",
         folder,

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from datamodules.samples import Samples
+from datamodules.samples import NO_LABEL, Samples
 
 Part: TypeAlias = Literal["train", "val", "test", "all"]
 
@@ -70,7 +70,8 @@ class Layout:
         Returns:
             The layout with those classes.
         """
-        translation = np.array([index_of[name] for name in self.class_names], dtype=np.int64)
+        # the last entry is that of samples without a label, whose index is -1
+        translation = np.array([*(index_of[name] for name in self.class_names), NO_LABEL], dtype=np.int64)
 
         def translated(read: Callable[[], Samples]) -> Callable[[], Samples]:
             def translate() -> Samples:

@@ -10,7 +10,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from pyarrow import csv, parquet
 
 from datamodules.layouts.layout import SPLIT_FILE, Layout, Part
-from datamodules.samples import Samples
+from datamodules.samples import NO_LABEL, Samples
 
 _RECORD = ".split.csv"  # cars.split.csv divides what cars.csv lists
 _FARTHEST = 1e9  # pixels; beyond 2^63 a number would turn into another one
@@ -55,7 +55,7 @@ def write_split(path: Path, folder: Path, parts: dict[Part, Samples], class_name
     labels = np.concatenate([samples.labels for samples in parts.values() if samples.labels is not None])
     columns: dict[str, list[str]] = {
         "path": [str(file).removeprefix(f"{folder}/") for file in files],
-        "label": [class_names[label] for label in labels],
+        "label": ["" if label == NO_LABEL else class_names[label] for label in labels],
         "split": [part for part, samples in parts.items() for _ in range(len(samples))],
     }
     boxes = [samples.boxes for samples in parts.values() if samples.boxes is not None]
@@ -94,7 +94,8 @@ def _layout(path: Path) -> Layout:
             )
             lines = csv.ParseOptions(newlines_in_values=True)
             table = csv.read_csv(path, parse_options=lines, convert_options=texts)
-        columns = {name: table[name].to_numpy() for name in table.column_names if name in ("path", "label", "split")}
+        columns = {name: table[name].to_numpy() for name in table.column_names if name in ("path", "split")}
+        names, labels = _labels(table["label"])
     except (OSError, pa.ArrowException) as error:
         raise MisconfigurationException(f"Can't read the table {path}: {' '.join(str(error).split())}.") from error
     for name, column in columns.items():
@@ -102,12 +103,9 @@ def _layout(path: Path) -> Layout:
         if len(empty):
             raise MisconfigurationException(f"{path} has no {name} in row {empty[0] + 1}.")
     files = np.array([str(path.parent / str(name)) for name in columns["path"]], dtype=np.str_)
-    class_names, labels = np.unique(columns["label"].astype(np.str_), return_inverse=True)
-    samples = Samples(files, labels.astype(np.int64), _boxes(path, table))
-    if len(class_names) < 2:
-        raise MisconfigurationException(f"{path} names {len(class_names)} classes, but it takes two to tell apart.")
-    names = [str(name) for name in class_names]
+    samples = Samples(files, labels, _boxes(path, table))
     if "split" not in columns:
+        _require_labels(path, labels == NO_LABEL)
         split_file = path.with_suffix(_RECORD)
         return Layout("table without a split", path, names, {"all": lambda: samples}, split_file=split_file)
     unknown = sorted(set(columns["split"]) - set(_PARTS))
@@ -116,10 +114,31 @@ def _layout(path: Path) -> Layout:
     split = np.array([_PARTS[name] for name in columns["split"]])
 
     def read(part: Part) -> Samples:
+        if part == "train":
+            _require_labels(path, (labels == NO_LABEL) & (split == part))
         return samples.take(np.flatnonzero(split == part))
 
     parts: list[Part] = ["train", "val", "test"]
     return Layout("table", path, names, {part: partial(read, part) for part in parts if part in split})
+
+
+def _labels(column: pa.ChunkedArray) -> tuple[list[str], npt.NDArray[np.int64]]:
+    """Number the classes in the order of their names; an empty cell is no class."""
+    # as Python's values where some are absent: NumPy has no integers without a value
+    values = np.array(column.to_pylist() if column.null_count else column.to_numpy(), dtype=object)
+    given = np.array([value is not None and value == value and value != "" for value in values], dtype=bool)
+    class_names, indices = np.unique(values[given].astype(np.str_), return_inverse=True)
+    labels = np.full(len(values), NO_LABEL, dtype=np.int64)
+    labels[given] = indices
+    return [str(name) for name in class_names], labels
+
+
+def _require_labels(path: Path, missing: npt.NDArray[np.bool_]) -> None:
+    if missing.any():
+        raise MisconfigurationException(
+            f"{path} has no label in row {np.flatnonzero(missing)[0] + 1}: only rows whose split is val or test may "
+            "do without."
+        )
 
 
 def _boxes(path: Path, table: pa.Table) -> npt.NDArray[np.int64] | None:

@@ -11,23 +11,34 @@ from torch import nn
 from lightning_modules.preprocessing import preprocess
 
 
-def check_image_sizes(module: nn.Module, hparams: Mapping[str, Any]) -> None:
-    """Refuse a size of training or evaluation at which a network fails, before a run begins.
+def check_image_sizes(module: nn.Module, hparams: Mapping[str, Any], training: bool) -> None:
+    """Refuse a size at which a network fails, before a run begins.
 
     Args:
         module: Takes uint8 images of shape (batch, 3, side, side).
         hparams: ``backbone``, for the message, ``image_size`` and ``preprocessing``.
+        training: Try the size of training images too; else the network has been trained at it.
 
     Raises:
         MisconfigurationException: If it fails on a black image.
     """
     image_size = hparams["image_size"]
-    evaluated = preprocess(np.zeros((1, 1, 3), np.uint8), hparams["preprocessing"], image_size)
-    for side in {image_size, evaluated.shape[-1]}:
-        _check_image_size(module, hparams["backbone"], side)
+    evaluated = preprocess(np.zeros((1, 1, 3), np.uint8), hparams["preprocessing"], image_size).shape[-1]
+    for side in {image_size, evaluated} if training else {evaluated} - {image_size}:
+        reason = _complaint(module, side)
+        if reason is not None:
+            advice = "change data.image_size or data.eval_scale"
+            if not training:
+                advice = (
+                    f"it was trained at {image_size}, so set data.image_size to {image_size} and data.eval_scale to 1"
+                )
+            raise MisconfigurationException(
+                f"model.backbone {hparams['backbone']} can't take images of {side} pixels ({reason}): {advice}."
+            )
 
 
-def _check_image_size(module: nn.Module, backbone: str, side: int) -> None:
+def _complaint(module: nn.Module, side: int) -> str | None:
+    """Say what a network objects to in images of a size; None if it takes them."""
     device = next(module.parameters()).device
     training = module.training
     module.eval()
@@ -35,8 +46,7 @@ def _check_image_size(module: nn.Module, backbone: str, side: int) -> None:
         with torch.inference_mode():
             module(torch.zeros(1, 3, side, side, dtype=torch.uint8, device=device))
     except (RuntimeError, ValueError, AssertionError) as error:
-        raise MisconfigurationException(
-            f"model.backbone {backbone} can't take images of {side} pixels ({str(error).splitlines()[0]}): change "
-            "data.image_size or data.eval_scale."
-        ) from error
-    module.train(training)
+        return str(error).strip().partition("\n")[0].rstrip(".")
+    finally:
+        module.train(training)
+    return None

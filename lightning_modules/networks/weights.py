@@ -1,6 +1,7 @@
-"""Puts pretrained weights into a network: from torchvision, timm, a local file or a URL."""
+"""Puts pretrained weights into a network: from torchvision, timm, a local file, a URL or one's own run."""
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -8,33 +9,43 @@ from urllib.error import URLError
 import safetensors.torch
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 from torchvision.models import get_model_weights
 from torchvision.models.vision_transformer import interpolate_embeddings
 
 from lightning_modules.networks.backbones import TIMM, Backbone
+from lightning_modules.networks.trained_network import is_trained, read_trained_network, take_rows
 from runs.remote_file import fetch, is_url
 from runs.suggestions import did_you_mean
 
 _FILE_SUFFIXES = {".pth", ".pt", ".bin", ".safetensors"}
 
 
-def load_weights(backbone: Backbone, weights: str) -> None:
+def load_weights(backbone: Backbone, weights: str, class_names: Sequence[str] = ()) -> None:
     """Fill a network, all but its new head, with pretrained weights.
 
     Args:
         backbone: The network; changed in place, its statistics too where the weights have their own.
         weights: ``DEFAULT``, the name of another set that torchvision publishes for the network, or a file: a state
-            dict (``.pth``) or ``.safetensors``, local or under an http(s) URL.
+            dict (``.pth``) or ``.safetensors``, local or under an http(s) URL; or what was trained by this project: a
+            ``.ckpt`` file, its URL, the folder of a run or a sharded checkpoint.
+        class_names: Names of the network's classes; those that such a checkpoint knows keep their rows of the head.
 
     Raises:
         MisconfigurationException: If the weights can't be had, are no weights, or belong to another network.
     """
     name = backbone.name
-    if is_url(weights):
-        state = read_weights(fetch(weights, "model.weights"))
-    elif Path(weights).suffix.lower() in _FILE_SUFFIXES:
+    if Path(weights).suffix.lower() in _FILE_SUFFIXES and not is_url(weights):
         state = read_weights(weights)
+    elif is_trained(weights):
+        trained = read_trained_network(backbone, weights)
+        _fill(backbone, trained.state, f"model.weights {trained.checkpoint}", name)
+        head = take_rows(backbone, trained, class_names)
+        rank_zero_info(f"model.weights {trained.checkpoint}: network taken, {head}.")
+        return
+    elif is_url(weights):
+        state = read_weights(fetch(weights, "model.weights"))
     elif name.startswith(TIMM):
         state = _download_timm(name, weights)
     else:
@@ -81,8 +92,8 @@ def _download_torchvision(backbone: Backbone, name: str, weights: str) -> dict[s
     except KeyError:
         names = [*published.__members__]
         raise MisconfigurationException(
-            f"model.weights is {weights!r}, but {name} has {', '.join(names)}, and takes a file (.pth, .safetensors) "
-            f"or null.{did_you_mean(weights, names)}"
+            f"model.weights is {weights!r}, but {name} has {', '.join(names)}, and takes a file (.pth, .safetensors, "
+            f".ckpt), the folder of a run, or null.{did_you_mean(weights, names)}"
         ) from None
     try:
         state: dict[str, Tensor] = entry.get_state_dict(progress=True, check_hash=True)
@@ -101,8 +112,8 @@ def _download_timm(name: str, weights: str) -> dict[str, Tensor]:
 
     if weights != "DEFAULT":
         raise MisconfigurationException(
-            f"model.weights is {weights!r}, but {name} takes DEFAULT, a file (.pth, .safetensors) or null; another set "
-            "of timm's is written into the name: timm/NAME.TAG."
+            f"model.weights is {weights!r}, but {name} takes DEFAULT, a file (.pth, .safetensors, .ckpt), the folder "
+            "of a run, or null; another set of timm's is written into the name: timm/NAME.TAG."
         )
     try:
         state: dict[str, Tensor] = timm.create_model(name.removeprefix(TIMM), pretrained=True).state_dict()
