@@ -46,7 +46,8 @@ class WholeCheckpoint(ModelCheckpoint):
             state_dict: The saved state.
         """
         folder = str(self.dirpath)
-        if not (Path(folder) / Path(state_dict["best_model_path"]).name).is_file():
+        best = Path(state_dict["best_model_path"]).name
+        if not best or not (Path(folder) / best).exists():
             return  # another run's checkpoint begins a run of its own, whose best is still to come
 
         def moved(path: str) -> str:
