@@ -9,6 +9,7 @@ from callbacks.finite_loss import FiniteLoss
 from callbacks.gradual_unfreezing import GradualUnfreezing
 from callbacks.learning_rate_finder import LearningRateFinder
 from callbacks.learning_rates import LearningRates
+from callbacks.model_summary import ModelSummary
 from callbacks.prediction_file import PredictionFile
 from callbacks.preview import Preview
 from callbacks.progressive_resizing import ProgressiveResizing
@@ -28,6 +29,7 @@ __all__ = [
     "GradualUnfreezing",
     "LearningRateFinder",
     "LearningRates",
+    "ModelSummary",
     "PredictionFile",
     "Preview",
     "ProgressiveResizing",

@@ -14,26 +14,28 @@ from lightning.pytorch.utilities import rank_zero_info
 
 from callbacks.loop_state import before_training, before_validation, begin_validation, between_batches
 from callbacks.run_folder import run_folder
+from callbacks.scored_checkpoint import ScoredCheckpoint
 from callbacks.stop_signals import StopSignals
-from callbacks.whole_checkpoint import WholeCheckpoint
+from runs.commands import next_command
 from runs.run import CHECKPOINTS
 
 
-class Checkpoint(WholeCheckpoint):
+class Checkpoint(ScoredCheckpoint):
     """Writes ``checkpoints/best.ckpt`` whenever the monitored score improves, and ``checkpoints/last.ckpt`` often.
 
     ``last.ckpt`` is written before the first step, every so many steps or minutes, before each validation, after each
     epoch, and when SIGTERM, SIGUSR1 or Ctrl-C ask the run to stop, which it then does with exit code 128 + signal
     number. It replaces the one before, which is kept as ``previous.ckpt``. All saves lie between two optimizer steps,
     after everything that was logged has been written, so that a resumed run ends as the uninterrupted one, whatever
-    ended it: an error loses what was trained since the last save, and no more.
+    ended it: an error loses what was trained since the last save, and no more. ``scores`` in a checkpoint are
+    those of its weights.
 
     Args:
         monitor: Name of the score.
         mode: ``max`` if more is better, else ``min``.
         every_n_steps: Optimizer steps between two saves within an epoch; null saves by time alone.
         every_n_minutes: Minutes between two saves within an epoch; null saves by steps alone.
-        save_weights_only: Leave out what it takes to resume, the optimizer's state above all.
+        save_weights_only: Leave out what it takes to resume, the optimizer's state above all, and the scores.
 
     Raises:
         MisconfigurationException: If the intervals aren't positive.
@@ -146,6 +148,7 @@ class Checkpoint(WholeCheckpoint):
             pl_module: The classifier.
             checkpoint: What is about to be saved; changed in place.
         """
+        super().on_save_checkpoint(trainer, pl_module, checkpoint)
         if self._describe is not None:
             self._describe(checkpoint)
 
@@ -179,5 +182,8 @@ class Checkpoint(WholeCheckpoint):
     def _stop_if_asked(self, trainer: Trainer) -> None:
         if trainer.strategy.reduce_boolean_decision(self.signals.received is not None, all=False):
             number = self.signals.received or signal.SIGTERM  # which has reached another device
-            rank_zero_info(f"Stopped after step {trainer.global_step}: fit --ckpt_path last goes on from there.")
+            command = next_command("fit", run_folder(trainer))
+            lost = "checkpoint.save_weights_only leaves nothing to go on from"
+            news = lost if self.save_weights_only else f"to go on:\nnext: {command}"
+            rank_zero_info(f"Stopped after step {trainer.global_step}; {news}")
             sys.exit(128 + number)

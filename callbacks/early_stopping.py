@@ -2,9 +2,10 @@
 
 from typing import Any, Literal
 
-from lightning import Trainer
+from lightning import LightningModule, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import EarlyStopping as LightningEarlyStopping
+from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
 from callbacks.gradual_unfreezing import GradualUnfreezing
@@ -38,6 +39,19 @@ class EarlyStopping(LightningEarlyStopping):
             raise MisconfigurationException(f"early_stopping.patience is {patience}: it has to be 0 or more, or null.")
         super().__init__(monitor, mode=mode, patience=0 if patience is None else patience, min_delta=min_delta)
         self.enabled = patience is not None
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Say why the run is shorter than it was to be.
+
+        Args:
+            trainer: The trainer.
+            pl_module: The classifier.
+        """
+        if self.enabled and trainer.should_stop and self.wait_count >= self.patience:
+            rank_zero_info(
+                f"Stopped early after {trainer.current_epoch} epochs: {self.monitor} hasn't improved for "
+                f"{self.wait_count} validations (early_stopping.patience)."
+            )
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Resume, with the patience that this run asks for; Lightning's callback would restore the old one.

@@ -1,11 +1,12 @@
 """Unfreezes a pretrained network from its head towards its input."""
 
+import math
 from typing import Any, Literal
 
 from lightning import Callback, LightningModule, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
-from lightning.pytorch.utilities import rank_zero_info
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
 from lightning_modules import ImageClassifier
 from lightning_modules.sharding import FullySharded
@@ -139,12 +140,19 @@ class GradualUnfreezing(Callback):
         if self.active:
             self.freeze_for(trainer, pl_module, trainer.current_epoch)
             self._announce(trainer, pl_module, "")
+            if self.patience is None:
+                self._tell_what_stays_frozen(trainer, pl_module)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Unfreeze what the schedule unfreezes in this epoch; arguments as in ``on_train_start``."""
         unfrozen = self.freeze_for(trainer, pl_module, trainer.current_epoch) if self.active else []
         if unfrozen:
             self._announce(trainer, pl_module, f"unfroze {', '.join(unfrozen)}; ")
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Tell what ``patience`` has left frozen; arguments as in ``on_train_start``."""
+        if self.patience is not None:
+            self._tell_what_stays_frozen(trainer, pl_module)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Look whether the score stalls; arguments as in ``on_train_start``.
@@ -204,6 +212,39 @@ class GradualUnfreezing(Callback):
             trainer.strategy.configure_ddp()
         return [name for name in module.group_names if name in before - set(frozen)]
 
+    def _tell_what_stays_frozen(self, trainer: Trainer, module: LightningModule) -> None:
+        """Say it at the start, or with ``patience`` at the end of the training."""
+        assert isinstance(module, ImageClassifier)
+        groups, epochs = [*module.group_names], _epochs(trainer)
+        if epochs is None or trainer.fast_dev_run:  # type: ignore[attr-defined]
+            return
+        frozen = [name for name in groups if name in module.frozen_groups]
+        if self.patience is None:
+            frozen = self.frozen_groups(groups, epochs - 1)
+        names, further = ", ".join(frozen), len(groups) - 1
+        if not frozen:
+            return
+        if self.epochs == []:
+            rank_zero_info(f"unfreezing.epochs is []: the head alone is trained (a linear probe); {names} stay frozen.")
+        elif self.patience is not None:
+            rank_zero_warn(
+                f"Never unfrozen: {names}, since {self.monitor} did not stall often enough. Lower unfreezing.patience, "
+                "raise unfreezing.min_delta, or train longer (trainer.max_epochs)."
+            )
+        elif self.every_n_epochs is not None:
+            most = (epochs - 1) // further
+            rank_zero_warn(
+                f"Frozen for good: {names}, since unfreezing.every_n_epochs is {self.every_n_epochs} and the run has "
+                f"{epochs} epochs. Train for {further * self.every_n_epochs + 1} epochs or more (trainer.max_epochs)"
+                + (f", or set unfreezing.every_n_epochs to {most}." if most else ".")
+            )
+        else:
+            rank_zero_warn(
+                f"Frozen for good: {names}, since unfreezing.epochs is {self.epochs} and the run has {epochs} epochs, "
+                f"counted from 0. To unfreeze all, list {further} epochs below {epochs}, or train longer "
+                "(trainer.max_epochs)."
+            )
+
     def _announce(self, trainer: Trainer, module: LightningModule, news: str) -> None:
         assert isinstance(module, ImageClassifier)
         trained_groups = [name for name in module.group_names if name not in module.frozen_groups]
@@ -213,3 +254,12 @@ class GradualUnfreezing(Callback):
             f"Epoch {trainer.current_epoch}: {news}training {', '.join(trained_groups)} "
             f"({trained / 1e6:.2f} of {total / 1e6:.2f} M parameters)"
         )
+
+
+def _epochs(trainer: Trainer) -> int | None:
+    """Number the epochs that a run may have; None if it isn't known."""
+    limits = [trainer.max_epochs] if trainer.max_epochs is not None and trainer.max_epochs > 0 else []
+    if trainer.max_steps > 0 and math.isfinite(trainer.num_training_batches):
+        steps = math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches)
+        limits.append(math.ceil(trainer.max_steps / steps))
+    return min(limits, default=None)

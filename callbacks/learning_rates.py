@@ -19,7 +19,7 @@ class LearningRates(Callback):
         self.enabled = enabled
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Log at the steps at which Lightning logs the loss.
+        """Log as often as Lightning logs the loss.
 
         Args:
             trainer: The trainer.
@@ -27,8 +27,13 @@ class LearningRates(Callback):
             batch: The batch.
             batch_idx: Its number.
         """
-        due = trainer.global_step % trainer.log_every_n_steps == 0  # type: ignore[attr-defined]
-        if not self.enabled or not due or batch_idx % trainer.accumulate_grad_batches:
+        interval = trainer.log_every_n_steps  # type: ignore[attr-defined]
+        if (
+            not self.enabled
+            or not interval
+            or trainer.global_step % interval
+            or batch_idx % trainer.accumulate_grad_batches
+        ):
             return
         rates = {
             f"lr/{group['layers']}": group["lr"] for optimizer in trainer.optimizers for group in optimizer.param_groups

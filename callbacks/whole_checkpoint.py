@@ -1,11 +1,13 @@
 """Checkpoints that are whole at any moment, whatever ends the process."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
-from lightning import Trainer
+from lightning import LightningModule, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.utilities import rank_zero_warn
 
 from runs import whole_file
 
@@ -17,6 +19,8 @@ class WholeCheckpoint(ModelCheckpoint):
 
     ``last.ckpt`` doesn't vanish when it is replaced: it becomes ``previous.ckpt``.
     """
+
+    _found = False  # whether the folder held checkpoints when the run began
 
     def _save_checkpoint(self, trainer: Trainer, filepath: str) -> None:
         path = Path(filepath)
@@ -36,6 +40,33 @@ class WholeCheckpoint(ModelCheckpoint):
             ) from error
         self._last_checkpoint_saved = filepath
 
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Look what the folder holds.
+
+        Args:
+            trainer: The trainer.
+            pl_module: The classifier.
+            stage: ``fit`` or another.
+        """
+        with warnings.catch_warnings():
+            # it comes before Lightning knows whether the run goes on from a checkpoint in this folder
+            warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")
+            super().setup(trainer, pl_module, stage)
+        self._found = stage == "fit" and any(Path(str(self.dirpath)).glob("[!.]*"))
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Warn if another run's checkpoints are about to be replaced.
+
+        Args:
+            trainer: The trainer.
+            pl_module: The classifier.
+        """
+        super().on_train_start(trainer, pl_module)
+        start = trainer.ckpt_path
+        goes_on = start is not None and Path(start).absolute().parent == Path(str(self.dirpath)).absolute()
+        if self._found and not goes_on and not trainer.fast_dev_run:  # type: ignore[attr-defined]
+            rank_zero_warn(f"{self.dirpath} holds checkpoints of another run, which this one replaces.")
+
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Resume; a run's folder may have been moved, or be named in another way than when it began.
 
@@ -46,7 +77,8 @@ class WholeCheckpoint(ModelCheckpoint):
             state_dict: The saved state.
         """
         folder = str(self.dirpath)
-        if not (Path(folder) / Path(state_dict["best_model_path"]).name).is_file():
+        best = Path(state_dict["best_model_path"]).name
+        if not best or not (Path(folder) / best).exists():
             return  # another run's checkpoint begins a run of its own, whose best is still to come
 
         def moved(path: str) -> str:

@@ -7,10 +7,21 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 _TRACEBACK = re.compile(r"^Caught (?s:.*)^[\w.]+(?:Exception|Error): ", re.MULTILINE)
+# what says nothing about a run, or what the run's own lines say better
+_NO_NEWS = (
+    "litlogger",
+    "TPU available: False",
+    "Loading `train_dataloader` to estimate",
+    "Restoring states from the checkpoint path",  # a line on the same checkpoint follows when it has been loaded
+    "`Trainer.fit` stopped: `max_epochs=",
+)
+_FEW_WORKERS = re.compile(r"The '(\w+)' does not have many workers(?s:.*)num_workers=(\d+)`(?s:.*)")
+_CHECKOUT = Path(__file__).parent.parent
 _DISK_ERRORS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOTDIR)
 
 
@@ -40,10 +51,29 @@ def mistakes_in_one_line() -> Iterator[None]:
 
 
 def quieten() -> None:
-    """Leave out what is no news to the user: an advertisement, and warnings of what this project does on purpose."""
-    console = logging.getLogger("lightning.pytorch.utilities.rank_zero")
-    console.addFilter(lambda record: "litlogger" not in record.getMessage())
+    """Leave out what is no news to the user, and say the rest without line numbers of source files."""
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_news)
+    warnings.formatwarning = _format_warning
     warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\)")
     warnings.filterwarnings("ignore", message=r".*sync_dist=True")  # torchmetrics has them synchronised already
     warnings.filterwarnings("ignore", message=r".*module\(s\) in eval mode")  # frozen layers are, on purpose
     warnings.filterwarnings("ignore", message=".*intended to run from within Python like if it were from the command")
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    message = record.getMessage()
+    return not any(line in message for line in _NO_NEWS)
+
+
+def _format_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    line: str | None = None,  # noqa: ARG001
+) -> str:
+    text = _FEW_WORKERS.sub(r"Few processes load images for \1: data.num_workers may go up to \2 here.", str(message))
+    place = Path(filename)
+    own = place.is_relative_to(_CHECKOUT) and "site-packages" not in place.parts
+    own |= "lightning" in place.parts and issubclass(category, UserWarning)  # most of them come from here, and ours do
+    return f"warning: {text}\n" if own else f"warning: {text} ({category.__name__}, {filename}:{lineno})\n"

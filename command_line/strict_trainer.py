@@ -1,11 +1,19 @@
 """A trainer that takes numbers of batches as they were written."""
 
+import math
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from lightning import Trainer
+from lightning import Callback, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.callbacks import ModelSummary as LightningModelSummary
+
+from callbacks import ModelSummary
+
+_POINTS_PER_EPOCH = 20
+_RAREST = 50  # steps between two points, as with Lightning
 
 
 class StrictTrainer(Trainer):
@@ -22,6 +30,11 @@ class StrictTrainer(Trainer):
         limit_predict_batches: Batches to predict, or as a float their fraction.
         val_check_interval: Batches from one validation to the next, as a float a share of an epoch, or a time.
         accumulate_grad_batches: Batches of an optimizer step.
+        log_every_n_steps: Optimizer steps from one point of the training curves to the next; null draws about 20
+            points an epoch, but at least one every 50 steps; 0 draws none.
+        callbacks: As those of ``Trainer``.
+        enable_model_summary: Print what is about to be trained, as ``callbacks`` says or else in a few lines.
+        barebones: As that of ``Trainer``.
         **kwargs: As those of ``Trainer``.
 
     Raises:
@@ -32,6 +45,7 @@ class StrictTrainer(Trainer):
     """
 
     folder: Path | None = None
+    _log_interval: int | None = None
 
     def __init__(
         self,
@@ -42,8 +56,16 @@ class StrictTrainer(Trainer):
         limit_predict_batches: int | float | None = None,
         val_check_interval: int | float | str | timedelta | dict[str, int] | None = None,
         accumulate_grad_batches: int = 1,
+        log_every_n_steps: int | None = None,
+        callbacks: list[Callback] | Callback | None = None,
+        enable_model_summary: bool | None = None,
+        barebones: bool = False,
         **kwargs: Any,
     ) -> None:
+        if log_every_n_steps is not None and log_every_n_steps < 0:
+            raise MisconfigurationException(
+                f"trainer.log_every_n_steps is {log_every_n_steps}: it has to be 0 or more, or null."
+            )
         if accumulate_grad_batches < 1:
             raise MisconfigurationException(
                 f"trainer.accumulate_grad_batches is {accumulate_grad_batches}: it has to be 1 or more."
@@ -53,6 +75,11 @@ class StrictTrainer(Trainer):
                 f"trainer.val_check_interval is {val_check_interval}: it has to be above 0; with "
                 "trainer.limit_val_batches=0 nothing is validated."
             )
+        callbacks = [*callbacks] if isinstance(callbacks, Sequence) else [callbacks] if callbacks else []
+        if enable_model_summary is not False and not barebones:
+            enable_model_summary = False  # which keeps Lightning from adding its own, or saying that there is one
+            if not any(isinstance(callback, LightningModelSummary) for callback in callbacks):
+                callbacks.append(ModelSummary())
         try:
             super().__init__(
                 *args,
@@ -62,7 +89,31 @@ class StrictTrainer(Trainer):
                 limit_predict_batches=limit_predict_batches,
                 val_check_interval=val_check_interval,
                 accumulate_grad_batches=accumulate_grad_batches,
+                log_every_n_steps=log_every_n_steps,
+                callbacks=callbacks,
+                enable_model_summary=enable_model_summary,
+                barebones=barebones,
                 **kwargs,
             )
         except (ValueError, TypeError) as error:
             raise MisconfigurationException(f"trainer: {' '.join(str(error).split())}") from error
+        if log_every_n_steps is None and not barebones:
+            self._log_interval = None
+
+    @property
+    def log_every_n_steps(self) -> int:
+        """Optimizer steps from one point of the training curves to the next, 0 for no curves.
+
+        Where none was set it follows from the number of steps of an epoch, or of the run if it is shorter, which a
+        resumed run has in common with the interrupted one.
+        """
+        if self._log_interval is not None:
+            return self._log_interval
+        batches, longest = self.fit_loop.max_batches, self.fit_loop.max_steps
+        steps = math.ceil(batches / self.accumulate_grad_batches) if math.isfinite(batches) else math.inf
+        steps = min(steps, longest) if longest and longest > 0 else steps
+        return int(max(1, min(_RAREST, steps // _POINTS_PER_EPOCH)))
+
+    @log_every_n_steps.setter
+    def log_every_n_steps(self, interval: int) -> None:
+        self._log_interval = interval

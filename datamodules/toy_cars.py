@@ -8,6 +8,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from tqdm.auto import tqdm
 
 from datamodules.check_range import check_range
 from datamodules.layouts import annotation_files
@@ -86,7 +87,9 @@ class ToyCarsDataModule(StanfordCarsDataModule):
         random.shuffle(labels)
         names, boxes = [], []
         (folder / annotation_files.IMAGES[part]).mkdir()
-        for number, label in enumerate(labels, start=1):
+        # disable=None shows it on a terminal alone
+        bar = tqdm(labels, desc=f"drawing cars for {part}", unit=" images", leave=False, disable=None)
+        for number, label in enumerate(bar, start=1):
             picture, box = draw_car(CAR_MODELS[label], random)
             encoded = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 92])[1]
             names.append(f"{number:05d}.jpg")

@@ -2,11 +2,13 @@
 
 import torch
 from torch import Tensor, nn
+from torchmetrics import Metric
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
 
 from lightning_modules.exact_mean import ExactMean
 
 NO_LABEL = -1
+_TOP = 5
 
 
 def scores_from_confusion(matrix: Tensor) -> dict[str, Tensor]:
@@ -48,10 +50,11 @@ class ClassificationScores(nn.Module):
     def __init__(self, num_classes: int) -> None:
         super().__init__()
         self.confusion = MulticlassConfusionMatrix(num_classes, ignore_index=NO_LABEL, validate_args=False)
-        top_k = min(5, num_classes)
-        self.top5 = MulticlassAccuracy(
-            num_classes, top_k=top_k, average="micro", ignore_index=NO_LABEL, validate_args=False
-        )
+        self.top5: MulticlassAccuracy | None = None  # it would be 1, whatever the network predicts
+        if num_classes > _TOP:
+            self.top5 = MulticlassAccuracy(
+                num_classes, top_k=_TOP, average="micro", ignore_index=NO_LABEL, validate_args=False
+            )
         self.loss = ExactMean()
 
     def update(self, probabilities: Tensor, labels: Tensor) -> None:
@@ -63,7 +66,8 @@ class ClassificationScores(nn.Module):
         """
         scores = probabilities.float()
         self.confusion.update(scores, labels)
-        self.top5.update(scores, labels)
+        if self.top5 is not None:
+            self.top5.update(scores, labels)
         logs = scores.clamp(min=torch.finfo(torch.float32).tiny).log()
         losses = nn.functional.nll_loss(logs, labels, reduction="none", ignore_index=NO_LABEL)
         self.loss.update(losses[labels != NO_LABEL])
@@ -72,16 +76,14 @@ class ClassificationScores(nn.Module):
         """Compute the scores of all batches of all devices.
 
         Returns:
-            ``loss`` (mean cross-entropy in nats), ``accuracy``, ``precision``, ``recall``, ``f1``, ``classes`` and
-            ``top5_accuracy``, float32 scalars.
+            ``loss`` (mean cross-entropy in nats), ``accuracy``, ``precision``, ``recall``, ``f1``, ``classes`` and, of
+            more than five classes, ``top5_accuracy``, float32 scalars.
         """
-        return {
-            "loss": self.loss.compute(),
-            **scores_from_confusion(self.confusion.compute()),
-            "top5_accuracy": self.top5.compute(),
-        }
+        scores = {"loss": self.loss.compute(), **scores_from_confusion(self.confusion.compute())}
+        return scores if self.top5 is None else {**scores, "top5_accuracy": self.top5.compute()}
 
     def reset(self) -> None:
         """Forget all batches."""
-        for metric in (self.confusion, self.top5, self.loss):
-            metric.reset()
+        for metric in self.children():
+            if isinstance(metric, Metric):
+                metric.reset()

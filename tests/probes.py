@@ -1,6 +1,7 @@
 """Callbacks that the tests hang into a run."""
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -130,3 +131,27 @@ class FrozenAtTheEnd(Callback):
             Path(f"{self.file}.rates").write_text(" ".join(str(rate) for rate in rates.values()))
 
         pl_module.on_before_optimizer_step = note  # type: ignore[method-assign]
+
+
+class CheckpointScores(Callback):
+    """Writes a line for each checkpoint: when it was saved, and the names of its scores."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.when = "before"
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
+        self.when = "between"
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.when = "ended"
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        save = trainer.strategy.save_checkpoint
+
+        def note(checkpoint: dict[str, Any], *others: Any, **options: Any) -> None:
+            with Path(self.file).open("a") as file:
+                file.write(json.dumps([self.when, [*checkpoint["scores"]]]) + "\n")
+            save(checkpoint, *others, **options)
+
+        trainer.strategy.save_checkpoint = note  # type: ignore[method-assign]

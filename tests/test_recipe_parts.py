@@ -38,7 +38,7 @@ def test_the_average_of_the_weights_is_what_is_saved_and_validated(
         torch.testing.assert_close(tensor, average, rtol=1e-4, atol=1e-6)
         assert torch.equal(saved["current_model_state"][name], WeightsOfEachStep.steps[-1][name])
     within_fit = scores_of("fit_scores.json")
-    run("validate", "--ckpt_path=last")
+    run("validate", "--ckpt_path=best")
     assert scores_of("val_scores.json")["val/loss"] == pytest.approx(within_fit["val/loss"], abs=1e-5)
 
 

@@ -1,0 +1,32 @@
+"""Commands that go on with a run, as a user can paste them."""
+
+import shlex
+from pathlib import Path
+
+_PROGRAM = "python train.py"
+
+
+def shown(path: Path) -> Path:
+    """Shorten a path for the reader.
+
+    Args:
+        path: A file or folder.
+
+    Returns:
+        The path relative to the working directory where it lies below it, else the path itself.
+    """
+    here = Path.cwd()
+    return path.absolute().relative_to(here) if path.absolute().is_relative_to(here) else path
+
+
+def next_command(subcommand: str, run: Path) -> str:
+    """Write the command that goes on with a run.
+
+    Args:
+        subcommand: ``fit``, ``test`` and so on.
+        run: The folder of the run.
+
+    Returns:
+        The command, quoted for a POSIX shell.
+    """
+    return f"{_PROGRAM} {subcommand} {shlex.quote(str(shown(run)))}"
