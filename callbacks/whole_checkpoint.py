@@ -7,7 +7,6 @@ from typing import Any
 from lightning import LightningModule, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.utilities import rank_zero_warn
 
 from runs import whole_file
 
@@ -19,8 +18,6 @@ class WholeCheckpoint(ModelCheckpoint):
 
     ``last.ckpt`` doesn't vanish when it is replaced: it becomes ``previous.ckpt``.
     """
-
-    _found = False  # whether the folder held checkpoints when the run began
 
     def _save_checkpoint(self, trainer: Trainer, filepath: str) -> None:
         path = Path(filepath)
@@ -36,12 +33,12 @@ class WholeCheckpoint(ModelCheckpoint):
             whole_file.remove(draft)
             raise MisconfigurationException(
                 f"Can't write the checkpoint {path}: {error.strerror or error}. Make room or choose another folder "
-                "with trainer.logger.init_args.save_dir; the checkpoint before is whole."
+                "by --logs; the checkpoint before is whole."
             ) from error
         self._last_checkpoint_saved = filepath
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Look what the folder holds.
+        """Don't warn of checkpoints in the folder: they are those of the run that goes on.
 
         Args:
             trainer: The trainer.
@@ -49,23 +46,8 @@ class WholeCheckpoint(ModelCheckpoint):
             stage: ``fit`` or another.
         """
         with warnings.catch_warnings():
-            # it comes before Lightning knows whether the run goes on from a checkpoint in this folder
             warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")
             super().setup(trainer, pl_module, stage)
-        self._found = stage == "fit" and any(Path(str(self.dirpath)).glob("[!.]*"))
-
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Warn if another run's checkpoints are about to be replaced.
-
-        Args:
-            trainer: The trainer.
-            pl_module: The classifier.
-        """
-        super().on_train_start(trainer, pl_module)
-        start = trainer.ckpt_path
-        goes_on = start is not None and Path(start).absolute().parent == Path(str(self.dirpath)).absolute()
-        if self._found and not goes_on and not trainer.fast_dev_run:  # type: ignore[attr-defined]
-            rank_zero_warn(f"{self.dirpath} holds checkpoints of another run, which this one replaces.")
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Resume; a run's folder may have been moved, or be named in another way than when it began.

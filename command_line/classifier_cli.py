@@ -148,6 +148,8 @@ class ClassifierCLI(LightningCLI):
                 if missing is None:
                     raise
                 raise missing from error
+            if self.request.photographs:
+                self.datamodule.predict_dir = [*self.request.photographs]
             return
         # with the data alone: the whole parser would build the model, and fetch its weights
         parser = LightningArgumentParser()

@@ -1,6 +1,5 @@
 """What a person typed: a command, perhaps a run, perhaps photographs, and options."""
 
-import json
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ class Request:
         run: The run that was named, or whose config was given.
         checkpoint: The checkpoint file that was named in the place of a run.
         named: Whether the run was named as such: ``fit`` goes on in its folder.
+        photographs: What is to be predicted, as it was typed; YAML, through which options go, would change some names.
     """
 
     arguments: list[str]
@@ -37,6 +37,7 @@ class Request:
     run: Run | None = None
     checkpoint: Path | None = None
     named: bool = False
+    photographs: tuple[str, ...] = ()
 
     def has(self, option: str) -> bool:
         """Tell whether an option was typed.
@@ -72,11 +73,9 @@ def read_request(arguments: Sequence[str], afterwards: ExitStack) -> Request:
     words, options = split_words(rest)
     if not words:
         return Request([command, *rest], tuple(rest), run=_run_of_config(options))
-    photographs = ["--data.predict_dir", json.dumps(words[1:])] if command == "predict" and words[1:] else []
-    if len(words) > 1 and not photographs:
+    if len(words) > 1 and command != "predict":
         raise MisconfigurationException(f"{command} takes one run, but there are {len(words)}: {', '.join(words)}.")
     path = fetch(words[0], "the run") if is_url(words[0]) else _path(words[0], _logs(options))
-    typed = (*photographs, *options)
     run = run_of(path)
     checkpoint = path if path.is_file() or is_sharded(path) else None
     if run is None and checkpoint is None:
@@ -85,7 +84,8 @@ def read_request(arguments: Sequence[str], afterwards: ExitStack) -> Request:
     if config is None:
         config = Path(afterwards.enter_context(TemporaryDirectory())) / "config.yaml"
         config.write_text(config_from_checkpoint(checkpoint, run))
-    return Request([command, f"--config={config}", *typed], typed, run, checkpoint, named=True)
+    arguments = [command, f"--config={config}", *options]
+    return Request(arguments, tuple(options), run, checkpoint, named=True, photographs=tuple(words[1:]))
 
 
 def split_words(arguments: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -37,7 +37,7 @@ def list_photographs(entries: str | list[str] | None, cropping: bool) -> list[Ph
             key = os.path.abspath(photograph.file)  # noqa: PTH100 - pathlib keeps the dots of ../
             known = found.setdefault(key, photograph)
             if known.box is None and not known.reason and photograph.box is not None:
-                found[key] = known._replace(box=photograph.box)
+                found[key] = Photograph(known.file, photograph.box)
     return list(found.values())
 
 

@@ -213,11 +213,7 @@ class ImageClassifier(LightningModule):
     def predict_step(
         self, batch: tuple[Tensor, tuple[list[str], list[str], Tensor]], batch_idx: int
     ) -> tuple[list[str], Tensor]:
-        """Classify photographs: uint8 images, their files, why one couldn't be read, and positions.
-
-        Returns:
-            The files that could be read and their probabilities, float32 of shape (files, classes).
-        """
+        """Return those files of a batch that no reason keeps from being read, and their probabilities."""
         images, (files, errors, _) = batch
         read = [index for index, file in enumerate(files) if file and not errors[index]]
         return [files[index] for index in read], self.probabilities(images)[1][read]

@@ -58,7 +58,7 @@ def test_the_best_epochs_scores_are_reported(
     capsys.readouterr()
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message="(Checkpoint directory|.* holds checkpoints of another run)")
-        run("fit", logs, "--trainer.max_epochs=4", f"--ckpt_path={folder}", *PLUNGE)  # best comes from before
+        run("fit", logs, "--trainer.max_epochs=4", "--ckpt_path=last", *PLUNGE)  # best comes from before
     printed = capsys.readouterr().out
     fit = scores_of("fit_scores.json")
     best, last = (content(folder / f"checkpoints/{name}.ckpt") for name in ("best", "last"))
@@ -99,7 +99,7 @@ def test_what_is_unknown_is_not_made_up(run: Run, scores_of: Scores, tmp_path: P
     del last["scores"]
     torch.save(last, folder / "checkpoints/last.ckpt")
     capsys.readouterr()
-    run("fit", "--trainer.max_epochs=3", f"--ckpt_path={folder}", *PLUNGE)
+    run("fit", "--trainer.max_epochs=3", "--ckpt_path=last", *PLUNGE)
     printed = capsys.readouterr().out
     assert scores_of("fit_scores.json") == {
         "epochs": 3, "checkpoint": str(folder / "checkpoints/best.ckpt"), "best val/f1": best, "val/f1": best,
@@ -323,13 +323,6 @@ def test_points_of_curves_follow_from_the_length_of_the_run(
 
 def test_a_negative_interval_is_refused(mistake: Callable[..., str]) -> None:
     assert "trainer.log_every_n_steps is -1" in mistake("fit", "--trainer.log_every_n_steps=-1")
-
-
-def test_a_run_that_replaces_another_ones_checkpoints_says_so(run: Run) -> None:
-    once = ["--trainer.logger.init_args.version=same", "--trainer.max_epochs=1", "--trainer.limit_train_batches=1"]
-    run("fit", *once)
-    with pytest.warns(UserWarning, match="same/checkpoints holds checkpoints of another run, which this one replaces"):
-        run("fit", *once)
 
 
 def test_a_monitor_that_is_no_score_gets_one_line(mistake: Callable[..., str]) -> None:
