@@ -1,6 +1,5 @@
 """Unfreezes a pretrained network from its head towards its input."""
 
-import math
 from typing import Any, Literal
 
 from lightning import Callback, LightningModule, Trainer
@@ -8,6 +7,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
+from callbacks.frozen_for_good import advice, epochs_of
 from lightning_modules import ImageClassifier
 from lightning_modules.sharding import FullySharded
 
@@ -215,35 +215,23 @@ class GradualUnfreezing(Callback):
     def _tell_what_stays_frozen(self, trainer: Trainer, module: LightningModule) -> None:
         """Say it at the start, or with ``patience`` at the end of the training."""
         assert isinstance(module, ImageClassifier)
-        groups, epochs = [*module.group_names], _epochs(trainer)
+        groups, epochs = [*module.group_names], epochs_of(trainer)
         if epochs is None or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
-        frozen = [name for name in groups if name in module.frozen_groups]
-        if self.patience is None:
-            frozen = self.frozen_groups(groups, epochs - 1)
-        names, further = ", ".join(frozen), len(groups) - 1
-        if not frozen:
+        if self.patience is not None:
+            never = ", ".join(name for name in groups if name in module.frozen_groups)
+            if never:
+                rank_zero_warn(
+                    f"Never unfrozen: {never}, since {self.monitor} did not stall often enough. Lower "
+                    "unfreezing.patience, raise unfreezing.min_delta, or train longer (trainer.max_epochs)."
+                )
             return
+        frozen = self.frozen_groups(groups, epochs - 1)
         if self.epochs == []:
+            names = ", ".join(frozen)
             rank_zero_info(f"unfreezing.epochs is []: the head alone is trained (a linear probe); {names} stay frozen.")
-        elif self.patience is not None:
-            rank_zero_warn(
-                f"Never unfrozen: {names}, since {self.monitor} did not stall often enough. Lower unfreezing.patience, "
-                "raise unfreezing.min_delta, or train longer (trainer.max_epochs)."
-            )
-        elif self.every_n_epochs is not None:
-            most = (epochs - 1) // further
-            rank_zero_warn(
-                f"Frozen for good: {names}, since unfreezing.every_n_epochs is {self.every_n_epochs} and the run has "
-                f"{epochs} epochs. Train for {further * self.every_n_epochs + 1} epochs or more (trainer.max_epochs)"
-                + (f", or set unfreezing.every_n_epochs to {most}." if most else ".")
-            )
-        else:
-            rank_zero_warn(
-                f"Frozen for good: {names}, since unfreezing.epochs is {self.epochs} and the run has {epochs} epochs, "
-                f"counted from 0. To unfreeze all, list {further} epochs below {epochs}, or train longer "
-                "(trainer.max_epochs)."
-            )
+        elif frozen:
+            rank_zero_warn(advice(frozen, len(groups) - 1, epochs, self.every_n_epochs, self.epochs))
 
     def _announce(self, trainer: Trainer, module: LightningModule, news: str) -> None:
         assert isinstance(module, ImageClassifier)
@@ -254,12 +242,3 @@ class GradualUnfreezing(Callback):
             f"Epoch {trainer.current_epoch}: {news}training {', '.join(trained_groups)} "
             f"({trained / 1e6:.2f} of {total / 1e6:.2f} M parameters)"
         )
-
-
-def _epochs(trainer: Trainer) -> int | None:
-    """Number the epochs that a run may have; None if it isn't known."""
-    limits = [trainer.max_epochs] if trainer.max_epochs is not None and trainer.max_epochs > 0 else []
-    if trainer.max_steps > 0 and math.isfinite(trainer.num_training_batches):
-        steps = math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches)
-        limits.append(math.ceil(trainer.max_steps / steps))
-    return min(limits, default=None)

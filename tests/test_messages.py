@@ -16,7 +16,7 @@ import torch
 from lightning.pytorch.callbacks import ModelSummary as LightningModelSummary
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from callbacks import GradualUnfreezing, ModelSummary
+from callbacks import Checkpoint, GradualUnfreezing, ModelSummary
 from command_line.console import quieten
 from command_line.strict_trainer import StrictTrainer
 from datamodules import ToyCarsDataModule
@@ -106,6 +106,21 @@ def test_what_is_unknown_is_not_made_up(run: Run, scores_of: Scores, tmp_path: P
     }  # fmt: skip
     assert f"best of 3 epochs, val/f1 {best:.4f}\n" in printed
     assert "accuracy" not in printed
+
+
+def test_the_best_of_a_sharded_run_is_remembered(tmp_path: Path) -> None:
+    (tmp_path / "best.ckpt").mkdir()  # a folder, with a part for each device
+    before, after = Checkpoint(), Checkpoint()
+    before.dirpath = after.dirpath = str(tmp_path)
+    before.best_model_path, before.best_model_score = str(tmp_path / "best.ckpt"), torch.tensor(0.5)
+    before.best_scores, before.best_epoch = {"val/f1": 0.5, "val/accuracy": 0.6}, 3
+    after.load_state_dict(before.state_dict())
+    assert (after.best_scores, after.best_epoch) == (before.best_scores, 3)
+    assert after.best_model_score == 0.5
+    elsewhere = Checkpoint()
+    elsewhere.dirpath = str(tmp_path / "new")
+    elsewhere.load_state_dict(before.state_dict())  # begins a run of its own
+    assert (elsewhere.best_scores, elsewhere.best_model_score) == ({}, None)
 
 
 def test_without_validation_there_is_no_best(run: Run, scores_of: Scores, tmp_path: Path, capsys: Any) -> None:
