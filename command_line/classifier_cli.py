@@ -8,27 +8,10 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities import rank_zero_warn
 
-from callbacks import (
-    BatchSizeFinder,
-    Checkpoint,
-    ConfusionMatrix,
-    EarlyStopping,
-    ExponentialMovingAverage,
-    FiniteLoss,
-    GradualUnfreezing,
-    LearningRateFinder,
-    LearningRates,
-    PredictionFile,
-    Preview,
-    ProgressiveResizing,
-    RunConfig,
-    RunHistory,
-    ScoreFile,
-    SkippedImages,
-    TestTimeAugmentation,
-)
+from callbacks import RunConfig, RunHistory
 from command_line import loggers
 from command_line.commands import DATA_COMMANDS, RUNS, Commands
+from command_line.defaults import CALLBACKS, RUN_DEFAULTS
 from command_line.missing_package import missing_package
 from command_line.request import RUN_COMMANDS, Request
 from command_line.starting_point import Start, find_start, is_first_process
@@ -38,36 +21,6 @@ from runs.checkpoints import compare_classes
 from runs.class_names import ClassNames
 from runs.history import Lock
 from runs.naming import release
-
-CALLBACKS: dict[str, type[Callback]] = {
-    "checkpoint": Checkpoint,
-    "early_stopping": EarlyStopping,
-    "unfreezing": GradualUnfreezing,
-    "ema": ExponentialMovingAverage,
-    "progressive_resizing": ProgressiveResizing,
-    "lr_finder": LearningRateFinder,
-    "batch_size_finder": BatchSizeFinder,
-    "finite_loss": FiniteLoss,
-    "learning_rates": LearningRates,
-    "tta": TestTimeAugmentation,
-    "confusion_matrix": ConfusionMatrix,
-    "predictions": PredictionFile,
-    "previews": Preview,
-    "skipped": SkippedImages,
-    "scores": ScoreFile,
-}
-TRAINER_DEFAULTS: dict[str, Any] = {
-    "logger": {
-        "class_path": loggers.TENSORBOARD,
-        "init_args": {"save_dir": loggers.DEFAULT_FOLDER, "name": None, "default_hp_metric": False},
-    },
-    "use_distributed_sampler": False,  # the data modules shard by themselves, without repeating samples
-}
-RUN_DEFAULTS = {
-    "weights_only": True,  # a checkpoint must not run code, not even one from a URL, where Lightning would let it
-    "verbose": False,  # ScoreFile prints a shorter table
-    "return_predictions": False,  # PredictionFile writes them; kept as well, they would fill the memory
-}
 
 
 class ClassifierCLI(LightningCLI):

@@ -6,9 +6,10 @@ from contextlib import ExitStack
 
 import torch
 
-from command_line.classifier_cli import TRAINER_DEFAULTS, ClassifierCLI
+from command_line.classifier_cli import ClassifierCLI
 from command_line.commands import Commands
 from command_line.console import mistakes_in_one_line, quieten
+from command_line.defaults import TRAINER_DEFAULTS
 from command_line.request import read_request
 from command_line.strict_parser import StrictParser
 from datamodules import ImageDataModule

@@ -77,7 +77,7 @@ def is_first_process() -> bool:
     Returns:
         Whether its launcher (torchrun, SLURM, Lightning) counts it as the first.
     """
-    for variable in ("RANK", "SLURM_PROCID"):
+    for variable in ("RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK", "OMPI_COMM_WORLD_RANK"):
         if variable in os.environ:
             return os.environ[variable] == "0"
     return all(os.environ.get(variable, "0") == "0" for variable in ("NODE_RANK", "GROUP_RANK", "LOCAL_RANK"))
@@ -92,8 +92,10 @@ def _place(config: Any, loggers: list[Any], request: Request) -> tuple[Path, str
     config.experiment = (
         config.experiment if request.has("--experiment") or not experiment else experiment
     ) or "default"
-    version = asked_for(loggers, "version")
-    name = config.name or (f"version_{version}" if isinstance(version, int) else version)
+    # the config of a run that exists may hold the version that this very run was given
+    typed = request.run is None or request.has("--trainer.logger.init_args.version")
+    version = asked_for(loggers, "version") if typed else None
+    name = config.name if config.name is not None else f"version_{version}" if isinstance(version, int) else version
     for logger in loggers:
         for argument, value in (("save_dir", str(config.logs)), ("name", config.experiment), ("version", None)):
             if argument in logger.init_args and asked_for([logger], argument) is not None:
@@ -107,11 +109,10 @@ def _find_training(start: Start, config: Any, request: Request, name: str | None
     wanted = config.ckpt_path
     if request.named:
         if wanted is not None:
-            raise MisconfigurationException(f"fit goes on with {request.options[0]}: leave --ckpt_path out.")
+            raise MisconfigurationException("fit goes on with the run that is named: leave --ckpt_path out.")
         last = request.run.find_checkpoint("last") if request.run else None
         start.checkpoint = request.checkpoint or last
-        goes_on = request.run is not None and name is None and start.checkpoint == last
-        start.run = request.run if goes_on else None
+        start.run = request.run if name is None and _same(start.checkpoint, last) else None
     elif wanted == "last":
         newest = next(iter(runs_of(start.experiment)), None)
         start.run = named_run(start.experiment, name) if name else request.run or newest
@@ -123,9 +124,13 @@ def _find_training(start: Start, config: Any, request: Request, name: str | None
             rank_zero_warn(f"There is no checkpoint in {where} to go on from: the run begins.")
     elif wanted is not None:
         start.checkpoint = _checkpoint(wanted, "last", start.experiment, request, name)
-        own = request.run
-        if own is not None and name is None and start.checkpoint == own.find_checkpoint("last"):
-            start.run = own
+        if request.run and name is None and _same(start.checkpoint, request.run.find_checkpoint("last")):
+            start.run = request.run
+
+
+def _same(checkpoint: Path | None, last: Path | None) -> bool:
+    """Compare two checkpoints, of which a run that has been killed early has none."""
+    return checkpoint == last or (checkpoint is not None and last is not None and checkpoint.samefile(last))
 
 
 def _find_evaluation(start: Start, config: Any, command: str, request: Request, name: str | None) -> None:

@@ -1,0 +1,54 @@
+"""The callbacks that every run has, and defaults where they aren't Lightning's."""
+
+from typing import Any
+
+from lightning import Callback
+
+from callbacks import (
+    BatchSizeFinder,
+    Checkpoint,
+    ConfusionMatrix,
+    EarlyStopping,
+    ExponentialMovingAverage,
+    FiniteLoss,
+    GradualUnfreezing,
+    LearningRateFinder,
+    LearningRates,
+    PredictionFile,
+    Preview,
+    ProgressiveResizing,
+    ScoreFile,
+    SkippedImages,
+    TestTimeAugmentation,
+)
+from command_line import loggers
+
+CALLBACKS: dict[str, type[Callback]] = {
+    "checkpoint": Checkpoint,
+    "early_stopping": EarlyStopping,
+    "unfreezing": GradualUnfreezing,
+    "ema": ExponentialMovingAverage,
+    "progressive_resizing": ProgressiveResizing,
+    "lr_finder": LearningRateFinder,
+    "batch_size_finder": BatchSizeFinder,
+    "finite_loss": FiniteLoss,
+    "learning_rates": LearningRates,
+    "tta": TestTimeAugmentation,
+    "confusion_matrix": ConfusionMatrix,
+    "predictions": PredictionFile,
+    "previews": Preview,
+    "skipped": SkippedImages,
+    "scores": ScoreFile,
+}
+TRAINER_DEFAULTS: dict[str, Any] = {
+    "logger": {
+        "class_path": loggers.TENSORBOARD,
+        "init_args": {"save_dir": loggers.DEFAULT_FOLDER, "name": None, "default_hp_metric": False},
+    },
+    "use_distributed_sampler": False,  # the data modules shard by themselves, without repeating samples
+}
+RUN_DEFAULTS = {
+    "weights_only": True,  # a checkpoint must not run code, not even one from a URL, where Lightning would let it
+    "verbose": False,  # ScoreFile prints a shorter table
+    "return_predictions": False,  # PredictionFile writes them; kept as well, they would fill the memory
+}
