@@ -270,6 +270,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_names_the_images(
     assert "learning_rate" in answer
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_the_checkpoint_before(arguments: list[str], tmp_path: Path) -> None:
     assert outcome(["fit", *arguments]) == 0
     last = tmp_path / "logs/demo/version_0/checkpoints/last.ckpt"

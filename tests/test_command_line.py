@@ -258,6 +258,7 @@ def test_predicting_needs_no_data_set(run_dir: Path, toy_root: Path, tmp_path: P
     assert len((run_dir / "predict/predictions.csv").read_text().splitlines()) == 41
 
 
+@pytest.mark.slow
 def test_the_program_exits_with_one_line_and_a_code() -> None:
     for options, code in ((["fit", "--trainer.max_epoch", "7"], 2), (["test"], 1)):
         finished = subprocess.run(

@@ -10,6 +10,8 @@ import torch
 
 from tests.processes import run_devices
 
+pytestmark = pytest.mark.slow
+
 CHECKOUT = Path(__file__).parent.parent
 
 

@@ -8,6 +8,8 @@ import pytest
 
 from tests.processes import run_devices
 
+pytestmark = pytest.mark.slow
+
 REPORTS = ("test_report.csv", "test_confusion_matrix.csv")
 
 

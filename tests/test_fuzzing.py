@@ -282,6 +282,7 @@ def keys() -> list[str]:
     return sorted({*leaves(yaml.safe_load(printed.getvalue()))} - left_out - {"data.init_args.num_workers"})
 
 
+@pytest.mark.slow
 @cases(0.05)
 @given(data=st.data())
 def test_a_config_runs_or_is_refused_in_one_sentence(

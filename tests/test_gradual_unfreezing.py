@@ -71,6 +71,7 @@ def test_a_strategy_that_cannot_unfreeze_layers_is_refused() -> None:
     GradualUnfreezing().setup(trainer, module, "fit")
 
 
+@pytest.mark.slow
 def test_frozen_layers_stand_still_batch_norm_included(run: Callable[..., None], tmp_path: Path) -> None:
     run("fit", "--model.backbone=mobilenet_v3_small", "--unfreezing.epochs=[1]", "--trainer.max_epochs=1")
     first = _state(tmp_path / "logs/demo/version_0")

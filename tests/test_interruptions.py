@@ -16,6 +16,8 @@ from tests.processes import TIMEOUT, outcome, run_devices, start, start_devices
 from tests.run_files import tensorboard_curves
 from tests.test_resume import assert_same
 
+pytestmark = pytest.mark.slow
+
 EVERYTHING = [  # a batch-norm network, and everything that is random or has a state; 9 batches, 5 steps an epoch
     "--model.backbone=mobilenet_v3_small", "--data.batch_size=10", "--data.num_workers=1", "--data.image_size=32",
     "--data.train_images=15", "--trainer.max_epochs=3", "--trainer.accumulate_grad_batches=2",

@@ -3,7 +3,10 @@
 from pathlib import Path
 
 import nbformat
+import pytest
 from nbclient import NotebookClient
+
+pytestmark = pytest.mark.slow
 
 CHECKOUT = Path(__file__).parent.parent
 NOTEBOOK = CHECKOUT / "main.ipynb"

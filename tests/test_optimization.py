@@ -51,6 +51,7 @@ def test_rates_decay_towards_the_input_and_norms_and_biases_are_not_decayed() ->
     assert sum(len(group["params"]) for group in made) == len(list(model.parameters()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
 def test_training_equals_plain_pytorch(
     arguments: list[str], toy_data: Callable[..., ToyCarsDataModule], tmp_path: Path, optimizer: str
@@ -96,6 +97,7 @@ def test_training_equals_plain_pytorch(
         torch.testing.assert_close(tensor, trained[name], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_warm_up_is_counted_in_epochs_however_the_run_is_measured(run: Callable[..., None], tmp_path: Path) -> None:
     options = ["--model.warmup_epochs=1", "--data.batch_size=8", "--trainer.accumulate_grad_batches=2"]
     run("fit", *options, "--trainer.max_epochs=3")  # 64 images: 8 batches, 4 steps an epoch

@@ -78,14 +78,14 @@ PER_SUBCOMMAND = "_subcommand_method_arguments"
 LISTED = {name for _, name, _ in SIGNATURES} | {name for name, _, _ in ATTRIBUTES} | {PER_SUBCOMMAND}
 
 
-@pytest.mark.parametrize(("owner", "name", "parameters"), SIGNATURES, ids=lambda value: str(value)[:60])
+@pytest.mark.parametrize(("owner", "name", "parameters"), SIGNATURES, ids=[name for _, name, _ in SIGNATURES])
 def test_methods_take_what_they_took(owner: Any, name: str, parameters: str) -> None:
     given = inspect.signature(getattr(owner, name)).parameters.values()
     marks: dict[Any, str] = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
     assert " ".join(marks.get(parameter.kind, "") + parameter.name for parameter in given) == parameters
 
 
-@pytest.mark.parametrize(("name", "make", "kind"), ATTRIBUTES, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(("name", "make", "kind"), ATTRIBUTES, ids=[name for name, _, _ in ATTRIBUTES])
 def test_attributes_are_what_they_were(name: str, make: Callable[[Path], Any], kind: type, tmp_path: Path) -> None:
     assert isinstance(getattr(make(tmp_path), name), kind)
 
@@ -98,7 +98,7 @@ def test_the_command_line_knows_the_arguments_of_each_subcommand() -> None:
     assert f"self.{PER_SUBCOMMAND}: dict[str, list[str]]" in inspect.getsource(LightningCLI)
 
 
-@pytest.mark.parametrize(("kind", "names"), FIELDS, ids=lambda value: str(value)[:60])
+@pytest.mark.parametrize(("kind", "names"), FIELDS, ids=[kind.__name__ for kind, _ in FIELDS])
 def test_the_table_of_contents_of_a_sharded_checkpoint_holds_what_is_read(kind: Any, names: str) -> None:
     assert {field.name for field in dataclasses.fields(kind)} >= set(names.split())
 

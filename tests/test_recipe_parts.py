@@ -60,6 +60,7 @@ def test_a_trainer_that_has_averaged_tests_the_average(
             assert torch.equal(tensor, averaged[name])
 
 
+@pytest.mark.slow
 def test_averaging_can_be_left_out_when_a_run_is_resumed(run: Callable[..., None], tmp_path: Path) -> None:
     run("fit", "--ema.decay=0.9", "--trainer.max_epochs=1")
     averaged = checkpoint(tmp_path)

@@ -8,6 +8,8 @@ import torch
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+pytestmark = pytest.mark.slow
+
 RECIPES = {
     "unfreezing by epochs": ["--unfreezing.epochs=[1,2]"],
     "everything that has a state": [  # a group is unfrozen after the second validation and each one after

@@ -60,6 +60,7 @@ def test_best_and_last_are_those_of_the_run_whose_config_is_given(fit: Fit, keyw
     assert checksums(second) == before
 
 
+@pytest.mark.slow
 def test_training_from_the_checkpoint_of_another_run_leaves_that_alone(
     fit: Fit, run: Callable[..., None], tmp_path: Path
 ) -> None:
@@ -75,6 +76,7 @@ def test_training_from_the_checkpoint_of_another_run_leaves_that_alone(
     assert checksums(other) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HARD_NAMES)
 def test_a_name_of_any_kind_goes_on_and_is_tested_also_when_it_is_renamed(
     fit: Fit, run: Callable[..., None], tmp_path: Path, name: str
@@ -200,6 +202,7 @@ def test_a_mistake_leaves_no_folder_behind(mistake: Callable[..., str], tmp_path
     assert not (tmp_path / "logs/demo/trial_a").exists()
 
 
+@pytest.mark.slow
 def test_an_older_evaluation_is_never_overwritten(fit: Fit, tmp_path: Path) -> None:
     folder = fit("trial_a")
     kept: dict[str, str] = {}
@@ -218,6 +221,7 @@ def test_an_older_evaluation_is_never_overwritten(fit: Fit, tmp_path: Path) -> N
     assert checksums(folder) == kept
 
 
+@pytest.mark.slow
 def test_a_run_that_is_being_trained_is_left_alone(arguments: list[str], tmp_path: Path) -> None:
     folder = tmp_path / "logs/demo/trial_a"
     process = start(["fit", *arguments, *QUICK, "--trainer.max_epochs=1000", "--name=trial_a"])
@@ -238,6 +242,7 @@ def test_a_run_that_is_being_trained_is_left_alone(arguments: list[str], tmp_pat
     assert stopped.facts["step"] == last_checkpoint(folder)["global_step"]
 
 
+@pytest.mark.slow
 def test_two_processes_that_begin_at_once_take_two_folders(arguments: list[str], tmp_path: Path) -> None:
     processes = [start(["fit", *arguments, *QUICK, "--trainer.max_epochs=1"]) for _ in range(3)]
     for process in processes:

@@ -27,6 +27,7 @@ for command in ("fit", "test"):
 """
 
 
+@pytest.mark.slow
 def test_training_and_testing_touch_no_network(arguments: list[str], tmp_path: Path) -> None:
     attempts = tmp_path / "attempts"
     finished = subprocess.run(

@@ -17,6 +17,8 @@ from datamodules.streaming import convert
 from tests.processes import run_devices
 from train import main
 
+pytestmark = pytest.mark.slow
+
 CHECKOUT = Path(__file__).parent.parent
 ToyData = Callable[..., ToyCarsDataModule]
 
