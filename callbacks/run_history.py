@@ -7,6 +7,7 @@ from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_info
 
 from callbacks.run_folder import run_folder
 from runs.history import HISTORY, History
@@ -21,6 +22,7 @@ class RunHistory(Callback):
 
     def __init__(self, resumed: bool = False) -> None:
         self.resumed = resumed
+        self.trained = False
         self.history: History | None = None
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -40,8 +42,7 @@ class RunHistory(Callback):
             for logger in trainer.loggers
             if not isinstance(logger, TensorBoardLogger | CSVLogger)
         ]
-        self._note(
-            trainer,
+        self.history.append(
             "resumed" if self.resumed else "began",
             epochs=trainer.max_epochs,
             devices=trainer.world_size,
@@ -50,9 +51,18 @@ class RunHistory(Callback):
             loggers=ids,
         )
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Note that there is something left to train; arguments as in ``on_fit_start``."""
+        self.trained = True
+
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Note that training has come to its end; arguments as in ``on_fit_start``."""
-        self._note(trainer, "finished")
+        if self.resumed and not self.trained:
+            rank_zero_info(
+                f"Nothing is left to train: the run has had its {trainer.current_epoch} epochs. Give it more by "
+                "--trainer.max_epochs."
+            )
+        self._end(trainer, "finished")
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Note why training ends before its time.
@@ -63,10 +73,9 @@ class RunHistory(Callback):
             exception: A signal's ``SystemExit``, or an error.
         """
         stopped = isinstance(exception, SystemExit | KeyboardInterrupt)
-        self._note(trainer, "stopped" if stopped else "failed", reason=f"{type(exception).__name__}: {exception}")
+        self._end(trainer, "stopped" if stopped else "failed", reason=f"{type(exception).__name__}: {exception}")
 
-    def _note(self, trainer: Trainer, kind: str, **facts: Any) -> None:
+    def _end(self, trainer: Trainer, kind: str, **facts: Any) -> None:
         if self.history is not None:
             self.history.append(kind, epoch=trainer.current_epoch, step=trainer.global_step, **facts)
-        if kind in ("stopped", "failed", "finished"):
-            self.history = None
+        self.history, self.trained = None, False

@@ -11,7 +11,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from command_line.stored_config import config_from_checkpoint
 from runs.finding import find_runs, run_of
 from runs.remote_file import fetch, is_url
-from runs.run import Run
+from runs.run import CHECKPOINTS, Run
 from runs.sharded_checkpoint import is_sharded
 from runs.suggestions import did_you_mean
 
@@ -77,7 +77,8 @@ def read_request(arguments: Sequence[str], afterwards: ExitStack) -> Request:
         raise MisconfigurationException(f"{command} takes one run, but there are {len(words)}: {', '.join(words)}.")
     path = fetch(words[0], "the run") if is_url(words[0]) else _path(words[0], _logs(options))
     run = run_of(path)
-    checkpoint = path if path.is_file() or is_sharded(path) else None
+    file = is_sharded(path) or (path.is_file() and (run is None or path.parent.name == CHECKPOINTS))
+    checkpoint = path if file else None
     if run is None and checkpoint is None:
         raise MisconfigurationException(_unknown(words[0], path))
     config = None if run is None else run.config
