@@ -22,6 +22,8 @@ from runs.class_names import ClassNames
 from runs.history import Lock
 from runs.naming import release
 
+_WORDS = {"predict": "[RUN PHOTO...] ", "runs": "[FOLDER] ", **dict.fromkeys(("fit", "validate", "test"), "[RUN] ")}
+
 
 class ClassifierCLI(LightningCLI):
     """LightningCLI around one run, which is found before anything is built.
@@ -153,6 +155,7 @@ class ClassifierCLI(LightningCLI):
         super()._run_subcommand(subcommand)
 
     def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
+        kwargs["usage"] = f"train.py {subcommand} {_WORDS.get(subcommand, '')}[options]"
         if subcommand == RUNS:  # which needs neither trainer nor model
             parser = self.init_parser(**kwargs)
             self._subcommand_method_arguments[subcommand] = parser.add_method_arguments(klass, subcommand)

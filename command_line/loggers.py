@@ -120,9 +120,11 @@ def finish(trainer: Trainer) -> None:
     Args:
         trainer: The trainer, whose command has ended.
     """
-    for logger in trainer.loggers:
-        if isinstance(logger, WandbLogger) and trainer.is_global_zero:
-            logger.experiment.finish()
+    if any(isinstance(logger, WandbLogger) for logger in trainer.loggers):
+        import wandb  # which a user of its logger has
+
+        if wandb.run is not None:
+            wandb.finish()
 
 
 def _before(written: str | None, step: int) -> bool:
