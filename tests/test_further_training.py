@@ -156,6 +156,28 @@ def test_a_transformer_adapts_to_another_size(tmp_path: Path) -> None:
     assert model(torch.zeros(1, 3, 96, 96, dtype=torch.uint8)).shape == (1, 2)
 
 
+def test_training_of_a_transformer_goes_on_at_its_own_size(
+    run: Callable[..., None], mistake: Callable[..., str], tmp_path: Path
+) -> None:
+    pytest.importorskip("timm")
+    vit = "--model.backbone=timm/test_vit"
+    run("fit", *EPOCH, vit, "--model.weights=null", "--data.image_size=32")
+    checkpoint = tmp_path / "logs/demo/version_0/checkpoints/last.ckpt"
+    answer = mistake("fit", vit, "--data.image_size=64", f"--ckpt_path={checkpoint}", "--trainer.max_epochs=2")
+    assert "timm/test_vit was trained with data.image_size 32, and can't go on with 64: set data.image_size" in answer
+    with pytest.raises(SystemExit, match="trained with data.image_size 32") as stop:
+        main(["fit", str(checkpoint.parents[1]), "--data.image_size=64", "--trainer.max_epochs=2"])
+    assert "\n" not in str(stop.value.code)
+    run("fit", *EPOCH, vit, "--data.image_size=64", f"--model.weights={checkpoint}")
+    run("fit", vit, "--data.image_size=32", f"--ckpt_path={checkpoint}", "--trainer.max_epochs=2")
+
+
+def test_a_convolutional_network_goes_on_at_another_size(run: Callable[..., None], tmp_path: Path) -> None:
+    run("fit", *EPOCH)
+    checkpoint = tmp_path / "logs/demo/version_0/checkpoints/last.ckpt"
+    run("fit", f"--ckpt_path={checkpoint}", "--data.image_size=96", "--trainer.max_epochs=2", "--tta.enabled=false")
+
+
 def test_without_a_class_in_common_the_head_begins_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     trained("squeezenet1_1", tmp_path / "a.ckpt", ["a", "b"])
     with caplog.at_level("INFO", LOG):

@@ -37,6 +37,30 @@ def check_image_sizes(module: nn.Module, hparams: Mapping[str, Any], training: b
             )
 
 
+def check_trained_size(module: nn.Module, hparams: Mapping[str, Any], checkpoint: Mapping[str, Any]) -> None:
+    """Refuse weights that were trained at a size for which the network has other weights, as transformers do.
+
+    Args:
+        module: What is to take the weights.
+        hparams: ``backbone`` and ``image_size`` that it was built with.
+        checkpoint: ``hyper_parameters`` and ``state_dict``; a sharded one has no ``state_dict`` here, and isn't looked
+            at.
+
+    Raises:
+        MisconfigurationException: If the sizes differ, and weights have other shapes.
+    """
+    trained, mine = checkpoint.get("hyper_parameters", {}).get("image_size"), hparams["image_size"]
+    weights, own = checkpoint.get("state_dict", {}), module.state_dict()
+    if trained in (None, mine):
+        return
+    if any(key in own and own[key].shape != tensor.shape for key, tensor in weights.items()):
+        raise MisconfigurationException(
+            f"model.backbone {hparams['backbone']} was trained with data.image_size {trained}, and can't go on with "
+            f"{mine}: set data.image_size to {trained}, or begin a new training with the checkpoint as model.weights, "
+            "which are adapted."
+        )
+
+
 def _complaint(module: nn.Module, side: int) -> str | None:
     """Say what a network objects to in images of a size; None if it takes them."""
     device = next(module.parameters()).device
