@@ -251,9 +251,8 @@ def test_classes_of_the_test_part_alone_are_named_or_left_out(
     with pytest.raises(SystemExit, match="Airship is a class that the first of the parts doesn't have"):
         main(["fit", *own(arguments, root), "--data.batch_size=4", "--data.unknown_classes=skip"])
     capsys.readouterr()
-    with pytest.raises(SystemExit):
-        main(["check", OWN, f"--data.root={root}", f"--output={tmp_path / 'report'}"])
-    assert "Zeppelin is a class that the first of the parts doesn't have" in capsys.readouterr().out
+    main(["check", OWN, f"--data.root={root}", f"--output={tmp_path / 'report'}"])
+    assert f"{list(tested)[1]} is a class that the first of the parts doesn't have" in capsys.readouterr().out
 
 
 def test_stanford_cars_leave_unofficial_classes_to_the_checkpoint(
@@ -317,11 +316,11 @@ def test_where_it_was_trained_only_the_test_images_are_tested(
     for number, place in enumerate((None, "photos", "link")):
         record.unlink()  # as where it couldn't be written
         main(["test", str(run), *([f"--data.root={place}"] if place else [])])
-        assert tested(run, number) == 4
+        assert count_tested(run, number) == 4
         assert record.read_bytes() == recorded
     other = class_folders(tmp_path / "others", first(pictures, 2, 3))
     main(["test", str(run), f"--data.root={other}"])
-    assert tested(run, 3) == 10
+    assert count_tested(run, 3) == 10
     assert not (other / "split.csv").exists()
     (other / "split.csv").write_text(record.read_text())  # one that is divided is no matter of ours
     for name, files in first(pictures, 0, 1).items():
@@ -329,10 +328,10 @@ def test_where_it_was_trained_only_the_test_images_are_tested(
         for file in files:
             (other / name / file.name).symlink_to(file)
     main(["test", str(run), f"--data.root={other}"])
-    assert tested(run, 4) == 4
+    assert count_tested(run, 4) == 4
 
 
-def tested(run: Path, number: int) -> int:
+def count_tested(run: Path, number: int) -> int:
     (file,) = (run / ("test" if not number else f"test-{number + 1}")).rglob("test_confusion_matrix.csv")
     return sum(int(cell) for line in file.read_text().splitlines()[1:] for cell in re.findall(r",(\d+)", line))
 

@@ -54,10 +54,11 @@ def check_trained_size(module: nn.Module, hparams: Mapping[str, Any], checkpoint
     if trained in (None, mine):
         return
     if any(key in own and own[key].shape != tensor.shape for key, tensor in weights.items()):
+        adapts = hparams["backbone"].startswith("vit_")  # of torchvision; see load_weights
+        other_way = ", or begin a new training with the checkpoint as model.weights, which adapt" if adapts else ""
         raise MisconfigurationException(
             f"model.backbone {hparams['backbone']} was trained with data.image_size {trained}, and can't go on with "
-            f"{mine}: set data.image_size to {trained}, or begin a new training with the checkpoint as model.weights, "
-            "which are adapted."
+            f"{mine}: set data.image_size to {trained}{other_way}."
         )
 
 
