@@ -155,6 +155,7 @@ def test_a_transformer_adapts_to_another_size(tmp_path: Path) -> None:
     model = ImageClassifier("vit_b_32", str(tmp_path / "vit.ckpt"), ["a", "c"], image_size=96)
     assert model(torch.zeros(1, 3, 96, 96, dtype=torch.uint8)).shape == (1, 2)
     content = torch.load(tmp_path / "vit.ckpt", weights_only=True)
+    model = ImageClassifier("vit_b_32", None, ["a", "b"], image_size=96)
     with pytest.raises(MisconfigurationException, match=r"image_size to 64, or begin .* as model\.weights"):
         model.on_load_checkpoint(content)
     del content["state_dict"]  # as in a sharded one, which is loaded by other means

@@ -42,17 +42,18 @@ def check_trained_size(module: nn.Module, hparams: Mapping[str, Any], checkpoint
 
     Args:
         module: What is to take the weights.
-        hparams: ``backbone`` and ``image_size`` that it was built with.
+        hparams: ``backbone``, ``class_names`` and ``image_size`` that it was built with.
         checkpoint: ``hyper_parameters`` and ``state_dict``; a sharded one has no ``state_dict`` here, and isn't looked
             at.
 
     Raises:
         MisconfigurationException: If the sizes differ, and weights have other shapes.
     """
-    trained, mine = checkpoint.get("hyper_parameters", {}).get("image_size"), hparams["image_size"]
+    stored = checkpoint.get("hyper_parameters", {})
+    trained, mine = stored.get("image_size"), hparams["image_size"]
     weights, own = checkpoint.get("state_dict", {}), module.state_dict()
-    if trained in (None, mine):
-        return
+    if trained in (None, mine) or any(stored.get(key) != hparams[key] for key in ("backbone", "class_names")):
+        return  # in the latter case, weights differ for other reasons
     if any(key in own and own[key].shape != tensor.shape for key, tensor in weights.items()):
         adapts = hparams["backbone"].startswith("vit_")  # of torchvision; see load_weights
         other_way = ", or begin a new training with the checkpoint as model.weights, which adapt" if adapts else ""
