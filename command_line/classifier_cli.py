@@ -6,7 +6,6 @@ from typing import Any
 from lightning import Callback, LightningDataModule, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
-from lightning.pytorch.utilities import rank_zero_warn
 
 from callbacks import RunConfig, RunHistory
 from command_line import loggers
@@ -181,14 +180,9 @@ class ClassifierCLI(LightningCLI):
         """
         assert isinstance(data, ImageDataModule)
         checkpoint, stored = self.start.checkpoint, self.start.hyper_parameters
-        if checkpoint and self.subcommand != "fit" and data.preprocessing != stored.get("preprocessing"):
-            rank_zero_warn(
-                f"Images are prepared in another way than {checkpoint} was validated with "
-                f"(data.image_size {data.image_size} here, {stored.get('image_size')} there, or other steps): "
-                "the config.yaml of its run has the right one."
-            )
         if self.subcommand != "fit":
-            data.relabel(ClassNames(stored["class_names"]).find)
+            self.start.compare_preprocessing(data.preprocessing, data.image_size)
+            data.relabel(ClassNames(stored["class_names"]).find, self.start.trained_elsewhere)
             return list(stored["class_names"])
         if checkpoint:
             compare_classes(checkpoint, stored["class_names"], data.class_names)

@@ -10,6 +10,7 @@ from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
 from command_line.loggers import DEFAULT_FOLDER, asked_for, logger_configs
 from command_line.request import Request
+from command_line.stored_config import is_elsewhere
 from runs.checkpoints import read_checkpoint
 from runs.finding import find_checkpoint, run_of, runs_of
 from runs.naming import claim_evaluation, claim_folder, claim_run, named_run
@@ -28,6 +29,7 @@ class Start:
         run: The run that is trained or evaluated; None for a checkpoint that belongs to none.
         checkpoint: The checkpoint; None if there is none.
         hyper_parameters: The arguments that its classifier was built with.
+        trained_elsewhere: Whether it was trained on another ``data.root``.
         step: The optimizer step from which a run goes on in its folder; None for a run that is new.
     """
 
@@ -36,7 +38,22 @@ class Start:
     run: Run | None = None
     checkpoint: Path | None = None
     hyper_parameters: dict[str, Any] = field(default_factory=dict)
+    trained_elsewhere: bool = False
     step: int | None = None
+
+    def compare_preprocessing(self, preprocessing: dict[str, Any], image_size: int) -> None:
+        """Warn where images are prepared in another way than they were for the checkpoint.
+
+        Args:
+            preprocessing: The evaluation pipeline as plain values.
+            image_size: Side of training images in pixels.
+        """
+        if self.checkpoint and preprocessing != self.hyper_parameters.get("preprocessing"):
+            rank_zero_warn(
+                f"Images are prepared in another way than {self.checkpoint} was validated with (data.image_size "
+                f"{image_size} here, {self.hyper_parameters.get('image_size')} there, or other steps): "
+                "the config.yaml of its run has the right one."
+            )
 
 
 def find_start(config: Any, command: str, request: Request) -> Start:
@@ -62,7 +79,7 @@ def find_start(config: Any, command: str, request: Request) -> Start:
     else:
         _find_evaluation(start, config, command, request, name)
     if start.checkpoint is not None:
-        _take(start, config, command)
+        _take(start, config, command, request)
     config.ckpt_path = None if start.checkpoint is None else str(start.checkpoint)
     if command == "fit":
         _claim_training(start, name, dry=bool(config.trainer.fast_dev_run))
@@ -167,7 +184,7 @@ def _checkpoint(wanted: str, prefer: Keyword, experiment: Path, request: Request
     return find_checkpoint(wanted, prefer, "--ckpt_path")
 
 
-def _take(start: Start, config: Any, command: str) -> None:
+def _take(start: Start, config: Any, command: str, request: Request) -> None:
     """Look into the checkpoint, and see that it fits."""
     assert start.checkpoint is not None
     content = read_checkpoint(start.checkpoint)
@@ -180,6 +197,10 @@ def _take(start: Start, config: Any, command: str) -> None:
                 "use the config.yaml of its run."
             )
     config.model.weights = None  # the checkpoint brings its own
+    root = config.data.init_args.get("root")
+    if root is not None and command != "fit":
+        typed = request.has("--data.root") or request.has("--data.init_args.root")
+        start.trained_elsewhere = is_elsewhere(content, root, typed)
     if start.run is not None and command == "fit":
         start.step = int(content.get("global_step", 0))
 

@@ -51,6 +51,22 @@ def config_from_checkpoint(checkpoint: Path | None, run: Run | None) -> str:
     return text
 
 
+def is_elsewhere(content: dict[str, Any], root: str, typed: bool) -> bool:
+    """Tell whether data lie at another place than those that a checkpoint was trained on.
+
+    Args:
+        content: What the checkpoint holds.
+        root: Where the data lie.
+        typed: Whether that was typed, which is what counts where a checkpoint doesn't say where its own lay.
+
+    Returns:
+        Whether it is another place.
+    """
+    stored = yaml.safe_load(content.get(STORED, "")) or {}
+    own = ((stored.get("data") or {}).get("init_args") or {}).get("root")
+    return typed if own is None else Path(own).resolve() != Path(root).resolve()
+
+
 def _from_hyper_parameters(arguments: dict[str, Any]) -> dict[str, Any]:
     """Describe a checkpoint of an older version, which says how images are prepared, but not where they lay."""
     size = int(arguments.get("image_size", 400))

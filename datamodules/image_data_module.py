@@ -91,6 +91,7 @@ class ImageDataModule(LoadingDataModule, ABC):
         self.max_skipped = max_skipped
         self.unknown_classes = unknown_classes
         self.index_of: Callable[[str], int | None] | None = None
+        self.trained_elsewhere = False
         train_size, eval_size = default_eval_steps(image_size), default_eval_steps(self.eval_size)
         train_steps = default_train_steps(image_size) if train_transforms is None else [*train_transforms, *train_size]
         erasing = [A.Erasing(scale=(0.02, 1 / 3), fill="random", p=random_erasing)] if random_erasing else []
@@ -128,13 +129,16 @@ class ImageDataModule(LoadingDataModule, ABC):
         """Margin of the boxes that pictures are cut out along; None leaves them whole."""
         return None
 
-    def relabel(self, index_of: Callable[[str], int | None]) -> None:
+    def relabel(self, index_of: Callable[[str], int | None], trained_elsewhere: bool = False) -> None:
         """Label validation and test images as a trained network does, whichever of its classes there are.
 
         Args:
             index_of: Finds the network's index of one of ``class_names``; None where it doesn't know the class.
+            trained_elsewhere: Whether the network was trained on data of another place: then all images of a set that
+                isn't divided are new to it.
         """
         self.index_of = index_of
+        self.trained_elsewhere = trained_elsewhere
 
     def setup(self, stage: str) -> None:
         """Build the data sets that a stage needs, and no others.

@@ -1,6 +1,7 @@
 """One's own photographs, in any of the usual layouts."""
 
 import os
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -11,8 +12,8 @@ from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from datamodules.exclusion import without_excluded
 from datamodules.image_data_module import ImageDataModule
 from datamodules.image_reader import find_images
-from datamodules.layouts import SPLIT_FILE, Layout, Part, recognise_layout, write_split
-from datamodules.samples import Samples, stratified_split
+from datamodules.layouts import SPLIT_FILE, Layout, Part, recognise_layout, require_labels, write_split
+from datamodules.samples import NO_LABEL, Samples, stratified_split
 
 Split: TypeAlias = Literal["train", "val", "test"]
 
@@ -22,7 +23,7 @@ class ImageFolderDataModule(ImageDataModule):
 
     - ``root/{train,val,test}/CLASS/*``; without ``val``, a part of ``train`` validates.
     - ``root/CLASS/*``: a part of each class becomes the test set, once; ``root/split.csv`` records it, and later runs
-      follow that file.
+      follow that file. Where the evaluated network was trained on another ``root``, all images are evaluated instead.
     - A CSV or Parquet file, or a folder with one, with the columns ``path,label`` and perhaps ``split`` (train, val or
       test) and ``x1,y1,x2,y2`` (a box in pixels counting from 0, x2 and y2 exclusive).
 
@@ -70,7 +71,13 @@ class ImageFolderDataModule(ImageDataModule):
     @cached_property
     def layout(self) -> Layout:
         """The data set as it was recognised."""
-        return recognise_layout(self.folder)
+        return recognise_layout(self.folder, evaluation=self.index_of is not None)
+
+    def relabel(self, index_of: Callable[[str], int | None], trained_elsewhere: bool = False) -> None:
+        """Label images as a trained network does, and recognise the data set anew; see ``ImageDataModule.relabel``."""
+        super().relabel(index_of, trained_elsewhere)
+        self.__dict__.pop("layout", None)
+        self._splits.clear()
 
     @property
     def class_names(self) -> list[str]:
@@ -100,7 +107,7 @@ class ImageFolderDataModule(ImageDataModule):
         layout = self.layout
         if layout.folder.name == SPLIT_FILE:
             self._look_for_new_images()
-        if layout.split_file is None:
+        if layout.split_file is None or self._is_whole():
             return
         parts = self._divided(layout.read("all"))
         try:
@@ -143,7 +150,7 @@ class ImageFolderDataModule(ImageDataModule):
             raise MisconfigurationException(
                 f"data.crop_to_box needs boxes, but {layout.folder} ({layout.kind}) has none."
             )
-        return without_excluded(samples, layout.base, self.exclude) if self.exclude else samples
+        return self._kept(samples)
 
     def read(self, part: Part) -> Samples:
         """List a part as the layout has it.
@@ -159,12 +166,25 @@ class ImageFolderDataModule(ImageDataModule):
     def _read_split(self, split: Split) -> dict[Split, Samples]:
         """List a split, and what is divided along with it: a million files take their time."""
         parts = self.layout.parts
+        if self._is_whole():
+            samples = self.layout.read("all")
+            number, verb = len(self._kept(samples)), "tested" if split == "test" else "validated"
+            rank_zero_info(f"{self.layout.folder} isn't divided: all {number} images are {verb}.")
+            return {split: samples}
         if split == "test" or "val" in parts:
             return {split: self._divided(self.layout.read("all"))["test"] if "all" in parts else self.read(split)}
         samples = self._divided(self.layout.read("all"))["train"] if "all" in parts else self.read("train")
         train, val = stratified_split(samples, self.val_fraction, self.split_seed)
         return {"train": train, "val": val}
 
+    def _kept(self, samples: Samples) -> Samples:
+        return without_excluded(samples, self.layout.base, self.exclude) if self.exclude else samples
+
+    def _is_whole(self) -> bool:
+        return self.trained_elsewhere and "all" in self.layout.parts
+
     def _divided(self, everything: Samples) -> dict[Part, Samples]:
+        if everything.labels is not None:
+            require_labels(self.layout.folder, everything.labels == NO_LABEL)
         train, test = stratified_split(everything, self.test_fraction, self.split_seed, "data.test_fraction")
         return {"train": train, "test": test}

@@ -37,13 +37,14 @@ class StanfordCarsDataModule(ImageFolderDataModule):
 
     @cached_property
     def layout(self) -> Layout:
-        """The data set as it was recognised, with the official classes."""
+        """The data set as it was recognised, with the official classes and, in an evaluation, others."""
         if not self.root.exists():
             raise MisconfigurationException(
                 f"data.root is {self.root}, which doesn't exist: give the folder with Stanford Cars, or fetch it there "
                 "by --data.download true."
             )
-        return in_official_order(recognise_layout(self.folder))
+        evaluation = self.index_of is not None
+        return in_official_order(recognise_layout(self.folder, evaluation), evaluation)
 
     @property
     def class_names(self) -> list[str]:

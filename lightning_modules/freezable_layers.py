@@ -1,6 +1,7 @@
 """The layers of a network in groups, each of which can be frozen and unfrozen."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from torch import nn
 
@@ -56,6 +57,10 @@ class FreezableLayers:
         for group in self.names:
             for parameter in self.parameters(group):
                 parameter.requires_grad = group not in frozen
+
+    def restore(self, checkpoint: Mapping[str, Any]) -> None:
+        """Go on with the steps of a checkpoint at which groups were unfrozen; old ones have another key for them."""
+        self.unfrozen_at = dict(checkpoint.get("unfrozen_at", checkpoint.get("opened_at", {})))
 
     def leave_training_mode(self) -> None:
         """Put frozen layers into evaluation mode, so that their BatchNorm statistics stand still."""

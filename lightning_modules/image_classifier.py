@@ -17,6 +17,7 @@ from lightning_modules.freezable_layers import FreezableLayers
 from lightning_modules.hyper_parameters import check_hyper_parameters
 from lightning_modules.layerwise_optimization import LayerwiseOptimization
 from lightning_modules.networks import PixelNormalization, build_backbone, check_image_sizes, layer_groups, load_weights
+from lightning_modules.networks.image_size import check_trained_size
 from lightning_modules.preprocessing import preprocess
 from lightning_modules.sharding import shard_network, synchronize_buffers
 from lightning_modules.stage_scores import StageScores, Views, probabilities_over_views
@@ -234,10 +235,10 @@ class ImageClassifier(LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on with both, and note how long the weights were trained, so that scores stand beside the curves."""
+        check_trained_size(self, self.hparams, checkpoint)
         if "training_accuracy" in checkpoint and self.global_rank == 0:
             self.accuracy.restore(checkpoint["training_accuracy"])
-        # "opened_at" is what old checkpoints call it
-        self.layers.unfrozen_at = dict(checkpoint.get("unfrozen_at", checkpoint.get("opened_at", {})))
+        self.layers.restore(checkpoint)
         self.steps_trained = int(checkpoint.get("global_step", 0))
 
     @torch.inference_mode()

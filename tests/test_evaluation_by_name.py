@@ -15,8 +15,9 @@ import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-from datamodules import ImageFolderDataModule, ToyCarsDataModule
+from datamodules import ImageFolderDataModule, StanfordCarsDataModule, ToyCarsDataModule
 from datamodules.image_reader import read_image
+from datamodules.layouts import CAR_NAMES
 from datamodules.streaming import CLASSES, TABLE, convert
 from lightning_modules import ImageClassifier
 from results.class_report import report_csv
@@ -29,6 +30,7 @@ from train import main
 ToyData = Callable[..., ToyCarsDataModule]
 CHECKOUT = Path(__file__).parent.parent
 RESNET = ("--model.backbone=resnet18", "--tta.enabled=false")
+LOG = "lightning.pytorch.utilities.rank_zero"
 OWN = "--data=datamodules.ImageFolderDataModule"
 
 
@@ -222,6 +224,127 @@ def test_an_unknown_class_without_images_is_no_matter(
     root = class_folders(tmp_path / "photos/test", first(pictures, 3)).parent
     (root / "test/Zeppelin").mkdir()
     assert evaluate(root)["test/classes"] >= 1
+
+
+def test_classes_of_the_test_part_alone_are_named_or_left_out(
+    evaluate: Callable[..., dict[str, Any]], pictures: dict[str, list[Path]], trained: Path, tmp_path: Path,
+    arguments: list[str], capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    root = class_folders(tmp_path / "photos/train", first(pictures, 0, 1, 2)).parent
+    strange = next(iter(pictures.values()))[:2]
+    tested = first(pictures, 2, 5)
+    class_folders(root / "test", {**tested, "Zeppelin": strange})
+    for stage in ("test", "validate"):  # which takes a part of train, whose classes are all known
+        if stage == "validate":
+            assert evaluate(root, stage=stage)["val/classes"] >= 3
+            continue
+        with pytest.raises(SystemExit, match="a class that the checkpoint doesn't know, 'Zeppelin'") as stop:
+            evaluate(root, stage=stage)
+        assert "--data.unknown_classes skip" in str(stop.value.code)
+        assert "\n" not in str(stop.value.code)
+    with caplog.at_level("INFO", LOG):
+        agree(evaluate(root, "--data.unknown_classes=skip"), expected(trained, tested))
+    assert "2 of 12 test images are left out, of a class" in caplog.text
+    class_folders(root / "val", {**first(pictures, 1), "Airship": strange})
+    with pytest.raises(SystemExit, match="'Airship'"):
+        evaluate(root, stage="validate")
+    with pytest.raises(SystemExit, match="Airship is a class that the first of the parts doesn't have"):
+        main(["fit", *own(arguments, root), "--data.batch_size=4", "--data.unknown_classes=skip"])
+    capsys.readouterr()
+    main(["check", OWN, f"--data.root={root}", f"--output={tmp_path / 'report'}"])
+    assert f"{list(tested)[1]} is a class that the first of the parts doesn't have" in capsys.readouterr().out
+
+
+def test_stanford_cars_leave_unofficial_classes_to_the_checkpoint(
+    evaluate: Callable[..., dict[str, Any]], pictures: dict[str, list[Path]], trained: Path, tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    cars = "--data=datamodules.StanfordCarsDataModule"
+    some = first(pictures, 3, 6)
+    root = class_folders(tmp_path / "photos/test", {**some, CAR_NAMES[9]: next(iter(pictures.values()))[:3]}).parent
+    with pytest.raises(SystemExit, match=re.escape(f"doesn't know, {CAR_NAMES[9]!r}")) as stop:
+        evaluate(root, cars, f"--data.root={root}")
+    assert "--data.unknown_classes skip" in str(stop.value.code)
+    with caplog.at_level("INFO", LOG):
+        scores = evaluate(root, cars, f"--data.root={root}", "--data.unknown_classes=skip")
+    agree(scores, expected(trained, some))
+    assert "3 of 13 test images are left out" in caplog.text
+    with pytest.raises(MisconfigurationException, match="none of Stanford Cars' 196"):
+        _ = StanfordCarsDataModule(root=str(root)).class_names
+
+
+@pytest.mark.parametrize("kind", ["folders", "one class", "table"])
+@pytest.mark.parametrize("stage", ["test", "validate"])
+def test_an_undivided_set_of_another_place_is_evaluated_as_a_whole(
+    evaluate: Callable[..., dict[str, Any]], pictures: dict[str, list[Path]], trained: Path, tmp_path: Path,
+    caplog: pytest.LogCaptureFixture, kind: str, stage: str,
+) -> None:  # fmt: skip
+    some = first(pictures, *((4,) if kind == "one class" else (1, 4, 6)))
+    root = class_folders(tmp_path / "photos", some)
+    number = 5 * len(some)
+    if kind == "table":
+        rows = [f"{file},{name}\n" for name, files in some.items() for file in files]
+        shutil.rmtree(root)
+        root.mkdir()
+        (root / "cars.csv").write_text(f"path,label\n{''.join(rows)}{next(iter(pictures.values()))[0]},\n")
+        number += 1
+    else:
+        (root / "Zeppelin").mkdir()
+    before = sorted(root.rglob("*"))
+    with caplog.at_level("INFO", LOG):
+        scores = evaluate(root, stage=stage)
+    reference = expected(trained, some)
+    prefix = "test" if stage == "test" else "val"
+    assert {name: scores[name.replace("test", prefix)] for name in reference} == pytest.approx(reference, abs=1e-6)
+    said = f"isn't divided: all {number} images are {'tested' if stage == 'test' else 'validated'}."
+    assert [said in record.getMessage() for record in caplog.records].count(True) == 1
+    assert ("1 of 16" in caplog.text) == (kind == "table")
+    assert sorted(root.rglob("*")) == before
+
+
+def test_where_it_was_trained_only_the_test_images_are_tested(
+    arguments: list[str], pictures: dict[str, list[Path]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    root = class_folders(tmp_path / "photos", first(pictures, 0, 1, 2, 3))
+    train(own(arguments, root), "--data.batch_size=4", *RESNET)
+    run = tmp_path / "logs/demo/version_0"
+    record = root / "split.csv"
+    recorded = record.read_bytes()
+    (tmp_path / "link").symlink_to(root)
+    monkeypatch.chdir(tmp_path)
+    for number, place in enumerate((None, "photos", "link")):
+        record.unlink()  # as where it couldn't be written
+        main(["test", str(run), *([f"--data.root={place}"] if place else [])])
+        assert count_tested(run, number) == 4
+        assert record.read_bytes() == recorded
+    other = class_folders(tmp_path / "others", first(pictures, 2, 3))
+    main(["test", str(run), f"--data.root={other}"])
+    assert count_tested(run, 3) == 10
+    assert not (other / "split.csv").exists()
+    (other / "split.csv").write_text(record.read_text())  # one that is divided is no matter of ours
+    for name, files in first(pictures, 0, 1).items():
+        (other / name).mkdir()
+        for file in files:
+            (other / name / file.name).symlink_to(file)
+    main(["test", str(run), f"--data.root={other}"])
+    assert count_tested(run, 4) == 4
+
+
+def count_tested(run: Path, number: int) -> int:
+    (file,) = (run / ("test" if not number else f"test-{number + 1}")).rglob("test_confusion_matrix.csv")
+    return sum(int(cell) for line in file.read_text().splitlines()[1:] for cell in re.findall(r",(\d+)", line))
+
+
+def test_a_checkpoint_without_a_config_takes_a_typed_place_for_another(
+    trained: Path, arguments: list[str], pictures: dict[str, list[Path]], tmp_path: Path
+) -> None:
+    root = class_folders(tmp_path / "photos", first(pictures, 0, 1, 2, 3))
+    config = tmp_path / "photos.yaml"
+    config.write_text(f"data:\n  class_path: datamodules.ImageFolderDataModule\n  init_args:\n    root: {root}\n")
+    options = [argument for argument in own(arguments, root) if not argument.startswith(("--data.root", OWN))]
+    main(["test", *options, f"--config={config}", f"--ckpt_path={trained}", *RESNET])
+    assert (root / "split.csv").is_file()
 
 
 def table(path: Path, rows: Sequence[tuple[Path, str, str]]) -> Path:

@@ -154,6 +154,33 @@ def test_a_transformer_adapts_to_another_size(tmp_path: Path) -> None:
     trained("vit_b_32", tmp_path / "vit.ckpt", ["a", "b"], image_size=64)
     model = ImageClassifier("vit_b_32", str(tmp_path / "vit.ckpt"), ["a", "c"], image_size=96)
     assert model(torch.zeros(1, 3, 96, 96, dtype=torch.uint8)).shape == (1, 2)
+    content = torch.load(tmp_path / "vit.ckpt", weights_only=True)
+    model = ImageClassifier("vit_b_32", None, ["a", "b"], image_size=96)
+    with pytest.raises(MisconfigurationException, match=r"image_size to 64, or begin .* as model\.weights"):
+        model.on_load_checkpoint(content)
+    del content["state_dict"]  # as in a sharded one, which is loaded by other means
+    model.on_load_checkpoint(content)
+
+
+def test_training_of_a_transformer_goes_on_at_its_own_size(
+    run: Callable[..., None], mistake: Callable[..., str], tmp_path: Path
+) -> None:
+    pytest.importorskip("timm")
+    vit = "--model.backbone=timm/test_vit"
+    run("fit", *EPOCH, vit, "--model.weights=null", "--data.image_size=32")
+    checkpoint = tmp_path / "logs/demo/version_0/checkpoints/last.ckpt"
+    answer = mistake("fit", vit, "--data.image_size=64", f"--ckpt_path={checkpoint}", "--trainer.max_epochs=2")
+    assert "timm/test_vit was trained with data.image_size 32, and can't go on with 64: set data.image_size" in answer
+    with pytest.raises(SystemExit, match="trained with data.image_size 32") as stop:
+        main(["fit", str(checkpoint.parents[1]), "--data.image_size=64", "--trainer.max_epochs=2"])
+    assert "\n" not in str(stop.value.code)
+    run("fit", vit, "--data.image_size=32", f"--ckpt_path={checkpoint}", "--trainer.max_epochs=2")
+
+
+def test_a_convolutional_network_goes_on_at_another_size(run: Callable[..., None], tmp_path: Path) -> None:
+    run("fit", *EPOCH)
+    checkpoint = tmp_path / "logs/demo/version_0/checkpoints/last.ckpt"
+    run("fit", f"--ckpt_path={checkpoint}", "--data.image_size=96", "--trainer.max_epochs=2", "--tta.enabled=false")
 
 
 def test_without_a_class_in_common_the_head_begins_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

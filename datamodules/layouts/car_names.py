@@ -30,15 +30,16 @@ def official_index(name: str) -> int | None:
     return _INDEX.get(_letters(name))
 
 
-def in_official_order(layout: Layout) -> Layout:
+def in_official_order(layout: Layout, evaluation: bool = False) -> Layout:
     """Translate a copy's labels to the official list, by name.
 
     Args:
         layout: What was found on disk.
+        evaluation: Whether classes come from a checkpoint, so that others than the official ones may be known to it.
 
     Returns:
-        The layout with the 196 official classes; or as it was, if none of its classes is official and they come from
-        a ``cars_meta.mat`` of its own.
+        The layout with the 196 official classes, in an evaluation followed by its others; or as it was, if none of its
+        classes is official and they come from a ``cars_meta.mat`` of its own.
 
     Raises:
         MisconfigurationException: If some classes aren't official, or two of them are the same.
@@ -47,7 +48,7 @@ def in_official_order(layout: Layout) -> Layout:
     unknown = [name for name, index in index_of.items() if index is None]
     if len(unknown) == len(index_of) and layout.kind == "devkit":
         return layout
-    if unknown:
+    if unknown and not evaluation:
         raise MisconfigurationException(
             f"{layout.folder} has the class {unknown[0]!r}, which is none of Stanford Cars' 196"
             + (f" (nor are {len(unknown) - 1} others)" if len(unknown) > 1 else "")
@@ -57,4 +58,5 @@ def in_official_order(layout: Layout) -> Layout:
     if len(set(known.values())) < len(known):
         twice = next(name for name in known if sum(index == known[name] for index in known.values()) > 1)
         raise MisconfigurationException(f"{layout.folder} has the class {twice!r} twice, under two spellings.")
-    return layout.with_classes(CAR_NAMES, known)
+    known |= {name: index for index, name in enumerate(unknown, start=len(CAR_NAMES))}
+    return layout.with_classes([*CAR_NAMES, *unknown], known)

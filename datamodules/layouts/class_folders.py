@@ -20,14 +20,16 @@ _SPELLINGS: dict[Part, tuple[str, ...]] = {
 _HALF_NAMES = {name.partition("/")[0] for name in CAR_NAMES if "/" in name}
 
 
-def recognise_divided(folder: Path) -> Layout | None:
+def recognise_divided(folder: Path, evaluation: bool = False) -> Layout | None:
     """Recognise ``train/CLASS/*`` and its like: any of train, val and test.
 
     Args:
         folder: A folder.
+        evaluation: Whether classes come from a checkpoint, so that the parts may have different ones.
 
     Returns:
-        The layout with the parts there are, and the classes of the first of them; None if this is something else.
+        The layout with the parts there are, and the classes of the first of them, in an evaluation followed by those
+        that only others have; None if this is something else.
     """
     places: dict[Part, Path] = {}
     for part, spellings in _SPELLINGS.items():
@@ -36,41 +38,44 @@ def recognise_divided(folder: Path) -> Layout | None:
             places[part] = found[0]
     if not places:
         return None
-    first = next(iter(places.values()))
-    names = _class_folders(first)
+    # the first part's in their order, which decides what the validation split consists of
+    names = dict.fromkeys(_class_folders(next(iter(places.values()))))
+    if evaluation:
+        names |= dict.fromkeys(name for place in places.values() for name in _class_folders(place))
     return Layout(
         "class folders",
         folder,
         list(names),
-        {part: partial(_read, place, list(names), part) for part, place in places.items()},
+        {part: partial(_read, place, list(names), full=part == "train") for part, place in places.items()},
     )
 
 
-def recognise_undivided(folder: Path) -> Layout | None:
+def recognise_undivided(folder: Path, fewest: int = 2, evaluation: bool = False) -> Layout | None:
     """Recognise ``CLASS/*`` without a division into parts.
 
     Args:
         folder: A folder.
+        fewest: How many sub-folders have to hold photographs.
+        evaluation: Whether classes come from a checkpoint, so that those without photographs do no harm.
 
     Returns:
-        The layout with the part ``all``; None if fewer than two sub-folders hold photographs, or one is called like a
-        part.
+        The layout with the part ``all``; None if too few sub-folders hold photographs, or one is called like a part.
     """
     names = _class_folders(folder)
     if any(name in spellings for spellings in _SPELLINGS.values() for name in names):
         return None
-    if sum(_holds_images(path) for path in names.values()) < 2:
+    if sum(_holds_images(path) for path in names.values()) < fewest:
         return None
     return Layout(
         "class folders without a split",
         folder,
         list(names),
-        {"all": partial(_read, folder, list(names), "all")},
+        {"all": partial(_read, folder, list(names), full=not evaluation)},
         split_file=folder / SPLIT_FILE,
     )
 
 
-def _read(folder: Path, class_names: list[str], part: Part) -> Samples:
+def _read(folder: Path, class_names: list[str], full: bool) -> Samples:
     folders = _class_folders(folder)
     unknown = sorted(set(folders) - set(class_names))
     if unknown:
@@ -81,8 +86,8 @@ def _read(folder: Path, class_names: list[str], part: Part) -> Samples:
     counts = np.zeros(len(class_names), dtype=np.int64)
     for label, name in enumerate(class_names):
         images = find_images(folders[name]) if name in folders else []
-        if not images and part in ("train", "all"):
-            raise MisconfigurationException(f"The class folder {folders.get(name, folder / name)} holds no images.")
+        if name in folders and not images and full:
+            raise MisconfigurationException(f"The class folder {folders[name]} holds no images.")
         counts[label] = len(images)
         files += images
     return Samples(np.array(files, dtype=np.str_), np.repeat(np.arange(len(class_names)), counts))

@@ -1,7 +1,8 @@
 """Finds out how a data set is laid out."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -11,7 +12,6 @@ from datamodules.layouts.devkit import recognise_combined, recognise_devkit
 from datamodules.layouts.layout import Layout
 from datamodules.layouts.tables import recognise_table
 
-_RECOGNISERS = (recognise_table, recognise_devkit, recognise_combined, recognise_divided, recognise_undivided)
 # Folders that archives and download sites put around a data set.
 _WRAPPERS = ("stanford_cars", "stanford-cars", "car_data")
 _MAX_DEPTH = 4
@@ -23,11 +23,13 @@ LOOKED_FOR = (
 )
 
 
-def recognise_layout(root: Path) -> Layout:
+def recognise_layout(root: Path, evaluation: bool = False) -> Layout:
     """Recognise a data set in a folder, in the folders that archives put around one, or in a table.
 
     Args:
         root: A folder, or a CSV or Parquet file.
+        evaluation: Whether classes come from a checkpoint: then one folder of photographs is enough, parts may have
+            classes that others lack, and rows of a table that isn't divided may have no label.
 
     Returns:
         The first layout that fits.
@@ -39,11 +41,23 @@ def recognise_layout(root: Path) -> Layout:
         raise MisconfigurationException(
             f"data.root is {root}, which doesn't exist: give the folder of a data set, or a table."
         )
-    for place in _places(root, _MAX_DEPTH):
-        for recognise in _RECOGNISERS:
-            layout = recognise(place)
-            if layout is not None:
-                return layout
+    passes: list[tuple[Callable[[Path], Layout | None], ...]] = [
+        (
+            partial(recognise_table, evaluation=evaluation),
+            recognise_devkit,
+            recognise_combined,
+            partial(recognise_divided, evaluation=evaluation),
+            partial(recognise_undivided, evaluation=evaluation),
+        )
+    ]
+    if evaluation:  # last, as a folder around a data set may hold a photograph too
+        passes.append((partial(recognise_undivided, fewest=1, evaluation=True),))
+    for recognisers in passes:
+        for place in _places(root, _MAX_DEPTH):
+            for recognise in recognisers:
+                layout = recognise(place)
+                if layout is not None:
+                    return layout
     raise MisconfigurationException(
         f"data.root is {root}, where no data set was recognised. Looked for: {LOOKED_FOR}. Found: {_describe(root)}."
     )

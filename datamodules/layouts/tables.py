@@ -18,11 +18,12 @@ _BOX = ("x1", "y1", "x2", "y2")
 _PARTS: dict[str, Part] = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
 
-def recognise_table(place: Path) -> Layout | None:
+def recognise_table(place: Path, evaluation: bool = False) -> Layout | None:
     """Recognise a table, or a folder that holds ``split.csv`` or else one table.
 
     Args:
         place: A file or a folder.
+        evaluation: Whether rows may have no label though the table has no split.
 
     Returns:
         The layout with the parts that the column ``split`` names, or ``all`` without it; None if this is something
@@ -39,7 +40,7 @@ def recognise_table(place: Path) -> Layout | None:
     elif not _is_table(place):
         raise MisconfigurationException(f"{place} is no CSV or Parquet file with the columns path and label.")
     record = place.with_suffix(_RECORD)
-    return _layout(record if not _is_record(place) and record.is_file() else place)
+    return _layout(record if not _is_record(place) and record.is_file() else place, evaluation)
 
 
 def write_split(path: Path, folder: Path, parts: dict[Part, Samples], class_names: list[str]) -> None:
@@ -84,7 +85,7 @@ def _is_table(path: Path) -> bool:
     return {"path", "label"} <= names
 
 
-def _layout(path: Path) -> Layout:
+def _layout(path: Path, evaluation: bool) -> Layout:
     try:
         if path.suffix == ".parquet":
             table = parquet.read_table(path)
@@ -105,7 +106,8 @@ def _layout(path: Path) -> Layout:
     files = np.array([str(path.parent / str(name)) for name in columns["path"]], dtype=np.str_)
     samples = Samples(files, labels, _boxes(path, table))
     if "split" not in columns:
-        _require_labels(path, labels == NO_LABEL)
+        if not evaluation:
+            require_labels(path, labels == NO_LABEL)
         split_file = path.with_suffix(_RECORD)
         return Layout("table without a split", path, names, {"all": lambda: samples}, split_file=split_file)
     unknown = sorted(set(columns["split"]) - set(_PARTS))
@@ -115,7 +117,7 @@ def _layout(path: Path) -> Layout:
 
     def read(part: Part) -> Samples:
         if part == "train":
-            _require_labels(path, (labels == NO_LABEL) & (split == part))
+            require_labels(path, (labels == NO_LABEL) & (split == part))
         return samples.take(np.flatnonzero(split == part))
 
     parts: list[Part] = ["train", "val", "test"]
@@ -133,7 +135,16 @@ def _labels(column: pa.ChunkedArray) -> tuple[list[str], npt.NDArray[np.int64]]:
     return [str(name) for name in class_names], labels
 
 
-def _require_labels(path: Path, missing: npt.NDArray[np.bool_]) -> None:
+def require_labels(path: Path, missing: npt.NDArray[np.bool_]) -> None:
+    """Refuse rows without a label.
+
+    Args:
+        path: The table.
+        missing: Which of its rows need a label and have none, bool of shape (n,).
+
+    Raises:
+        MisconfigurationException: If there are such rows.
+    """
     if missing.any():
         raise MisconfigurationException(
             f"{path} has no label in row {np.flatnonzero(missing)[0] + 1}: only rows whose split is val or test may "

@@ -37,6 +37,32 @@ def check_image_sizes(module: nn.Module, hparams: Mapping[str, Any], training: b
             )
 
 
+def check_trained_size(module: nn.Module, hparams: Mapping[str, Any], checkpoint: Mapping[str, Any]) -> None:
+    """Refuse weights that were trained at a size for which the network has other weights, as transformers do.
+
+    Args:
+        module: What is to take the weights.
+        hparams: ``backbone``, ``class_names`` and ``image_size`` that it was built with.
+        checkpoint: ``hyper_parameters`` and ``state_dict``; a sharded one has no ``state_dict`` here, and isn't looked
+            at.
+
+    Raises:
+        MisconfigurationException: If the sizes differ, and weights have other shapes.
+    """
+    stored = checkpoint.get("hyper_parameters", {})
+    trained, mine = stored.get("image_size"), hparams["image_size"]
+    weights, own = checkpoint.get("state_dict", {}), module.state_dict()
+    if trained in (None, mine) or any(stored.get(key) != hparams[key] for key in ("backbone", "class_names")):
+        return  # in the latter case, weights differ for other reasons
+    if any(key in own and own[key].shape != tensor.shape for key, tensor in weights.items()):
+        adapts = hparams["backbone"].startswith("vit_")  # of torchvision; see load_weights
+        other_way = ", or begin a new training with the checkpoint as model.weights, which adapt" if adapts else ""
+        raise MisconfigurationException(
+            f"model.backbone {hparams['backbone']} was trained with data.image_size {trained}, and can't go on with "
+            f"{mine}: set data.image_size to {trained}{other_way}."
+        )
+
+
 def _complaint(module: nn.Module, side: int) -> str | None:
     """Say what a network objects to in images of a size; None if it takes them."""
     device = next(module.parameters()).device
