@@ -3,9 +3,11 @@
 from contextlib import ExitStack
 from typing import Any
 
+from jsonargparse import Namespace
 from lightning import Callback, LightningDataModule, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import Logger
 
 from callbacks import RunConfig, RunHistory
 from command_line import loggers
@@ -13,7 +15,7 @@ from command_line.commands import DATA_COMMANDS, RUNS, Commands
 from command_line.defaults import CALLBACKS, RUN_DEFAULTS
 from command_line.missing_package import missing_package
 from command_line.request import RUN_COMMANDS, Request
-from command_line.starting_point import Start, find_start, is_first_process
+from command_line.starting_point import Start, claim, find_start, is_first_process
 from datamodules import ImageDataModule
 from lightning_modules.sharding import accept_sharded
 from runs.checkpoints import compare_classes
@@ -37,6 +39,7 @@ class ClassifierCLI(LightningCLI):
         self.request = request
         self.start = Start()
         self.config_text = ""
+        self.loggers: list[Namespace] = []
         with ExitStack() as self.afterwards:
             super().__init__(*args, **kwargs)
 
@@ -81,10 +84,6 @@ class ClassifierCLI(LightningCLI):
             return
         config = self.config[command]
         self.start = find_start(config, command, self.request)
-        if self.start.folder is not None and is_first_process() and not config.trainer.fast_dev_run:
-            self.afterwards.callback(release, self.start.folder)
-            if command == "fit":
-                self.afterwards.enter_context(Lock(self.start.folder))
         typed = config.clone()
         typed["ckpt_path"] = None  # a later command must not take an old one
         self.config_text = self._parser(command).dump(typed, skip_unset=False)
@@ -94,7 +93,8 @@ class ClassifierCLI(LightningCLI):
         if self.subcommand == RUNS:
             return
         if self.subcommand not in DATA_COMMANDS:
-            self._place_loggers()
+            trainer = self.config[self.subcommand].trainer
+            self.loggers, trainer.logger = loggers.logger_configs(trainer), False
             try:
                 super().instantiate_classes()
             except (ImportError, ValueError) as error:
@@ -120,7 +120,7 @@ class ClassifierCLI(LightningCLI):
         Returns:
             The trainer.
         """
-        trainer = super().instantiate_trainer(**kwargs)
+        trainer = super().instantiate_trainer(**kwargs, logger=self._claim() or False)
         assert isinstance(trainer, Commands)
         accept_sharded(trainer.strategy, self.start.checkpoint, str(self.subcommand))
         resumed = self.start.step is not None
@@ -132,17 +132,26 @@ class ClassifierCLI(LightningCLI):
             loggers.keep_rows(trainer.loggers, self.start.step)
         return trainer
 
-    def _place_loggers(self) -> None:
-        start, trainer = self.start, self.config[self.subcommand].trainer
-        if start.folder is None:
-            trainer.logger = False  # predictions that go to a file of their own leave nothing else behind
-        elif not trainer.fast_dev_run:
-            run = start.run.name if start.run else start.folder.parent.name
-            name = run if self.subcommand == "fit" else f"{run}/{start.folder.name}"
-            begun = start.run.history.last("began", "resumed") if start.run and start.step is not None else None
-            ids = begun.facts.get("loggers", []) if begun else []
-            configs = loggers.logger_configs(trainer)
-            loggers.place(configs, start.folder, start.experiment.name, name, ids, start.step)
+    def _claim(self) -> list[Logger]:
+        """Make the folder, now that nothing else can be wrong, and the loggers that write into it."""
+        start, config = self.start, self.config[self.subcommand]
+        absent = [path for path in (start.experiment, *start.experiment.parents) if not path.exists()]
+        claim(start, config, str(self.subcommand))
+        if start.folder is None:  # predictions that go to a file of their own leave nothing else behind
+            return []
+        if config.trainer.fast_dev_run:
+            return loggers.build(self.loggers)
+        if is_first_process():
+            for folder in [*reversed(absent), start.folder]:  # the last is removed first
+                self.afterwards.callback(release, folder)
+            if self.subcommand == "fit":
+                self.afterwards.enter_context(Lock(start.folder))
+        run = start.run.name if start.run else start.folder.parent.name
+        name = run if self.subcommand == "fit" else f"{run}/{start.folder.name}"
+        begun = start.run.history.last("began", "resumed") if start.run and start.step is not None else None
+        ids = begun.facts.get("loggers", []) if begun else []
+        loggers.place(self.loggers, start.folder, start.experiment.name, name, ids, start.step)
+        return loggers.build(self.loggers)
 
     def _run_subcommand(self, subcommand: str) -> None:
         if subcommand not in RUN_COMMANDS:

@@ -9,7 +9,7 @@ from typing import Any
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from results.run_table import Row, run_rows
+from results.run_table import SCORES, Row, run_rows
 from results.text_table import display_width, text_table
 from runs.finding import find_runs
 from runs.suggestions import did_you_mean
@@ -62,13 +62,13 @@ def _fit(columns: list[str], rows: list[Row]) -> tuple[list[str], list[str]]:
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
     shown = list(columns)
     while True:
-        lines = text_table(shown, [[_cell(row.get(name)) for name in shown] for row in rows])
+        lines = text_table(shown, [[_cell(name, row.get(name)) for name in shown] for row in rows])
         if max(map(display_width, lines)) <= width or len(shown) <= 2:
             return shown, lines
         shown.pop()
 
 
-def _cell(value: Any) -> str:
+def _cell(name: str, value: Any) -> str:
     if isinstance(value, float):
-        return f"{value:.4f}" if 0.001 <= abs(value) < 1000 else f"{value:g}"
+        return f"{value:.4f}" if name in SCORES else f"{value:g}"
     return "-" if value is None else str(value)

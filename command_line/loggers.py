@@ -9,6 +9,7 @@ from typing import Any
 
 from jsonargparse import Namespace, dict_to_namespace
 from lightning import Trainer
+from lightning.pytorch.cli import LightningArgumentParser
 from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
 
 from runs.whole_file import write_atomically
@@ -48,6 +49,21 @@ def asked_for(loggers: Iterable[Namespace], argument: str) -> Any:
     defaults = (*_UNNAMED, DEFAULT_FOLDER) if argument == "save_dir" else _UNNAMED
     values = (config.init_args.get(argument) for config in loggers if _kind(config) in _LOCAL)
     return next((str(value) if argument == "save_dir" else value for value in values if value not in defaults), None)
+
+
+def build(configs: list[Namespace]) -> list[Logger]:
+    """Build loggers.
+
+    Args:
+        configs: Their configs.
+
+    Returns:
+        The loggers.
+    """
+    parser = LightningArgumentParser()
+    parser.add_argument("--loggers", type=list[Logger])
+    loggers: list[Logger] = parser.instantiate(parser.parse_object({"loggers": configs})).loggers
+    return loggers
 
 
 def place(

@@ -26,7 +26,8 @@ class Start:
     Attributes:
         experiment: Folder of the experiment's runs.
         folder: The folder that the command writes to: that of a run, or of an evaluation; None for a file alone.
-        run: The run that is trained or evaluated; None for a checkpoint that belongs to none.
+        name: The name that a new run is to have; None counts on from the last version.
+        run: The run that is trained or evaluated; None for one that is new, and a checkpoint that belongs to none.
         checkpoint: The checkpoint; None if there is none.
         hyper_parameters: The arguments that its classifier was built with.
         trained_elsewhere: Whether it was trained on another ``data.root``.
@@ -35,6 +36,7 @@ class Start:
 
     experiment: Path = field(default_factory=Path)
     folder: Path | None = None
+    name: str | None = None
     run: Run | None = None
     checkpoint: Path | None = None
     hyper_parameters: dict[str, Any] = field(default_factory=dict)
@@ -57,7 +59,7 @@ class Start:
 
 
 def find_start(config: Any, command: str, request: Request) -> Start:
-    """Find the run and the checkpoint that a command means, and a folder to write to.
+    """Find the run and the checkpoint that a command means; nothing is written yet.
 
     Args:
         config: The command's config; the checkpoint's path and what names run and experiment are changed.
@@ -68,8 +70,8 @@ def find_start(config: Any, command: str, request: Request) -> Start:
         What to start from.
 
     Raises:
-        MisconfigurationException: If there is no such run or checkpoint, the checkpoint is damaged or of another
-            network or optimizer, or what would be written is there already.
+        MisconfigurationException: If there is no such run or checkpoint, or the checkpoint is damaged or of another
+            network or optimizer.
     """
     loggers = logger_configs(config.trainer)
     experiment, name = _place(config, loggers, request)
@@ -80,12 +82,35 @@ def find_start(config: Any, command: str, request: Request) -> Start:
         _find_evaluation(start, config, command, request, name)
     if start.checkpoint is not None:
         _take(start, config, command, request)
+    elif start.run is not None:
+        start.step = 0
+    if command == "predict" and config.output is not None:
+        config.predictions.file = config.output
     config.ckpt_path = None if start.checkpoint is None else str(start.checkpoint)
-    if command == "fit":
-        _claim_training(start, name, dry=bool(config.trainer.fast_dev_run))
-    else:
-        _claim_evaluation(start, config, command)
+    start.name = name
     return start
+
+
+def claim(start: Start, config: Any, command: str) -> None:
+    """Make the folder that a command writes to, unless it goes on in one.
+
+    Args:
+        start: What ``find_start`` has found; changed in place.
+        config: The command's config.
+        command: ``fit``, ``validate``, ``test`` or ``predict``.
+
+    Raises:
+        MisconfigurationException: If what would be written is there already, or can't be written.
+    """
+    create = is_first_process() and not config.trainer.fast_dev_run
+    if command != "fit":
+        _claim_evaluation(start, config, command, create=create)
+        return
+    if start.run is None:
+        start.run = claim_run(start.experiment, start.name, create=create)
+        if start.checkpoint is not None:
+            rank_zero_info(f"{start.run.folder} begins where {start.checkpoint} stands, as a run of its own.")
+    start.folder = start.run.folder
 
 
 def is_first_process() -> bool:
@@ -205,22 +230,11 @@ def _take(start: Start, config: Any, command: str, request: Request) -> None:
         start.step = int(content.get("global_step", 0))
 
 
-def _claim_training(start: Start, name: str | None, *, dry: bool) -> None:
-    if start.run is None:
-        start.run = claim_run(start.experiment, name, create=is_first_process() and not dry)
-        if start.checkpoint is not None:
-            rank_zero_info(f"{start.run.folder} begins where {start.checkpoint} stands, as a run of its own.")
-    elif start.checkpoint is None:
-        start.step = 0
-    start.folder = start.run.folder
-
-
-def _claim_evaluation(start: Start, config: Any, command: str) -> None:
+def _claim_evaluation(start: Start, config: Any, command: str, *, create: bool) -> None:
     assert start.checkpoint is not None
-    create = is_first_process() and not config.trainer.fast_dev_run
     if config.output is not None and command == "predict":
-        config.predictions.file = config.output
-    elif config.output is not None:
+        return
+    if config.output is not None:
         start.folder = claim_folder(Path(config.output), "--output", create=create)
     else:
         run = start.run or Run(Path(config.logs) / start.checkpoint.stem)

@@ -1,6 +1,7 @@
 """Gives a run and its evaluations a folder of their own."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import count
 from os.path import expandvars
 from pathlib import Path, PurePosixPath
@@ -112,10 +113,8 @@ def release(folder: Path) -> None:
     Args:
         folder: The folder.
     """
-    try:
+    with suppress(OSError):  # something is in it, or it is gone
         folder.rmdir()
-    except OSError:
-        return  # something is in it, or it is gone
 
 
 def _claim(folders: Iterable[Path] | Iterator[Path], *, create: bool) -> Path | None:

@@ -73,7 +73,7 @@ def test_real_runs_are_listed(run: Callable[..., None], tmp_path: Path, capsys: 
     assert "model.label_smoothing" in header
     assert first.split()[:3] == ["demo/trial_a", "finished", "1/1"]
     assert second.split()[0] == "demo/trial_b"
-    assert second.split()[-1] == "0.3000"
+    assert second.split()[-1] == "0.3"
 
 
 @pytest.mark.parametrize(
