@@ -11,6 +11,7 @@ from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from command_line.loggers import DEFAULT_FOLDER, asked_for, logger_configs
 from command_line.request import Request
 from runs.checkpoints import read_checkpoint
+from runs.commands import shown
 from runs.finding import find_checkpoint, run_of, runs_of
 from runs.naming import claim_evaluation, claim_folder, claim_run, named_run
 from runs.run import Keyword, Run
@@ -63,7 +64,7 @@ def find_start(config: Any, command: str, request: Request) -> Start:
         _find_evaluation(start, config, command, request, name)
     if start.checkpoint is not None:
         _take(start, config, command)
-    config.ckpt_path = None if start.checkpoint is None else str(start.checkpoint)
+    config.ckpt_path = None if start.checkpoint is None else str(shown(start.checkpoint))
     if command == "fit":
         _claim_training(start, name, dry=bool(config.trainer.fast_dev_run))
     else:
