@@ -13,11 +13,11 @@ help: ## List what there is
 	$(BIN)/python -m pip install --quiet -e '.[dev]'
 	touch $@
 
-demo: .venv/installed ## Train on drawn cars, test with TTA, print the scores (two minutes on two cores)
+demo: .venv/installed ## Train a new run on drawn cars, test it with TTA, print the scores (two minutes on two cores)
 	$(BIN)/python train.py fit --config configs/demo.yaml
 	$(BIN)/python train.py test --config configs/demo.yaml --ckpt_path best
 
-test: .venv/installed ## Run the tests
+test: .venv/installed ## Run the tests (the fast part: .venv/bin/python -m pytest -m "not slow")
 	$(BIN)/python -m pytest -n auto --maxprocesses 8
 
 lint: .venv/installed ## Check style and layout with ruff
@@ -36,5 +36,5 @@ check: lint types test ## Everything that continuous integration checks
 notebook: .venv/installed ## Execute main.ipynb from top to bottom, in place
 	$(BIN)/jupyter-execute --inplace main.ipynb
 
-clean: ## Remove runs, drawn cars and caches (not the environment)
+clean: ## Remove all runs, the drawn cars and caches (not the environment)
 	rm -rf logs data/toy_cars .pytest_cache .ruff_cache .mypy_cache

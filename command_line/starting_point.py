@@ -12,6 +12,7 @@ from command_line.loggers import DEFAULT_FOLDER, asked_for, logger_configs
 from command_line.request import Request
 from command_line.stored_config import is_elsewhere
 from runs.checkpoints import read_checkpoint
+from runs.commands import shown
 from runs.finding import find_checkpoint, run_of, runs_of
 from runs.naming import claim_evaluation, claim_folder, claim_run, named_run
 from runs.run import Keyword, Run
@@ -86,7 +87,7 @@ def find_start(config: Any, command: str, request: Request) -> Start:
         start.step = 0
     if command == "predict" and config.output is not None:
         config.predictions.file = config.output
-    config.ckpt_path = None if start.checkpoint is None else str(start.checkpoint)
+    config.ckpt_path = None if start.checkpoint is None else str(shown(start.checkpoint))
     start.name = name
     return start
 

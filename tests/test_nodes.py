@@ -135,7 +135,7 @@ def test_a_slurm_job_saves_queues_itself_again_and_goes_on(arguments: list[str],
         "SLURM_NTASKS_PER_NODE": "2", "MASTER_PORT": str(free_port()),
     }  # fmt: skip
     job = ["bash", "configs/strategy/slurm.sh", *arguments, "--trainer.accelerator=cpu", *MORE[:4]]
-    run = tmp_path / "logs/demo/version_0"
+    run = tmp_path / "logs/demo/job-12345"
     first = subprocess.Popen(job, cwd=CHECKOUT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wait_for(run / "checkpoints/best.ckpt", first)
     (srun,) = psutil.Process(first.pid).children()
@@ -146,4 +146,4 @@ def test_a_slurm_job_saves_queues_itself_again_and_goes_on(arguments: list[str],
     assert 0 < steps < 12 * 8
     assert subprocess.run(job, cwd=CHECKOUT, env=environment, capture_output=True, timeout=200).returncode == 0
     assert torch.load(run / "checkpoints/last.ckpt", weights_only=True)["global_step"] == 12 * 8
-    assert not (run.parent / "version_1").exists()
+    assert [path.name for path in run.parent.iterdir()] == ["job-12345"]

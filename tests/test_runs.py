@@ -120,6 +120,15 @@ def test_a_run_brings_its_config_and_options_win_each_only_itself(fit: Fit) -> N
     assert trained["model"]["label_smoothing"] == 0.2
 
 
+def test_paths_below_the_working_directory_stay_relative(
+    fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = fit("trial_a")
+    monkeypatch.chdir(tmp_path)
+    main(["test", "logs/demo/trial_a"])
+    assert scores(folder / "test")["checkpoint"] == "logs/demo/trial_a/checkpoints/best.ckpt"
+
+
 def test_a_resumed_run_goes_on_with_what_it_was_last_told(fit: Fit) -> None:
     folder = fit("trial_a")
     original = (folder / "config.yaml").read_bytes()

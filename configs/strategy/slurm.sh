@@ -1,6 +1,7 @@
 #!/bin/bash
 # Trains on several machines under SLURM:  sbatch --nodes 2 configs/strategy/slurm.sh --config configs/stanford_cars.yaml ...
 # Two minutes before the time is up the run saves and stops; the job then queues itself again and goes on.
+# The run is named after the job, so that each job goes on with its own; --name gives it another name.
 #SBATCH --job-name=carspotter
 #SBATCH --ntasks-per-node=4
 #SBATCH --gpus-per-node=4
@@ -11,7 +12,7 @@
 #SBATCH --open-mode=append
 set -u
 
-srun python train.py fit --config configs/strategy/ddp.yaml \
+srun python train.py fit --config configs/strategy/ddp.yaml --name "job-$SLURM_JOB_ID" \
     --trainer.num_nodes "$SLURM_NNODES" --trainer.devices "$SLURM_NTASKS_PER_NODE" "$@" --ckpt_path last
 code=$?
 # 143: stopped by SIGTERM, after saving
