@@ -14,7 +14,7 @@ from unittest.mock import patch
 import cv2
 
 from datamodules import StanfordCarsDataModule, pipelines
-from datamodules.image_dataset import Draw, ImageDataset
+from datamodules.image_dataset import ImageDataset, SamplerKey
 from datamodules.pipelines import default_train_steps
 
 
@@ -30,7 +30,7 @@ def seconds(dataset: ImageDataset, index: int, epoch: int) -> float:
         Seconds.
     """
     began = time.perf_counter()
-    dataset[Draw(epoch, index)]
+    dataset[SamplerKey(epoch, index)]
     return time.perf_counter() - began
 
 

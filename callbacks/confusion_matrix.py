@@ -6,7 +6,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from callbacks.run_folder import run_folder
 from lightning_modules import ImageClassifier
-from lightning_modules.classification_scores import ClassificationScores
+from lightning_modules.classification_metrics import ClassificationMetrics
 from results.class_report import matrix_csv, report_csv
 from results.confusion_figure import confusion_figure
 from results.figures import write_figure
@@ -43,8 +43,8 @@ class ConfusionMatrix(Callback):
 
     def _show(self, trainer: Trainer, module: LightningModule, stage: str, write: bool) -> None:
         assert isinstance(module, ImageClassifier)
-        scores = module.scores[stage]
-        assert isinstance(scores, ClassificationScores)
+        scores = module.metrics[stage]
+        assert isinstance(scores, ClassificationMetrics)
         matrix = scores.confusion.compute().cpu().numpy()  # collective: on all devices
         folder = run_folder(trainer)
         if not trainer.is_global_zero or trainer.fast_dev_run:  # type: ignore[attr-defined]

@@ -17,7 +17,7 @@ from datamodules.skipped_images import SkippedImages
 PADDING = -1  # index of a sample that is none, for devices that have one less than others
 
 
-class Draw(NamedTuple):
+class SamplerKey(NamedTuple):
     """What a sampler asks for: a sample, as it is to be seen in a certain epoch, for the first time or once more."""
 
     epoch: int
@@ -69,11 +69,11 @@ class ImageDataset(Dataset[tuple[Tensor, int]]):
     def __len__(self) -> int:
         return len(self.samples)
 
-    def __getitem__(self, draw: Draw | int) -> tuple[Tensor, int]:
+    def __getitem__(self, key: SamplerKey | int) -> tuple[Tensor, int]:
         """Load one sample.
 
         Args:
-            draw: Epoch, index and repetition, or the index alone for the first time in epoch 0.
+            key: Epoch, index and repetition, or the index alone for the first time in epoch 0.
 
         Returns:
             The image, uint8 of shape (3, height, width), and its label.
@@ -81,10 +81,10 @@ class ImageDataset(Dataset[tuple[Tensor, int]]):
         Raises:
             MisconfigurationException: If the image can't be read or the pipeline doesn't return RGB uint8.
         """
-        epoch, index, repetition = draw if isinstance(draw, tuple) else Draw(0, draw)
-        key = (self.seed, epoch, index, repetition) if repetition else (self.seed, epoch, index)
+        epoch, index, repetition = key if isinstance(key, tuple) else SamplerKey(0, key)
+        seeds = (self.seed, epoch, index, repetition) if repetition else (self.seed, epoch, index)
         if index == PADDING:
-            return black(self.transform, key), NO_LABEL
+            return black(self.transform, seeds), NO_LABEL
         try:
             image = self.read(index)
         except UnreadableImageError as error:
@@ -92,12 +92,12 @@ class ImageDataset(Dataset[tuple[Tensor, int]]):
                 raise
             self.skipped.note(index, error)
             if self.replace:
-                other = np.random.default_rng((*key, 1)).integers(len(self))
-                return self[Draw(epoch, int(other), repetition)]
-            return black(self.transform, key), NO_LABEL
+                other = np.random.default_rng((*seeds, 1)).integers(len(self))
+                return self[SamplerKey(epoch, int(other), repetition)]
+            return black(self.transform, seeds), NO_LABEL
         labels = self.samples.labels
         assert labels is not None
-        return prepared(self.transform, image, key), int(labels[index])
+        return prepared(self.transform, image, seeds), int(labels[index])
 
     def read(self, index: int) -> Image:
         """Read one picture, cut out along its box if that is asked for, without augmentation.

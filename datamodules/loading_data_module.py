@@ -95,8 +95,8 @@ class LoadingDataModule(L.LightningDataModule):
         sampler = self._train_sampler(lambda: 0)
         sampler.set_epoch(epoch)
         share = self.batch_size // sampler.num_replicas
-        draws = islice(sampler, share * batch, share * (batch + 1))
-        return [str(self.datasets["train"].samples.files[draw.sample]) for draw in draws]
+        keys = islice(sampler, share * batch, share * (batch + 1))
+        return [str(self.datasets["train"].samples.files[key.sample]) for key in keys]
 
     def val_dataloader(self) -> DataLoader[Any]:
         """Every validation sample once, in equally many batches per device.

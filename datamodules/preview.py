@@ -5,7 +5,7 @@ from typing import TypeAlias
 import numpy as np
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from datamodules.image_dataset import Draw, ImageDataset
+from datamodules.image_dataset import ImageDataset, SamplerKey
 from datamodules.image_reader import Image, UnreadableImageError
 
 _MOST_VIEWS = 100
@@ -44,7 +44,7 @@ def preview_rows(dataset: ImageDataset, class_names: list[str], images: int, vie
             if dataset.skipped is None:
                 raise
             continue
-        seen = [dataset[Draw(epoch, index)][0].numpy().transpose(1, 2, 0) for epoch in range(views)]
+        seen = [dataset[SamplerKey(epoch, index)][0].numpy().transpose(1, 2, 0) for epoch in range(views)]
         rows.append((class_names[labels[index]], original, seen))
         if len(rows) == images:
             break

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, DistributedSampler
 
-from datamodules.image_dataset import PADDING, Draw
+from datamodules.image_dataset import PADDING, SamplerKey
 
 _WINDOW = 8  # blocks that are open at a time
 
 
-class ShuffledSampler(DistributedSampler[Draw]):
+class ShuffledSampler(DistributedSampler[SamplerKey]):
     """Shuffles anew each epoch, as a function of the seed and the epoch.
 
     All devices share one order: device r takes the positions r, r + world_size, ..., so that with a fixed global batch
@@ -49,7 +49,7 @@ class ShuffledSampler(DistributedSampler[Draw]):
         self.done = done
         self.weights = None if balance is None else torch.from_numpy(1.0 / np.bincount(balance)[balance])
 
-    def __iter__(self) -> Iterator[Draw]:
+    def __iter__(self) -> Iterator[SamplerKey]:
         generator = torch.Generator()
         generator.manual_seed(int(np.random.SeedSequence((self.seed, self.epoch)).generate_state(1)[0]))
         block: int | None = getattr(self.dataset, "block", None)
@@ -63,7 +63,7 @@ class ShuffledSampler(DistributedSampler[Draw]):
         begin = self.done() * self.num_replicas
         for position, index in enumerate(order[: self.num_samples * self.num_replicas].tolist()):
             if position >= begin and position % self.num_replicas == self.rank:
-                yield Draw(epoch, index, seen[index])
+                yield SamplerKey(epoch, index, seen[index])
             if self.weights is not None:
                 seen[index] += 1
 

@@ -20,7 +20,7 @@ from lightning_modules.networks import PixelNormalization, build_backbone, check
 from lightning_modules.networks.image_size import check_trained_size
 from lightning_modules.preprocessing import preprocess
 from lightning_modules.sharding import shard_network, synchronize_buffers
-from lightning_modules.stage_scores import StageScores, Views, probabilities_over_views
+from lightning_modules.stage_metrics import StageMetrics, Views, probabilities_over_views
 from lightning_modules.step_seed import seed_step
 from lightning_modules.training_accuracy import TrainingAccuracy
 from lightning_modules.training_loss import TrainingLoss, expected_accuracy
@@ -95,7 +95,7 @@ class ImageClassifier(LightningModule):
         self.layers = FreezableLayers(self.network, self.group_names)
         self.loss = TrainingLoss(len(class_names), label_smoothing, mixup_alpha, cutmix_alpha)
         self.accuracy = TrainingAccuracy()
-        self.scores = StageScores(len(class_names))
+        self.metrics = StageMetrics(len(class_names))
         self.views: Views | None = None  # what a callback installs
         self.optimization = LayerwiseOptimization(self.layers, self.hparams)
         self.train_size: int | None = None  # to which a callback shrinks training images
@@ -190,22 +190,22 @@ class ImageClassifier(LightningModule):
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Count a validation batch; arguments as in ``training_step``."""
-        self.scores.add("val", self, batch, self.views)
+        self.metrics.add("val", self, batch, self.views)
 
     def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Count a test batch; arguments as in ``training_step``."""
-        self.scores.add("test", self, batch, self.views)
+        self.metrics.add("test", self, batch, self.views)
 
     def on_validation_epoch_end(self) -> None:
-        """Log the scores of the validation set."""
-        self._log_scores("val")
+        """Log the metrics of the validation set."""
+        self._log_metrics("val")
 
     def on_test_epoch_end(self) -> None:
-        """Log the scores of the test set."""
-        self._log_scores("test")
+        """Log the metrics of the test set."""
+        self._log_metrics("test")
 
-    def _log_scores(self, stage: str) -> None:
-        for name, score in self.scores.finish(stage, with_views=self.views is not None).items():
+    def _log_metrics(self, stage: str) -> None:
+        for name, score in self.metrics.finish(stage, with_views=self.views is not None).items():
             shown = name in ("val/accuracy", "val/f1")
             self.log(name, score, prog_bar=shown, logger=not name.endswith("/classes"))  # whose number is no curve
         if self.trainer.state.fn != "fit":

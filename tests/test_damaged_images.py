@@ -12,7 +12,7 @@ import torch
 from sklearn.metrics import accuracy_score
 
 from datamodules import ToyCarsDataModule
-from datamodules.image_dataset import Draw
+from datamodules.image_dataset import SamplerKey
 from datamodules.image_reader import read_image
 from lightning_modules import ImageClassifier
 
@@ -90,7 +90,7 @@ def test_what_comes_instead_follows_from_seed_epoch_and_sample(damaged: Path, to
         data = toy_data(root=str(damaged), seed=seed, on_error="skip", max_skipped=0.2)
         data.setup("fit")
         with pytest.warns(UserWarning, match="Skipped"):
-            return [data.datasets["train"][Draw(epoch, 2)][0] for epoch in range(4)]
+            return [data.datasets["train"][SamplerKey(epoch, 2)][0] for epoch in range(4)]
 
     first, again, other = views(1), views(1), views(2)
     assert all(torch.equal(one, two) for one, two in zip(first, again, strict=True))

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from datamodules import ToyCarsDataModule
-from datamodules.image_dataset import PADDING, Draw
+from datamodules.image_dataset import PADDING, SamplerKey
 from datamodules.pipelines import augment, compose
 from datamodules.samplers import ShardSampler, ShuffledSampler
 from datamodules.samples import NO_LABEL
@@ -54,7 +54,7 @@ def test_no_two_epochs_see_the_same_crops(toy_data: ToyData, workers: int) -> No
     data = toy_data(seed=3, num_workers=workers)
     data.setup("fit")
     dataset = data.datasets["train"]
-    views = {dataset[Draw(epoch, 5)][0].numpy().tobytes() for epoch in range(6)}
+    views = {dataset[SamplerKey(epoch, 5)][0].numpy().tobytes() for epoch in range(6)}
     assert len(views) == 6
     seen: set[bytes] = set()
     for batches in epochs(data, count=3):

@@ -21,7 +21,7 @@ from command_line.console import quieten
 from command_line.strict_trainer import StrictTrainer
 from datamodules import ToyCarsDataModule
 from lightning_modules import ImageClassifier
-from lightning_modules.classification_scores import ClassificationScores
+from lightning_modules.classification_metrics import ClassificationMetrics
 from runs.commands import next_command
 
 Run = Callable[..., None]
@@ -180,7 +180,7 @@ def test_commands_can_be_pasted(name: str, tmp_path: Path, monkeypatch: pytest.M
 
 def test_of_five_classes_there_is_no_top_5() -> None:
     for classes, known in ((5, False), (6, True)):
-        scores = ClassificationScores(classes)
+        scores = ClassificationMetrics(classes)
         scores.update(torch.eye(classes), torch.arange(classes))
         assert ("top5_accuracy" in scores.compute()) == known
         scores.reset()

@@ -7,7 +7,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from datamodules import ToyCarsDataModule
-from datamodules.image_dataset import Draw
+from datamodules.image_dataset import SamplerKey
 from results.preview_figure import preview_figure
 
 ToyData = Callable[..., ToyCarsDataModule]
@@ -41,7 +41,7 @@ def test_it_shows_what_training_sees(toy_data: ToyData) -> None:
         index = originals[original.tobytes()]
         assert name == data.class_names[labels[index]]
         for epoch, view in enumerate(views):
-            np.testing.assert_array_equal(view, dataset[Draw(epoch, index)][0].numpy().transpose(1, 2, 0))
+            np.testing.assert_array_equal(view, dataset[SamplerKey(epoch, index)][0].numpy().transpose(1, 2, 0))
     assert len(data.preview(images=10**6, views=1)) == len(dataset)
 
 

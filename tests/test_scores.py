@@ -12,7 +12,7 @@ from torchmetrics import Metric
 from torchmetrics.functional.classification import multiclass_f1_score, multiclass_precision, multiclass_recall
 
 from lightning_modules import ImageClassifier
-from lightning_modules.classification_scores import ClassificationScores, scores_from_confusion
+from lightning_modules.classification_metrics import ClassificationMetrics, metrics_from_confusion
 
 
 def predictions(samples: int, classes: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -25,7 +25,7 @@ def predictions(samples: int, classes: int, seed: int) -> tuple[torch.Tensor, to
 @pytest.mark.parametrize(("samples", "classes"), [(500, 8), (700, 196), (40, 196), (30, 2), (64, 5), (64, 6)])
 def test_scores_equal_scikit_learns(samples: int, classes: int) -> None:
     probabilities, labels = predictions(samples, classes, seed=classes)
-    scores = ClassificationScores(classes)
+    scores = ClassificationMetrics(classes)
     for start in range(0, samples, 7):  # macro averages must not depend on the batches
         scores.update(probabilities[start : start + 7], labels[start : start + 7])
     got = {name: float(value) for name, value in scores.compute().items()}
@@ -50,7 +50,7 @@ def test_scores_equal_torchmetrics() -> None:
     probabilities, labels = predictions(60, 196, seed=1)  # most classes are absent
     predicted = probabilities.argmax(dim=1)
     matrix = torch.from_numpy(confusion_matrix(labels, predicted, labels=range(196)))
-    got = scores_from_confusion(matrix)
+    got = metrics_from_confusion(matrix)
     for name, reference in (
         ("precision", multiclass_precision),
         ("recall", multiclass_recall),
@@ -60,11 +60,11 @@ def test_scores_equal_torchmetrics() -> None:
 
 
 def test_an_empty_matrix_scores_zero() -> None:
-    assert all(float(value) == 0 for value in scores_from_confusion(torch.zeros(3, 3, dtype=torch.int64)).values())
+    assert all(float(value) == 0 for value in metrics_from_confusion(torch.zeros(3, 3, dtype=torch.int64)).values())
 
 
 def test_a_reset_forgets() -> None:
-    scores = ClassificationScores(8)
+    scores = ClassificationMetrics(8)
     scores.update(*predictions(20, 8, seed=0))
     scores.reset()
     probabilities, labels = predictions(30, 8, seed=5)

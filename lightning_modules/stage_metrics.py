@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 from torch import Tensor, nn
 
-from lightning_modules.classification_scores import ClassificationScores
+from lightning_modules.classification_metrics import ClassificationMetrics
 
 Classifier: TypeAlias = Callable[[Tensor], Tensor]
 Views: TypeAlias = Callable[[Tensor], Iterable[Tensor]]
@@ -32,15 +32,17 @@ def probabilities_over_views(classifier: Classifier, images: Tensor, views: View
     return plain, averaged / count
 
 
-class StageScores(nn.ModuleDict):
-    """The scores of each stage: ``val``, ``test``, and over views ``val_tta``, ``test_tta``.
+class StageMetrics(nn.ModuleDict):
+    """The metrics of each stage: ``val``, ``test``, and over views ``val_tta``, ``test_tta``.
 
     Args:
         num_classes: Number of classes.
     """
 
     def __init__(self, num_classes: int) -> None:
-        super().__init__({stage: ClassificationScores(num_classes) for stage in ("val", "val_tta", "test", "test_tta")})
+        super().__init__(
+            {stage: ClassificationMetrics(num_classes) for stage in ("val", "val_tta", "test", "test_tta")}
+        )
 
     def add(self, stage: str, classifier: Classifier, batch: tuple[Tensor, Tensor], views: Views | None) -> None:
         """Classify a batch and count it.
@@ -58,7 +60,7 @@ class StageScores(nn.ModuleDict):
             self._of(f"{stage}_tta").update(averaged, labels)
 
     def finish(self, stage: str, with_views: bool) -> dict[str, Tensor]:
-        """Compute the scores of a stage over all devices, which all have to call this, and forget its batches.
+        """Compute the metrics of a stage over all devices, which all have to call this, and forget its batches.
 
         Args:
             stage: ``val`` or ``test``.
@@ -73,7 +75,7 @@ class StageScores(nn.ModuleDict):
             self._of(name).reset()
         return results
 
-    def _of(self, stage: str) -> ClassificationScores:
-        scores = self[stage]
-        assert isinstance(scores, ClassificationScores)
-        return scores
+    def _of(self, stage: str) -> ClassificationMetrics:
+        metrics = self[stage]
+        assert isinstance(metrics, ClassificationMetrics)
+        return metrics
