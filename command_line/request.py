@@ -77,6 +77,8 @@ def read_request(arguments: Sequence[str], afterwards: ExitStack) -> Request:
         raise MisconfigurationException(f"{command} takes one run, but there are {len(words)}: {', '.join(words)}.")
     path = fetch(words[0], "the run") if is_url(words[0]) else _path(words[0], _logs(options))
     run = run_of(path)
+    if run is None and path.suffix in (".yaml", ".yml"):
+        raise MisconfigurationException(f"{words[0]} is the config of no run: write --config {words[0]}.")
     file = is_sharded(path) or (path.is_file() and (run is None or path.parent.name == CHECKPOINTS))
     checkpoint = path if file else None
     if run is None and checkpoint is None:

@@ -177,6 +177,7 @@ def test_a_checkpoint_of_a_stranger_names_no_classes_of_strangers(
     ("words", "expected"),
     [
         (["nowhere"], "There is no run nowhere"),
+        (["configs/demo.yaml"], "write --config configs/demo.yaml"),
         (["{logs}/demo/trial_b"], "Did you mean '{logs}/demo/trial_a'?"),
         (["{logs}/demo"], "it holds the runs {logs}/demo/trial_a"),
         (["{logs}/demo/trial_a", "{logs}/demo/trial_a"], "test takes one run, but there are 2"),
