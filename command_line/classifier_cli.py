@@ -14,8 +14,10 @@ from command_line import loggers
 from command_line.commands import DATA_COMMANDS, RUNS, Commands
 from command_line.defaults import CALLBACKS, RUN_DEFAULTS
 from command_line.missing_package import missing_package
+from command_line.place import claim, is_first_process
 from command_line.request import RUN_COMMANDS, Request
-from command_line.starting_point import Start, claim, find_start, is_first_process
+from command_line.start import Start
+from command_line.starting_point import find_start
 from datamodules import ImageDataModule
 from lightning_modules.sharding import accept_sharded
 from runs.checkpoints import compare_classes

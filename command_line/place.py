@@ -1,0 +1,88 @@
+"""Where a command writes: the folder of a run, or of an evaluation."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.utilities import rank_zero_info
+
+from command_line.loggers import DEFAULT_FOLDER, asked_for
+from command_line.request import Request
+from command_line.start import Start
+from runs.naming import claim_evaluation, claim_folder, claim_run
+from runs.run import Run
+
+
+def place_run(config: Any, loggers: list[Any], request: Request) -> tuple[Path, str | None]:
+    """Find the folder of the experiment and the name of the run, whatever says so.
+
+    Args:
+        config: The command's config, in which both are left.
+        loggers: The configs of its loggers, whose arguments may say so too; changed alike.
+        request: What was typed.
+
+    Returns:
+        The folder, and the name; None for a run that nobody has named.
+    """
+    logs, experiment = asked_for(loggers, "save_dir"), asked_for(loggers, "name")
+    config.logs = (config.logs if request.has("--logs") or not logs else logs) or (
+        config.trainer.default_root_dir or DEFAULT_FOLDER
+    )
+    config.experiment = (
+        config.experiment if request.has("--experiment") or not experiment else experiment
+    ) or "default"
+    # the config of a run that exists may hold the version that this very run was given
+    typed = request.run is None or request.has("--trainer.logger.init_args.version")
+    version = asked_for(loggers, "version") if typed else None
+    name = config.name if config.name is not None else f"version_{version}" if isinstance(version, int) else version
+    for logger in loggers:
+        for argument, value in (("save_dir", str(config.logs)), ("name", config.experiment), ("version", None)):
+            if argument in logger.init_args and asked_for([logger], argument) is not None:
+                logger.init_args[argument] = value
+    config.name = None  # a name is for one run: its config begins others
+    return Path(config.logs) / config.experiment, None if name is None else str(name)
+
+
+def claim(start: Start, config: Any, command: str) -> None:
+    """Make the folder that a command writes to, unless it goes on in one.
+
+    Args:
+        start: What ``find_start`` has found; changed in place.
+        config: The command's config.
+        command: ``fit``, ``validate``, ``test`` or ``predict``.
+
+    Raises:
+        MisconfigurationException: If what would be written is there already, or can't be written.
+    """
+    create = is_first_process() and not config.trainer.fast_dev_run
+    if command != "fit":
+        _claim_evaluation(start, config, command, create=create)
+        return
+    if start.run is None:
+        start.run = claim_run(start.experiment, start.name, create=create)
+        if start.checkpoint is not None:
+            rank_zero_info(f"{start.run.folder} begins where {start.checkpoint} stands, as a run of its own.")
+    start.folder = start.run.folder
+
+
+def _claim_evaluation(start: Start, config: Any, command: str, *, create: bool) -> None:
+    assert start.checkpoint is not None
+    if config.output is not None and command == "predict":
+        return
+    if config.output is not None:
+        start.folder = claim_folder(Path(config.output), "--output", create=create)
+    else:
+        run = start.run or Run(Path(config.logs) / start.checkpoint.stem)
+        start.folder = claim_evaluation(run, command, create=create)
+
+
+def is_first_process() -> bool:
+    """Tell whether this process is the one that writes, before processes know each other.
+
+    Returns:
+        Whether its launcher (torchrun, SLURM, Lightning) counts it as the first.
+    """
+    for variable in ("RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK", "OMPI_COMM_WORLD_RANK"):
+        if variable in os.environ:
+            return os.environ[variable] == "0"
+    return all(os.environ.get(variable, "0") == "0" for variable in ("NODE_RANK", "GROUP_RANK", "LOCAL_RANK"))
