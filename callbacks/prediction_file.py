@@ -38,7 +38,7 @@ class PredictionFile(Callback):
             raise MisconfigurationException(f"predictions.top is {top}: it has to be 1 or more.")
         if file is not None and Path(file).suffix.lower() not in (".csv", *_JSON_LINES):
             raise MisconfigurationException(
-                f"predictions.file is {file}: its suffix has to be .csv, or .jsonl or .json for JSON lines."
+                f"predictions.file (--output) is {file}: its suffix has to be .csv, or .jsonl or .json for JSON lines."
             )
         self.enabled = enabled
         self.top = top
@@ -61,7 +61,7 @@ class PredictionFile(Callback):
             return
         objection = trainer.strategy.broadcast(_objection(Path(self.file)))  # another machine needn't see the file
         if objection:
-            raise MisconfigurationException(f"predictions.file is {self.file}, {objection}: choose another.")
+            raise MisconfigurationException(f"predictions.file (--output) is {self.file}, {objection}: choose another.")
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget the rows of an earlier run.

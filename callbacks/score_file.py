@@ -7,10 +7,12 @@ from typing import Any, NamedTuple
 
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import TensorBoardLogger
 
 from callbacks.checkpoint import Checkpoint
 from callbacks.run_folder import run_folder
 from runs.commands import next_command, shown
+from runs.finding import run_of
 from runs.whole_file import write_atomically
 
 _TITLES = {"accuracy": "accuracy", "top5_accuracy": "top-5", "precision": "precision", "recall": "recall", "f1": "F1"}
@@ -76,7 +78,9 @@ class ScoreFile(Callback):
         if outcome.facts.get("checkpoint"):
             lines.append(f"checkpoint: {shown(Path(outcome.facts['checkpoint']))}")
         lines.append(f"reports: {shown(folder)}")
-        lines.append(f"tensorboard --logdir {shlex.quote(str(shown(folder.parent.parent)))}")
+        if any(isinstance(logger, TensorBoardLogger) for logger in trainer.loggers):
+            run = run_of(folder)
+            lines.append(f"tensorboard --logdir {shlex.quote(str(shown(run.folder.parents[1] if run else folder)))}")
         if outcome.resumable:
             lines.append(f"next: {next_command('test', folder)}")
         print("\n" + "\n".join(lines), flush=True)  # noqa: T201 - the result that the user waits for

@@ -23,7 +23,7 @@ from lightning_modules.sharding import accept_sharded
 from runs.checkpoints import compare_classes
 from runs.class_names import ClassNames
 from runs.history import Lock
-from runs.naming import release
+from runs.naming import attempt, release
 
 _WORDS = {"predict": "[RUN PHOTO...] ", "runs": "[FOLDER] ", **dict.fromkeys(("fit", "validate", "test"), "[RUN] ")}
 
@@ -146,6 +146,8 @@ class ClassifierCLI(LightningCLI):
         if is_first_process():
             for folder in [*reversed(absent), start.folder]:  # the last is removed first
                 self.afterwards.callback(release, folder)
+            if self.subcommand != "fit":
+                self.afterwards.enter_context(attempt(start.folder))
             if self.subcommand == "fit":
                 self.afterwards.enter_context(Lock(start.folder))
         run = start.run.name if start.run else start.folder.parent.name

@@ -91,12 +91,15 @@ def place(
                 arguments.purge_step = step
         elif kind == "WandbLogger":
             _fill(arguments, name=name, project=experiment, id=known[1] if known else None)
-            if str(arguments.get("save_dir")) == "." and arguments.get("dir") is None:
+            # "logs" is left over from the logger that it takes the place of
+            if str(arguments.get("save_dir")) in (".", DEFAULT_FOLDER) and arguments.get("dir") is None:
                 arguments.save_dir = str(folder)
         elif kind == "MLFlowLogger":
             os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # whoever names no server asks for local files
             if arguments.get("experiment_name") in _UNNAMED:
                 arguments.experiment_name = experiment
+            if str(arguments.get("save_dir")) == DEFAULT_FOLDER:
+                arguments.save_dir = "./mlruns"
             _fill(arguments, run_name=name, run_id=known[1] if known else None)
 
 

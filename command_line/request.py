@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from zipfile import is_zipfile
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
@@ -13,7 +15,6 @@ from runs.finding import find_runs, run_of
 from runs.remote_file import fetch, is_url
 from runs.run import CHECKPOINTS, Run
 from runs.sharded_checkpoint import is_sharded
-from runs.suggestions import did_you_mean
 
 RUN_COMMANDS = ("fit", "validate", "test", "predict")
 _WITHOUT_VALUE = {"-h", "--help", "--print_config", "--trusted_only"}
@@ -66,7 +67,10 @@ def read_request(arguments: Sequence[str], afterwards: ExitStack) -> Request:
     """
     if list(arguments[:1]) == ["runs"]:
         folders, options = split_words(arguments[1:])
-        return Request(["runs", *(f"--folder={folder}" for folder in folders[:1]), *folders[1:], *options])
+        sort = value_of(options, "--sort")  # which may begin with a minus, like an option
+        order = [] if sort is None else [f"--sort={sort}"]
+        options = [option for option in options if option != "--sort" and option != sort]
+        return Request(["runs", *(f"--folder={folder}" for folder in folders[:1]), *folders[1:], *options, *order])
     if not arguments or arguments[0] not in RUN_COMMANDS:
         return Request(list(arguments))
     command, rest = arguments[0], list(arguments[1:])
@@ -81,6 +85,10 @@ def read_request(arguments: Sequence[str], afterwards: ExitStack) -> Request:
         raise MisconfigurationException(f"{words[0]} is the config of no run: write --config {words[0]}.")
     file = is_sharded(path) or (path.is_file() and (run is None or path.parent.name == CHECKPOINTS))
     checkpoint = path if file else None
+    if run is None and path.is_file() and not is_zipfile(path):
+        raise MisconfigurationException(
+            f"{words[0]} is neither a run nor a checkpoint: {command} takes one of them first."
+        )
     if run is None and checkpoint is None:
         raise MisconfigurationException(_unknown(words[0], path))
     config = None if run is None else run.config
@@ -161,5 +169,6 @@ def _unknown(word: str, path: Path) -> str:
         runs = [str(run.folder) for run in find_runs(path)]
         hint = f"it holds the runs {', '.join(runs[:5])}" if runs else "it holds neither a history nor checkpoints"
         return f"{word} is no run: {hint}."
-    near = [str(run.folder) for run in find_runs(path.parent)] if path.parent.is_dir() else []
-    return f"There is no run {word}: give its folder, a checkpoint or its URL.{did_you_mean(word, near)}"
+    near = {run.name: run.folder for run in find_runs(path.parent)} if path.parent.is_dir() else {}
+    meant = [f" Did you mean {str(near[name])!r}?" for name in get_close_matches(path.name, near, n=1)]
+    return f"There is no run {word}: give its folder, a checkpoint or its URL.{''.join(meant)}"

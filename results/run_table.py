@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import yaml
 
 from runs.history import is_running
-from runs.run import CONFIG, Run
+from runs.run import Run
 
 Row: TypeAlias = dict[str, Any]
 
@@ -31,7 +31,7 @@ def run_rows(runs: Iterable[Run], folder: Path) -> tuple[list[str], list[Row]]:
         for each run, in which what is unknown is missing.
     """
     found = list(runs)
-    configs = [_flat(_read_yaml(run.folder / CONFIG)) for run in found]
+    configs = [_flat(_read_yaml(run.config)) for run in found]
     differing = _differing(configs)
     rows = []
     for run, config in zip(found, configs, strict=True):
@@ -104,7 +104,9 @@ def _short(key: str) -> str:
     return key.replace(".init_args", "")
 
 
-def _read_yaml(file: Path) -> dict[str, Any]:
+def _read_yaml(file: Path | None) -> dict[str, Any]:
+    if file is None:
+        return {}
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError):

@@ -1,15 +1,18 @@
 """Gives a run and its evaluations a folder of their own."""
 
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import count
 from os.path import expandvars
 from pathlib import Path, PurePosixPath
+from shutil import rmtree
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from runs.finding import version_of
 from runs.run import Run
+
+_RESULTS = ("*_scores.json", "predictions.csv")
 
 
 def named_run(experiment: Path, name: str) -> Run:
@@ -115,6 +118,24 @@ def release(folder: Path) -> None:
     """
     with suppress(OSError):  # something is in it, or it is gone
         folder.rmdir()
+
+
+@contextmanager
+def attempt(folder: Path) -> Iterator[None]:
+    """Let the folder of an evaluation vanish again if that fails before it has found anything.
+
+    Args:
+        folder: The folder, which was made for it.
+
+    Yields:
+        Nothing.
+    """
+    try:
+        yield
+    except BaseException:
+        if not any(file for pattern in _RESULTS for file in folder.glob(pattern)):
+            rmtree(folder, ignore_errors=True)
+        raise
 
 
 def _claim(folders: Iterable[Path] | Iterator[Path], *, create: bool) -> Path | None:
