@@ -29,7 +29,8 @@ def list_photographs(entries: str | list[str] | None, cropping: bool) -> list[Ph
     named = [entry for entry in ([entries] if isinstance(entries, str) else entries or []) if entry]
     if not named:
         raise MisconfigurationException(
-            "predict needs photographs: name files, folders, patterns or CSV lists after the run, or set data.predict_dir."
+            "predict needs photographs: name files, folders, patterns or CSV lists after the run, or set "
+            "data.predict_dir."
         )
     found: dict[str, Photograph] = {}
     for entry in named:

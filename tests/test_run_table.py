@@ -51,7 +51,7 @@ def test_a_row_says_how_far_a_run_is_what_it_scored_and_what_differs(logs: Path)
 
 
 def test_the_command_sorts_and_writes(logs: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    main(["runs", str(logs), "--sort=-val/f1", f"--output={logs / 'runs.csv'}"])
+    main(["runs", str(logs), "--sort", "-val/f1", f"--output={logs / 'runs.csv'}"])
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines[:3]] == ["run", "cars/deep/b", "cars/a"]
     with (logs / "runs.csv").open(newline="") as file:

@@ -178,6 +178,7 @@ def test_a_checkpoint_of_a_stranger_names_no_classes_of_strangers(
     [
         (["nowhere"], "There is no run nowhere"),
         (["configs/demo.yaml"], "write --config configs/demo.yaml"),
+        (["benchmarks/figures/toy_cars.jpg"], "is neither a run nor a checkpoint: test takes one of them first"),
         (["{logs}/demo/trial_b"], "Did you mean '{logs}/demo/trial_a'?"),
         (["{logs}/demo"], "it holds the runs {logs}/demo/trial_a"),
         (["{logs}/demo/trial_a", "{logs}/demo/trial_a"], "test takes one run, but there are 2"),
@@ -229,6 +230,17 @@ def test_an_older_evaluation_is_never_overwritten(fit: Fit, tmp_path: Path) -> N
     with pytest.raises(SystemExit, match="--output is .*mine, which exists already"):
         main(["test", str(folder), f"--output={tmp_path / 'mine'}"])
     assert checksums(folder) == kept
+
+
+def test_an_evaluation_that_fails_leaves_no_folder_behind(fit: Fit, tmp_path: Path) -> None:
+    folder = fit("trial_a")
+    before = checksums(folder)
+    with pytest.raises(SystemExit, match="predict needs photographs"):
+        main(["predict", str(folder)])
+    with pytest.raises(SystemExit, match="data.root is .*nowhere"):
+        main(["test", str(folder), "--data=datamodules.ImageFolderDataModule", f"--data.root={tmp_path / 'nowhere'}"])
+    assert checksums(folder) == before
+    assert not [*folder.glob("test*"), *folder.glob("predict*")]
 
 
 @pytest.mark.slow
