@@ -34,7 +34,8 @@ def place_run(config: Any, loggers: list[Any], request: Request) -> tuple[Path, 
     # the config of a run that exists may hold the version that this very run was given
     typed = request.run is None or request.has("--trainer.logger.init_args.version")
     version = asked_for(loggers, "version") if typed else None
-    name = config.name if config.name is not None else f"version_{version}" if isinstance(version, int) else version
+    named = f"version_{version}" if isinstance(version, int) else version
+    name = next((name for name in (request.name, config.name, named) if name is not None), None)
     for logger in loggers:
         for argument, value in (("save_dir", str(config.logs)), ("name", config.experiment), ("version", None)):
             if argument in logger.init_args and asked_for([logger], argument) is not None:

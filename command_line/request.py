@@ -30,7 +30,8 @@ class Request:
         run: The run that was named, or whose config was given.
         checkpoint: The checkpoint file that was named in the place of a run.
         named: Whether the run was named as such: ``fit`` goes on in its folder.
-        photographs: What is to be predicted, as it was typed; YAML, through which options go, would change some names.
+        name: What a new run is to be called, as it was typed; YAML, through which options go, would change some names.
+        photographs: What is to be predicted, likewise.
     """
 
     arguments: list[str]
@@ -38,6 +39,7 @@ class Request:
     run: Run | None = None
     checkpoint: Path | None = None
     named: bool = False
+    name: str | None = None
     photographs: tuple[str, ...] = ()
 
     def has(self, option: str) -> bool:
@@ -69,14 +71,16 @@ def read_request(arguments: Sequence[str], afterwards: ExitStack) -> Request:
         folders, options = split_words(arguments[1:])
         sort = value_of(options, "--sort")  # which may begin with a minus, like an option
         order = [] if sort is None else [f"--sort={sort}"]
-        options = [option for option in options if option != "--sort" and option != sort]
+        options = _without(options, "--sort")
         return Request(["runs", *(f"--folder={folder}" for folder in folders[:1]), *folders[1:], *options, *order])
     if not arguments or arguments[0] not in RUN_COMMANDS:
         return Request(list(arguments))
     command, rest = arguments[0], list(arguments[1:])
     words, options = split_words(rest)
+    name = value_of(options, "--name")
+    options = _without(options, "--name")
     if not words:
-        return Request([command, *rest], tuple(rest), run=_run_of_config(options))
+        return Request([command, *options], tuple(options), run=_run_of_config(options), name=name)
     if len(words) > 1 and command != "predict":
         raise MisconfigurationException(f"{command} takes one run, but there are {len(words)}: {', '.join(words)}.")
     path = fetch(words[0], "the run") if is_url(words[0]) else _path(words[0], _logs(options))
@@ -96,7 +100,7 @@ def read_request(arguments: Sequence[str], afterwards: ExitStack) -> Request:
         config = Path(afterwards.enter_context(TemporaryDirectory())) / "config.yaml"
         config.write_text(config_from_checkpoint(checkpoint, run))
     arguments = [command, f"--config={config}", *options]
-    return Request(arguments, tuple(options), run, checkpoint, named=True, photographs=tuple(words[1:]))
+    return Request(arguments, tuple(options), run, checkpoint, True, name, tuple(words[1:]))
 
 
 def split_words(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -143,6 +147,17 @@ def value_of(options: Sequence[str], *names: str) -> str | None:
         if name in names:
             value = rest if equals else next(iter(options[position + 1 :]), None)
     return value
+
+
+def _without(options: Sequence[str], name: str) -> list[str]:
+    """Leave an option out, and its value."""
+    left: list[str] = []
+    skip = False
+    for option in options:
+        if not skip and option != name and not option.startswith(f"{name}="):
+            left.append(option)
+        skip = option == name and not skip
+    return left
 
 
 def _run_of_config(options: Sequence[str]) -> Run | None:

@@ -55,9 +55,9 @@ def _strings(value: Any, seen: set[Path]) -> Iterator[str]:
 
 def _read(text: str, seen: set[Path]) -> Any:
     """Return what a string or the file that it names holds, if that is more than the string."""
+    path = _file(text)
     try:
-        path = Path(text).resolve()
-        if path.is_file():
+        if path is not None:
             if path in seen or path.stat().st_size > _LARGEST:
                 return None
             seen.add(path)
@@ -66,3 +66,12 @@ def _read(text: str, seen: set[Path]) -> Any:
     except (OSError, ValueError, yaml.YAMLError):
         return None
     return content if isinstance(content, dict | list) else None
+
+
+def _file(text: str) -> Path | None:
+    """Return the file that a string names; a config that is given as text may be too long for a name."""
+    try:
+        path = Path(text).resolve()
+        return path if path.is_file() else None
+    except (OSError, ValueError):
+        return None

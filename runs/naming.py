@@ -29,7 +29,9 @@ def named_run(experiment: Path, name: str) -> Run:
         MisconfigurationException: If the name can't be that of a folder below the experiment.
     """
     parts = PurePosixPath(name).parts
-    impossible = not name.strip() or name.startswith(("/", "~")) or any(part in (".", "..") for part in parts)
+    impossible = (
+        not parts or not name.strip() or name.startswith(("/", "~")) or any(part in (".", "..") for part in parts)
+    )
     # TensorBoard's logger would expand variables, and fsspec takes colons for addresses
     if impossible or expandvars(name) != name or any(text in name for text in ("\0", "\n", "::", "://")):
         raise MisconfigurationException(

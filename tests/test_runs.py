@@ -22,7 +22,19 @@ from train import main
 
 Fit = Callable[..., Path]
 QUICK = ["--previews.enabled=false", "--tta.enabled=false"]
-HARD_NAMES = ["trial_a", "version_7", "with blank", "ümläut-試", "a.b=c,d", "-dash", "100%", "{epoch}", "nested/below"]
+HARD_NAMES = [
+    "trial_a",
+    "version_7",
+    "with blank",
+    "ümläut-試",
+    "a.b=c,d",
+    "-dash",
+    "100%",
+    "{epoch}",
+    "nested/below",
+    "a: [b",
+    "null",
+]
 
 
 @pytest.fixture
@@ -203,7 +215,7 @@ def test_what_exists_is_never_begun_anew(fit: Fit, mistake: Callable[..., str], 
         answer = mistake("fit", option)
         assert f"train.py fit {folder} goes on with it" in answer
     assert checksums(folder) == before
-    for name in ("", ".", "../demo", "/etc", "~", "s3://bucket", "$HOME"):
+    for name in ("", ".", "../demo", "/etc", "~/mine", "s3://bucket", "$HOME"):
         assert "--name is" in mistake("fit", f"--name={name}")
     assert checksums(tmp_path / "logs/demo") == {f"trial_a/{name}": digest for name, digest in before.items()}
 
