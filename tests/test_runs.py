@@ -22,19 +22,7 @@ from train import main
 
 Fit = Callable[..., Path]
 QUICK = ["--previews.enabled=false", "--tta.enabled=false"]
-HARD_NAMES = [
-    "trial_a",
-    "version_7",
-    "with blank",
-    "ümläut-試",
-    "a.b=c,d",
-    "-dash",
-    "100%",
-    "{epoch}",
-    "nested/below",
-    "a: [b",
-    "null",
-]
+HARD_NAMES = ["version_7", "with blank, ümläut-試", "-dash", "a.b=c 100% {epoch}", "nested/below", "a: [b"]
 
 
 @pytest.fixture
