@@ -42,9 +42,7 @@ def test_training_and_testing_touch_no_network(arguments: list[str], tmp_path: P
 EVIL = "class Evil:\n    pass\n\nopen({path!r}, 'w').close()\n"
 
 
-@pytest.mark.parametrize(
-    "how", ["option", "option in JSON", "long option", "config", "config in a config", "shorthand"]
-)
+@pytest.mark.parametrize("how", ["option", "JSON", "long JSON", "config", "config in a config", "shorthand"])
 def test_a_switch_refuses_strange_classes_before_they_are_imported(
     mistake: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
@@ -58,8 +56,8 @@ def test_a_switch_refuses_strange_classes_before_they_are_imported(
     config.write_text(nested + "\n")
     options = {
         "option": ["--trainer.callbacks+=strange.Evil"],
-        "option in JSON": ['--trainer.callbacks=[{"class_path": "strange.Evil"}]'],
-        "long option": [f'--trainer.callbacks=[{{"class_path": "strange.Evil"}}{" " * 5000}]'],
+        "JSON": ['--trainer.callbacks=[{"class_path": "strange.Evil"}]'],
+        "long JSON": [f'--trainer.callbacks=[{{"class_path": "strange.Evil"}}{" " * 5000}]'],
         "config": ["--config", str(config)],
         "config in a config": ["--config", str(config)],
         "shorthand": ["--data", "strange.Evil"],
