@@ -37,11 +37,11 @@ class RunHistory(Callback):
             return
         folder.mkdir(parents=True, exist_ok=True)
         self.history = History(folder / HISTORY)
-        ids = [
-            [type(logger).__name__, str(logger.version)]
-            for logger in trainer.loggers
-            if not isinstance(logger, TensorBoardLogger | CSVLogger)
-        ]
+        ids = []
+        for logger in trainer.loggers:
+            if not isinstance(logger, TensorBoardLogger | CSVLogger):
+                _ = logger.experiment  # type: ignore[attr-defined]  # the service gives the id when it begins
+                ids.append([type(logger).__name__, str(logger.version)])
         self.history.append(
             "resumed" if self.resumed else "began",
             epochs=trainer.max_epochs,

@@ -16,6 +16,7 @@ Keyword: TypeAlias = Literal["best", "last"]
 CHECKPOINTS = "checkpoints"
 CONFIG = "config.yaml"
 RESUMED_CONFIG = "resume-config.yaml"
+_NAMES = ("last.ckpt", "best.ckpt", "previous.ckpt")
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,8 @@ class Run:
         return None if last is None else epochs_of(last)
 
     def exists(self) -> bool:
-        """Tell whether a run has begun here: it has a history, or, if an older version began it, checkpoints."""
-        return self.history.file.is_file() or self.checkpoints.is_dir()
+        """Tell whether a run has begun here: it has a history, or, if an older version began it, its checkpoints."""
+        return self.history.file.is_file() or any((self.checkpoints / name).exists() for name in _NAMES)
 
     def find_checkpoint(self, keyword: Keyword) -> Path | None:
         """Find a checkpoint of the run.

@@ -40,7 +40,7 @@ def test_validation_inside_fit_is_exact(experiment: list[str], trained: Path) ->
     run_devices(["validate", *experiment, "--ckpt_path=last"], 1)
     fit, alone = scores(run, "fit"), scores(run / "validate", "val")
     names = [name for name in alone if name.startswith("val/")]
-    assert len(names) == 6
+    assert len(names) == 7
     assert abs(fit["val/loss"] - math.log(8)) > 1e-4  # the probabilities aren't all the same
     for name in names:
         assert fit[name] == pytest.approx(alone[name], abs=1e-6), name

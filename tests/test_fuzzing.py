@@ -251,8 +251,10 @@ def test_predictions_are_of_what_can_be_read(
     options = ["--trainer.enable_progress_bar=false", "--data.image_size=64", "--data.num_workers=0"]
     options += [f"--data.predict_dir={root}"]
     main(["predict", "--config", str(checkpoint.parents[1] / "config.yaml"), f"--ckpt_path={checkpoint}", *options])
-    with (checkpoint.parents[1] / "predictions.csv").open(newline="", errors="surrogateescape") as table:
+    written = checkpoint.parents[1] / "predict"
+    with (written / "predictions.csv").open(newline="", errors="surrogateescape") as table:
         rows = list(csv.DictReader(table))
+    shutil.rmtree(written)
     assert {row["file"] for row in rows if not row["error"]} == set(readable)
     assert len(rows) == len({row["file"] for row in rows}) == len(list(root.iterdir()))
     for row in (row for row in rows if not row["error"]):

@@ -30,7 +30,7 @@ LOGGERS: dict[str, object] = {
     "none": False,
     "true": True,
     "wandb": {"class_path": f"{LIGHTNING}.WandbLogger", "init_args": {"offline": True}},
-    "mlflow": {"class_path": f"{LIGHTNING}.MLFlowLogger"},
+    "mlflow": {"class_path": f"{LIGHTNING}.MLFlowLogger", "init_args": {"save_dir": "STORE"}},
 }
 
 
@@ -53,7 +53,8 @@ def test_fit_stop_resume_test_and_predict_keep_everything(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("WANDB_SILENT", "true")
-    options = [f"--trainer.logger={json.dumps(LOGGERS[kind])}", f"--logs={tmp_path / 'logs'}", "--tta.enabled=false"]
+    logger = json.dumps(LOGGERS[kind]).replace("STORE", str(tmp_path / "mlruns"))
+    options = [f"--trainer.logger={logger}", f"--logs={tmp_path / 'logs'}", "--tta.enabled=false"]
     fit = ["fit", *arguments, *options, "--checkpoint.every_n_steps=2", "--previews.enabled=false"]
     whole, torn = (tmp_path / "logs/demo" / name for name in ("whole", "torn"))
 

@@ -64,7 +64,7 @@ def test_the_best_epochs_scores_are_reported(
     best, last = (content(folder / f"checkpoints/{name}.ckpt") for name in ("best", "last"))
     run("validate", "--ckpt_path=best", "--tta.enabled=false")
     measured = {name: value for name, value in scores_of("val_scores.json").items() if name.startswith("val/")}
-    assert len(measured) == 6
+    assert len(measured) == 7
     assert {name: fit[name] for name in measured} == pytest.approx(measured, abs=1e-5)
     assert {name: best["scores"][name] for name in measured} == pytest.approx(measured, abs=1e-5)
     assert 0 <= fit["train/accuracy"] == best["scores"]["train/accuracy"] <= 1

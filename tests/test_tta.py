@@ -67,7 +67,7 @@ def test_plain_scores_are_left_alone(
     assert not [name for name in plain if "tta" in name]
     assert {name: both[name] for name in plain} == plain
     assert {name for name in both if name.startswith(f"{prefix}_tta/")} == {
-        f"{prefix}_tta/{name}" for name in ("accuracy", "f1", "loss", "precision", "recall", "top5_accuracy")
+        f"{prefix}_tta/{name}" for name in ("accuracy", "classes", "f1", "loss", "precision", "recall", "top5_accuracy")
     }
 
 
