@@ -239,7 +239,7 @@ def test_predicting_needs_photographs(mistake: Callable[..., str], run_dir: Path
     checkpoint = f"--ckpt_path={run_dir}"
     assert "set data.predict_dir" in mistake("predict", checkpoint)
     assert "no images" in mistake("predict", checkpoint, f"--data.predict_dir={tmp_path / 'empty'}")
-    assert "no images" in (run_dir / "predict-2/predictions.csv").read_text()
+    assert "no images" in (run_dir / "predict/predictions.csv").read_text()
     (tmp_path / "empty" / "torn.jpg").write_bytes(b"\xff\xd8\xff")
     for workers in (0, 1):
         options = [checkpoint, f"--data.predict_dir={tmp_path / 'empty'}", f"--data.num_workers={workers}"]

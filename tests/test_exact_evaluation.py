@@ -37,7 +37,7 @@ def scores(run: Path, stage: str) -> dict[str, float]:
 
 def test_validation_inside_fit_is_exact(experiment: list[str], trained: Path) -> None:
     run = trained / "demo/version_0"  # 13 images on 3 devices, in batches of 4
-    run_devices(["validate", *experiment, "--ckpt_path=last"], 1)
+    run_devices(["validate", *experiment, "--ckpt_path=best"], 1)
     fit, alone = scores(run, "fit"), scores(run / "validate", "val")
     names = [name for name in alone if name.startswith("val/")]
     assert len(names) == 7
