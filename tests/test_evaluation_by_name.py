@@ -483,3 +483,12 @@ def test_one_class_is_refused_where_there_is_no_checkpoint(tmp_path: Path) -> No
     (tmp_path / "test/only").mkdir(parents=True)
     with pytest.raises(MisconfigurationException, match="takes two to tell apart"):
         _ = ImageFolderDataModule(root=str(tmp_path)).class_names
+
+
+def test_classes_may_be_called_as_other_programs_call_nothing(tmp_path: Path) -> None:
+    (tmp_path / "cars.csv").write_text("path,label,split\na,NA,test\nb,null,test\nc,,test\nd,x,test\n")
+    data = ImageFolderDataModule(root=str(tmp_path / "cars.csv"))
+    labels = data.read("test").labels
+    assert labels is not None
+    assert [*data.class_names, ""][labels[2]] == ""
+    assert [data.class_names[label] for label in labels[[0, 1, 3]]] == ["NA", "null", "x"]

@@ -93,7 +93,7 @@ def _layout(path: Path, evaluation: bool) -> Layout:
             texts = csv.ConvertOptions(
                 column_types={name: pa.string() for name in ("path", "label", "split")},
                 strings_can_be_null=True,
-                null_values=[""],  # a class may be called NA
+                null_values=[""],  # a class may be called NA or null
             )
             lines = csv.ParseOptions(newlines_in_values=True)
             table = csv.read_csv(path, parse_options=lines, convert_options=texts)
