@@ -67,18 +67,19 @@ def build(configs: list[Namespace]) -> list[Logger]:
 
 
 def place(
-    loggers: Iterable[Namespace], folder: Path, experiment: str, name: str, ids: list[list[str]], step: int | None
+    loggers: Iterable[Namespace], folder: Path, names: tuple[str, str, str], ids: list[list[str]], step: int | None
 ) -> None:
     """Send the files of loggers into a folder, and name what they report to services.
 
     Args:
         loggers: Their configs; changed in place.
         folder: The folder of the run or the evaluation.
-        experiment: Name of the experiment.
-        name: Name of the run or the evaluation in it.
+        names: The folder of all runs, the name of the experiment, and that of the run or the evaluation in it.
         ids: Class and id of the loggers that have begun the run, in their order; empty for a new one.
         step: The step from which a run goes on; None for one that is new.
     """
+    logs, experiment, name = names
+    not_chosen = (".", DEFAULT_FOLDER, logs)  # the last two are left over from the logger that one takes the place of
     left = list(ids)
     for config in loggers:
         kind, arguments = _kind(config), config.init_args
@@ -91,14 +92,13 @@ def place(
                 arguments.purge_step = step
         elif kind == "WandbLogger":
             _fill(arguments, name=name, project=experiment, id=known[1] if known else None)
-            # "logs" is left over from the logger that it takes the place of
-            if str(arguments.get("save_dir")) in (".", DEFAULT_FOLDER) and arguments.get("dir") is None:
+            if str(arguments.get("save_dir")) in not_chosen and arguments.get("dir") is None:
                 arguments.save_dir = str(folder)
         elif kind == "MLFlowLogger":
             os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # whoever names no server asks for local files
             if arguments.get("experiment_name") in _UNNAMED:
                 arguments.experiment_name = experiment
-            if str(arguments.get("save_dir")) == DEFAULT_FOLDER:
+            if str(arguments.get("save_dir")) in not_chosen:
                 arguments.save_dir = "./mlruns"
             _fill(arguments, run_name=name, run_id=known[1] if known else None)
 
