@@ -13,8 +13,8 @@ Curves = dict[str, dict[int, float]]
 
 
 def checksums(root: Path) -> dict[str, str]:
-    """Hash all files below a folder."""
-    files = sorted(path for path in root.rglob("*") if path.is_file())
+    """Hash all files below a folder, but for what W&B's service says of itself, also when a run has ended."""
+    files = sorted(path for path in root.rglob("*") if path.is_file() and not path.match("wandb/*/logs/debug*.log"))
     return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
