@@ -55,6 +55,7 @@ def quieten() -> None:
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_news)
     warnings.formatwarning = _format_warning
     warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\)")
+    warnings.filterwarnings("ignore", message="Experiment logs directory")  # what was there is kept (loggers.py)
     warnings.filterwarnings("ignore", message=r".*sync_dist=True")  # torchmetrics has them synchronised already
     warnings.filterwarnings("ignore", message=r".*module\(s\) in eval mode")  # frozen layers are, on purpose
     warnings.filterwarnings("ignore", message=".*intended to run from within Python like if it were from the command")
