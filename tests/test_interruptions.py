@@ -176,6 +176,7 @@ def test_a_run_leaves_neither_itself_nor_its_signal_handlers_behind(
 
 def test_handlers_are_installed_anew_after_others_have_replaced_them() -> None:
     signals, before = StopSignals(), signal.getsignal(signal.SIGUSR1)
+    interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
     try:
         for _ in range(2):
             signals.install()
@@ -189,3 +190,4 @@ def test_handlers_are_installed_anew_after_others_have_replaced_them() -> None:
         assert signal.getsignal(signal.SIGUSR1) == signal.SIG_DFL
     finally:
         signal.signal(signal.SIGUSR1, before)
+        signal.signal(signal.SIGINT, interrupt)
