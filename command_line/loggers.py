@@ -91,6 +91,8 @@ def place(
             if kind == "TensorBoardLogger" and step is not None:
                 arguments.purge_step = step
         elif kind == "WandbLogger":
+            # else W&B keeps what it is told for up to 15 s in memory, and a killed run would lose it
+            os.environ.setdefault("WANDB_X_TRANSACTION_LOG_FLUSH_INTERVAL", "0.05")
             _fill(arguments, name=name, project=experiment, id=known[1] if known else None)
             if str(arguments.get("save_dir")) in not_chosen and arguments.get("dir") is None:
                 arguments.save_dir = str(folder)

@@ -24,11 +24,10 @@ LIGHTNING = "lightning.pytorch.loggers"
 CSV = {"class_path": f"{LIGHTNING}.CSVLogger", "init_args": {"save_dir": "logs"}}
 TENSORBOARD = {"class_path": f"{LIGHTNING}.TensorBoardLogger", "init_args": {"save_dir": "logs"}}
 LOGGERS: dict[str, object] = {
-    "tensorboard": TENSORBOARD,
     "csv": CSV,
     "several": [TENSORBOARD, CSV],
     "none": False,
-    "true": True,
+    "true": True,  # TensorBoard's
     "wandb": {"class_path": f"{LIGHTNING}.WandbLogger", "init_args": {"offline": True}},
     "mlflow": {"class_path": f"{LIGHTNING}.MLFlowLogger", "init_args": {"save_dir": "STORE"}},
 }

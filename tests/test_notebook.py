@@ -16,7 +16,7 @@ def test_every_cell_runs(tmp_path: Path, toy_root: Path) -> None:
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     (parameters,) = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
     parameters.source += (
-        f"\nEPOCHS, TRAIN_IMAGES, TEST_IMAGES = 5, 10, 5\nDATA, LOGS = {str(toy_root)!r}, {str(tmp_path)!r}"
+        f"\nEPOCHS, TRAIN_IMAGES, TEST_IMAGES = 3, 10, 5\nDATA, LOGS = {str(toy_root)!r}, {str(tmp_path)!r}"
     )
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(CHECKOUT)}}).execute()
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]

@@ -266,11 +266,11 @@ def test_a_run_that_is_being_trained_is_left_alone(arguments: list[str], tmp_pat
 
 @pytest.mark.slow
 def test_two_processes_that_begin_at_once_take_two_folders(arguments: list[str], tmp_path: Path) -> None:
-    processes = [start(["fit", *arguments, *QUICK, "--trainer.max_epochs=1"]) for _ in range(3)]
+    processes = [start(["fit", *arguments, *QUICK, "--trainer.max_epochs=1"]) for _ in range(2)]
     for process in processes:
         process.join(TIMEOUT)
-    assert [process.exitcode for process in processes] == [0, 0, 0]
-    assert sorted(path.name for path in (tmp_path / "logs/demo").iterdir()) == ["version_0", "version_1", "version_2"]
+    assert [process.exitcode for process in processes] == [0, 0]
+    assert sorted(path.name for path in (tmp_path / "logs/demo").iterdir()) == ["version_0", "version_1"]
     for folder in (tmp_path / "logs/demo").iterdir():
         assert len(tensorboard_curves(folder)["train/loss"]) == 4
 
