@@ -154,6 +154,8 @@ class ClassifierCLI(LightningCLI):
         name = run if self.subcommand == "fit" else f"{run}/{start.folder.name}"
         begun = start.run.history.last("began", "resumed") if start.run and start.step is not None else None
         ids = begun.facts.get("loggers", []) if begun else []
+        if self.subcommand == "predict":  # which logs nothing
+            return []
         names = (str(config.logs), start.experiment.name, name)
         loggers.place(self.loggers, start.folder, names, ids, start.step)
         return loggers.build(self.loggers)
