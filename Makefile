@@ -18,7 +18,7 @@ demo: .venv/installed ## Train a new run on drawn cars, test it with TTA, print 
 	$(BIN)/python train.py test --config configs/demo.yaml --ckpt_path best
 
 test: .venv/installed ## Run the tests (the fast part: .venv/bin/python -m pytest -m "not slow")
-	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal
+	$(BIN)/python -m pytest -n auto --maxprocesses 8
 
 lint: .venv/installed ## Check style and layout with ruff
 	$(BIN)/ruff check .
