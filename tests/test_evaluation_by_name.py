@@ -27,6 +27,8 @@ from tests.conftest import TINY
 from tests.processes import run_devices
 from train import main
 
+pytestmark = pytest.mark.slow
+
 ToyData = Callable[..., ToyCarsDataModule]
 CHECKOUT = Path(__file__).parent.parent
 RESNET = ("--model.backbone=resnet18", "--tta.enabled=false")

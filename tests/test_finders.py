@@ -8,6 +8,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from callbacks.learning_rate_finder import suggestion, unbiased
 
+pytestmark = pytest.mark.slow
+
 
 def images_in_tensorboard(run: Path) -> list[str]:
     tags: list[str] = EventAccumulator(str(run)).Reload().Tags()["images"]

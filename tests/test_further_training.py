@@ -18,6 +18,8 @@ from tests.malicious import Malicious
 from tests.processes import run_devices
 from train import main
 
+pytestmark = pytest.mark.slow
+
 ToyData = Callable[..., ToyCarsDataModule]
 EPOCH = ("--trainer.max_epochs=1", "--previews.enabled=false", "--model.learning_rate=0.01")
 STILL = ("--trainer.max_epochs=1", "--previews.enabled=false", "--model.learning_rate=0", "--model.weight_decay=0")

@@ -24,6 +24,8 @@ from lightning_modules import ImageClassifier
 from lightning_modules.classification_metrics import ClassificationMetrics
 from runs.commands import next_command
 
+pytestmark = pytest.mark.slow
+
 Run = Callable[..., None]
 Scores = Callable[..., dict[str, Any]]
 PLUNGE = ["--model.learning_rate=100", "--finite_loss.enabled=false"]  # no later epoch is better

@@ -14,6 +14,8 @@ from lightning_modules import ImageClassifier
 from lightning_modules.optimization import build_optimizer, parameter_groups, warmup_cosine
 from train import main
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_schedule_is_a_line_and_half_a_cosine() -> None:
     groups = {"body": [nn.Parameter(torch.zeros(1))], "head": [nn.Parameter(torch.zeros(1))]}

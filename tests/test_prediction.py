@@ -19,6 +19,8 @@ from results.text_table import text_table
 from tests.processes import run_devices
 from train import main
 
+pytestmark = pytest.mark.slow
+
 CROPPED = "--data.crop_to_box=true"
 BAD = {"page.jpg": b"<!DOCTYPE html>\n<p>Not found", "torn.jpg": b"\xff\xd8\xff", "void.jpg": b"", "text.jpg": b"a car"}
 Predict = Callable[..., list[dict[str, str]]]

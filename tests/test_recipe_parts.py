@@ -14,6 +14,8 @@ from lightning_modules import ImageClassifier
 from lightning_modules.optimization import ramp
 from tests.probes import WeightsOfEachStep
 
+pytestmark = pytest.mark.slow
+
 PROBE = "--trainer.callbacks+=tests.probes."
 
 
