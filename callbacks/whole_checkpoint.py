@@ -32,7 +32,7 @@ class WholeCheckpoint(ModelCheckpoint):
         except OSError as error:
             whole_file.remove(draft)
             raise MisconfigurationException(
-                f"Can't write the checkpoint {path}: {error.strerror or error}. Make room or choose another folder "
+                f"Can't write the checkpoint {path}: {error.strerror or error}. Free space or choose another folder "
                 "by --logs; the checkpoint before is whole."
             ) from error
         self._last_checkpoint_saved = filepath

@@ -146,16 +146,14 @@ class ClassifierCLI(LightningCLI):
         if is_first_process():
             for folder in [*reversed(absent), start.folder]:  # the last is removed first
                 self.afterwards.callback(release, folder)
-            if self.subcommand != "fit":
-                self.afterwards.enter_context(attempt(start.folder))
-            if self.subcommand == "fit":
-                self.afterwards.enter_context(Lock(start.folder))
+            guard = Lock(start.folder) if self.subcommand == "fit" else attempt(start.folder)
+            self.afterwards.enter_context(guard)
+        if self.subcommand == "predict":  # which logs nothing
+            return []
         run = start.run.name if start.run else start.folder.parent.name
         name = run if self.subcommand == "fit" else f"{run}/{start.folder.name}"
         begun = start.run.history.last("began", "resumed") if start.run and start.step is not None else None
         ids = begun.facts.get("loggers", []) if begun else []
-        if self.subcommand == "predict":  # which logs nothing
-            return []
         names = (str(config.logs), start.experiment.name, name)
         loggers.place(self.loggers, start.folder, names, ids, start.step)
         return loggers.build(self.loggers)
