@@ -11,6 +11,7 @@ from datamodules.file_search import PassedOver, find_images
 from datamodules.layouts import SPLIT_FILE, Layout
 
 MISSING = "in the table but missing"
+UNLABELLED = "without a label"
 NOT_RECORDED = f"not in {SPLIT_FILE}"
 
 
@@ -44,7 +45,8 @@ def account_for(root: Path, layout: Layout, files: Iterable[str]) -> PassedOver:
     for file in sorted(used - found):
         if not os.path.lexists(file):
             passed.note(MISSING, file, picture=True)
-    passed.forget([*layout.own_files, *(layout.annotations or {}).values()])
+    record = [layout.split_file] if layout.split_file else []
+    passed.forget([*layout.own_files, *(layout.annotations or {}).values(), *record])
     return passed
 
 
@@ -98,7 +100,7 @@ def _plain(file: str) -> str:
 
 def _reason(layout: Layout) -> str:
     if layout.annotations:
-        return "without an annotation"
+        return UNLABELLED
     if layout.folder.is_file():
         return f"not in {layout.folder.name}"
     return "not in the tables" if layout.kind.endswith("tables") else "outside of the class folders"

@@ -141,21 +141,19 @@ def _together(
     inside = np.bincount(unit, weights=in_second, minlength=len(unit))
     moved = (inside * 2 > size)[unit]
     wanted = np.bincount(labels[in_second], minlength=labels.max() + 1)
-    surplus = np.bincount(labels[moved], minlength=labels.max() + 1) - wanted
-    mixed = np.unique(unit[labels != labels[unit]])
-    movable = ~np.isin(unit, mixed)
+    counts = np.bincount(labels)
+    taken = np.bincount(labels[moved], minlength=labels.max() + 1)
     random = np.random.default_rng(seed)
     by_unit = np.argsort(unit, kind="stable")
     begin = np.cumsum(size) - size
-    for label in np.flatnonzero(surplus):
-        left = int(surplus[label])
-        of_label = labels == label
-        units = random.permutation(np.unique(unit[of_label & movable & (moved == (left > 0))]))
-        if left < 0 and len(units) and not (of_label & ~moved & ~np.isin(unit, units)).any():
-            units = units[:-1]  # the first part has something of every class
-        for chosen in units:
-            count = int(size[chosen])
-            if abs(abs(left) - count) < abs(left):
-                moved[by_unit[begin[chosen] : begin[chosen] + count]] = left < 0
-                left += count if left < 0 else -count
+    for label in np.flatnonzero(taken != wanted):
+        out = bool(taken[label] > wanted[label])
+        for chosen in random.permutation(np.unique(unit[(labels == label) & (moved == out)])):
+            members = by_unit[begin[chosen] : begin[chosen] + size[chosen]]
+            classes, numbers = np.unique(labels[members], return_counts=True)
+            after = taken[classes] + (-numbers if out else numbers)
+            nearer = np.abs(after - wanted[classes]).sum() < np.abs(taken[classes] - wanted[classes]).sum()
+            if nearer and (after < counts[classes]).all():  # the first part has something of every class
+                moved[members] = not out
+                taken[classes] = after
     return moved

@@ -18,7 +18,7 @@ _SYSTEM_FOLDERS = frozenset(
 _SYSTEM_FILES = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"})
 
 HIDDEN, SYSTEM, OTHER = "hidden", "thumbnails and system files", "not a picture"
-LOOP = "a link to a folder that is searched already"
+LOOP = "links to folders that are searched already"
 
 
 class Passed(NamedTuple):

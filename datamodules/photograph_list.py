@@ -1,15 +1,19 @@
-"""CSV lists of photographs to classify, perhaps with boxes."""
+"""Lists of photographs to classify, perhaps with boxes."""
 
 import csv
 import math
 from collections.abc import Iterator
 from pathlib import Path
 
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+
 from datamodules.image_reader import Box, reason_of
+from datamodules.layouts.columns import BOX, Columns, role_of
+from datamodules.layouts.csv_text import read_csv
+from datamodules.layouts.table_file import Table, read_table
+from datamodules.path_spelling import found_file
 from datamodules.photograph_dataset import Photograph
 
-_NAMES = ("path", "file")
-_BOX = ("x1", "y1", "x2", "y2")
 _FARTHEST = 1e9  # pixels
 
 
@@ -17,7 +21,7 @@ def read_photograph_list(path: str, cropping: bool) -> Iterator[Photograph]:
     """Read a list: a column ``path`` or ``file``, perhaps ``x1,y1,x2,y2``, or a single column without a header.
 
     Args:
-        path: The CSV file; the paths in it are relative to its folder.
+        path: A CSV, TSV, JSON Lines or Parquet file; the paths in it are relative to its folder.
         cropping: Whether boxes will be used, so that one which makes no sense is a reason against its photograph.
 
     Yields:
@@ -25,35 +29,62 @@ def read_photograph_list(path: str, cropping: bool) -> Iterator[Photograph]:
         and so is a row.
     """
     try:
-        # names of files needn't be UTF-8
-        with Path(path).open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            reader = csv.reader(file)
-            rows = [(reader.line_num, row) for row in reader if any(row)]
-    except (OSError, csv.Error) as error:
+        rows = _text_rows(path) if path.lower().endswith((".csv", ".tsv")) else _table_rows(path)
+        header = [name.strip() for name in rows[0][1]] if rows else []
+        columns = Columns(Table(Path(path), dict.fromkeys(header, ()), ""))
+    except (OSError, ValueError, csv.Error) as error:
         yield Photograph(path, reason=reason_of(error))
         return
-    header = [name.strip().lower() for name in rows[0][1]] if rows else []
-    column = next((header.index(name) for name in _NAMES if name in header), None)
-    if column is None:
-        header, column = [""], 0
-    else:
+    except MisconfigurationException as error:
+        yield Photograph(path, reason=str(error))
+        return
+    if "path" in columns:
+        column = header.index(columns.names["path"])
         del rows[0]
-    boxes = [header.index(name) for name in _BOX if name in header]
+    else:
+        header, column = [""], 0
+    boxes = [header.index(name) for name in columns.boxes_named if header != [""]]
     if not rows:
         yield Photograph(path, reason="the list is empty")
     elif header == [""] and any(len(row) > 1 for _, row in rows):
         yield Photograph(path, reason="a list needs a column path or file, or has one column only")
-    elif cropping and 0 < len(boxes) < len(_BOX):
+    elif cropping and 0 < len(boxes) < len(BOX):
         yield Photograph(path, reason="a list with boxes needs all of the columns x1, y1, x2 and y2")
     else:
         for line, row in rows:
-            if len(row) != len(header) or not row[column]:
-                reason = f"cells: {len(row)}, columns: {len(header)}" if len(row) != len(header) else "no path here"
-                yield Photograph(f"{path}, line {line}", reason=reason)
-                continue
-            box = _box([row[index] for index in boxes]) if len(boxes) == len(_BOX) else None
-            reason = box if isinstance(box, str) and cropping else ""
-            yield Photograph(str(Path(path).parent / row[column]), None if isinstance(box, str) else box, reason)
+            yield _photograph(path, line, row, len(header), column, boxes, cropping)
+
+
+def _text_rows(path: str) -> list[tuple[int, list[str]]]:
+    return read_csv(Path(path), role_of).rows
+
+
+def _table_rows(path: str) -> list[tuple[int, list[str]]]:
+    """Lay a table of another kind out as rows of text."""
+    table = read_table(Path(path), role_of)
+    columns = Columns(table)
+    columns.require("path")
+    if columns.names["path"] in table.stored:
+        raise MisconfigurationException("it holds photographs, not paths: test it as data.root, or unpack it")
+    paths = columns.texts("path")
+    boxes = [table.columns[name] for name in columns.boxes_named]
+    cells = [["" if cell is None else str(cell) for cell in row] for row in zip(paths, *boxes, strict=True)]
+    return [(0, [columns.names["path"], *columns.boxes_named]), *enumerate(cells, start=1)]
+
+
+def _photograph(
+    path: str, line: int, row: list[str], width: int, column: int, boxes: list[int], cropping: bool
+) -> Photograph:
+    if len(row) > width and not any(row[width:]):  # spreadsheets leave separators at the ends of lines
+        row = row[:width]
+    if len(row) != width or not row[column].strip():
+        reason = f"cells: {len(row)}, columns: {width}" if len(row) != width else "no path here"
+        return Photograph(f"{path}, line {line}", reason=reason)
+    box = _box([row[index] for index in boxes]) if len(boxes) == len(BOX) else None
+    reason = box if isinstance(box, str) and cropping else ""
+    folder = str(Path(path).parent)
+    file = found_file("" if folder == "." else f"{folder}/", row[column])
+    return Photograph(file, None if isinstance(box, str) else box, reason)
 
 
 def _box(cells: list[str]) -> Box | str | None:
@@ -61,7 +92,7 @@ def _box(cells: list[str]) -> Box | str | None:
     if not any(cell.strip() for cell in cells):
         return None
     try:
-        x1, y1, x2, y2 = (float(cell) for cell in cells)
+        x1, y1, x2, y2 = (float(cell.replace(",", ".")) for cell in cells)
     except ValueError:
         return f"its box is no four numbers: {','.join(cells)}"
     if not all(math.isfinite(value) and abs(value) <= _FARTHEST for value in (x1, y1, x2, y2)):

@@ -13,9 +13,10 @@ from PIL import Image
 
 from datamodules import ImageFolderDataModule, StanfordCarsDataModule
 from datamodules.check.check_data import _layout_findings
-from datamodules.check.duplicates import near_duplicates, shared_boxes
-from datamodules.check.inspection import Inspection, inspect_image, inspect_images
+from datamodules.check.duplicates import shared_boxes
+from datamodules.check.inspection import inspect_image, inspect_images
 from datamodules.check.labelled_files import list_files
+from datamodules.fingerprints import Fingerprint, near_duplicates
 from datamodules.image_reader import read_image
 from datamodules.layouts.annotation_files import write_samples
 from tests import layouts
@@ -163,7 +164,7 @@ def test_near_duplicates_equal_a_comparison_of_all_with_all() -> None:
         for bit in random.choice(64, int(random.integers(0, 6)), replace=False):
             prints[index] ^= np.uint64(1) << np.uint64(bit)
     flat = np.zeros((8, 8, 3), np.uint8)
-    found = [Inspection(None, (), 9, 9, bytes([n % 256, n // 256]), int(p), flat) for n, p in enumerate(prints)]
+    found = [Fingerprint(bytes([n % 256, n // 256]), int(p), flat) for n, p in enumerate(prints)]
     expected = [
         (one, two)
         for one in range(300)
@@ -183,7 +184,7 @@ def test_photographs_are_told_apart_and_copies_recognised(stanford_cars_root: Pa
         small = cv2.resize(image, None, fx=0.6, fy=0.6, interpolation=cv2.INTER_AREA)
         cv2.imwrite(copies[-1], small, [cv2.IMWRITE_WEBP_QUALITY, 70])
     found = inspect_images(np.array([*map(str, files), *copies]), 0)
-    pairs = {pair for pair in near_duplicates(found) if pair[1] >= 400}
+    pairs = {pair for pair in near_duplicates([one.fingerprint for one in found]) if pair[1] >= 400}
     expected = {(number, 400 + number) for number in range(60)}
     assert len(pairs & expected) >= 57
     assert pairs <= expected

@@ -93,13 +93,14 @@ def test_what_can_not_be_read_is_a_row_and_costs_nothing_else(
         "--data.max_skipped=0",
     )  # fmt: skip
     found = {Path(row["file"]).relative_to(photos).as_posix(): row["error"] for row in rows}
-    assert list(found) == ["a.jpg", "b.jpg", "c[1].jpg", "more/a.jpg", "page.jpg", "text.jpg", "torn.jpg", "void.jpg"]
+    names = ["a.jpg", "b.jpg", "c[1].jpg", "more/a.jpg", "page.jpg", "plain", "text.jpg", "torn.jpg", "void.jpg"]
+    assert list(found) == names
     assert {name for name, error in found.items() if error} == set(BAD)
     assert "web page" in found["page.jpg"]
     assert "empty" in found["void.jpg"]
     assert_answers(rows, checkpoint)
     printed = capsys.readouterr().out
-    assert "4 of 8 photographs couldn't be read" in printed
+    assert "4 of 9 photographs couldn't be read" in printed
     assert "page.jpg" in printed
     assert "not read: the file is empty" in printed
     assert f"predictions: {photos.parent / 'logs/mine/predict/predictions.csv'}" in printed
@@ -111,7 +112,7 @@ def test_files_folders_patterns_and_lists(
     (photos / "lists").mkdir()
     (photos / "lists/one.csv").write_text("../b.jpg\r\n\r\n../gone.jpg\r\n")
     (photos / "lists/two.CSV").write_text('\ufeffnumber,File\n1,"../void.jpg"\n2,../more/a.jpg\n3\n4,\n')
-    (photos / "lists/three.csv").write_text("image,label\na.jpg,x\n")
+    (photos / "lists/three.csv").write_text("bild,label\na.jpg,x\n")
     (photos / "lists/four.csv").write_text("")
     (photos / "empty").mkdir()
     monkeypatch.chdir(photos.parent)

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
+from datamodules.account import MISSING, UNLABELLED
 from datamodules.check.findings import Finding, Severity, find_problems
 from datamodules.check.inspection import inspect_images
 from datamodules.check.labelled_files import LabelledFiles, list_files
 from datamodules.check.report import summary_lines, write_report
-from datamodules.file_search import find_images
 from datamodules.image_data_module import ImageDataModule
 from datamodules.image_folder import ImageFolderDataModule
 from datamodules.layouts.official_annotations import differs_from_official
@@ -39,8 +39,8 @@ def check_data(data: ImageDataModule, output: str) -> bool:
     findings.sort(key=lambda finding: _ORDER.index(finding.severity))
     counts = {severity: sum(finding.severity == severity for finding in findings) for severity in _ORDER}
     summary = (
-        f"{len(listed.files)} images of {len(listed.class_names)} classes: {counts['error']} kinds of errors, "
-        f"{counts['warning']} of warnings."
+        f"{len(listed.files)} images of {len(listed.class_names)} classes: {_kinds(counts['error'], 'error')}, "
+        f"{_kinds(counts['warning'], 'warning')}."
     )
     base = data.layout.base if isinstance(data, ImageFolderDataModule) else Path()
     write_report(findings, Path(output), base, summary)
@@ -53,17 +53,26 @@ def check_data(data: ImageDataModule, output: str) -> bool:
     return not counts["error"]
 
 
+def _kinds(number: int, of: str) -> str:
+    return f"{number} {'kind' if number == 1 else 'kinds'} of {of}"
+
+
 def _layout_findings(data: ImageDataModule, listed: LabelledFiles) -> list[Finding]:
-    """Look at what lies in the folders but isn't listed, and at annotations that aren't the official ones."""
+    """Look at what lies in the folders but isn't used, and at annotations that aren't the official ones."""
     if not isinstance(data, ImageFolderDataModule):
         return []
     layout = data.layout
-    everything = {part: layout.read(part) for part in layout.parts if part not in listed.missing}
-    known = {str(file) for samples in everything.values() for file in samples.files}
-    strays = [file for folder in layout.image_folders for file in find_images(folder) if file not in known]
-    for samples in everything.values():
-        strays += [str(file) for file in np.delete(samples.files, samples.labelled())]
-    findings = [Finding("warning", "image without a label", [("", [file]) for file in strays])] if strays else []
+    everything = {part: data.read(part) for part in layout.parts if part not in listed.missing}
+    findings = [Finding("note", note, [("", [])]) for note in layout.notes]
+    for reason, noted in sorted(data.account().by_reason.items()):
+        if reason != MISSING:  # which can't be read
+            severity: Severity = "warning" if any(item.picture for item in noted) else "note"
+            cases = [(f"{item.files} files" if item.files != 1 else item.detail, [item.path]) for item in noted]
+            title = "image without a label" if reason == UNLABELLED else f"passed over: {reason}"
+            findings.append(Finding(severity, title, cases))
+    unlabelled = [str(file) for samples in everything.values() for file in np.delete(samples.files, samples.labelled())]
+    if unlabelled:
+        findings.append(Finding("warning", "image without a label", [("", [file]) for file in unlabelled]))
     for part, samples in everything.items():
         path = differs_from_official(layout, part, samples)
         if path:

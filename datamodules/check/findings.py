@@ -1,14 +1,17 @@
 """What is wrong with a data set, and what is merely worth knowing."""
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 
-from datamodules.check.duplicates import exact_duplicates, near_duplicates, shared_boxes
+from datamodules.account import MISSING
+from datamodules.check.duplicates import shared_boxes
 from datamodules.check.inspection import Inspection
 from datamodules.check.labelled_files import LabelledFiles
+from datamodules.fingerprints import exact_duplicates, near_duplicates
 
 Severity = Literal["error", "warning", "note"]
 
@@ -49,9 +52,12 @@ def find_problems(data: LabelledFiles, inspections: list[Inspection]) -> list[Fi
 
 def _unreadable(data: LabelledFiles, inspections: list[Inspection]) -> Iterator[Finding]:
     bad = [(found.problem, data.files[index]) for index, found in enumerate(inspections) if found.problem]
-    yield Finding(
-        "error", "can't be read", [(problem, [file]) for problem, file in bad], exclude=[file for _, file in bad]
-    )
+    missing = {file for _, file in bad if not os.path.lexists(file)}
+    for title, cases in (
+        ("can't be read", [(problem, file) for problem, file in bad if file not in missing]),
+        (MISSING, [("", file) for _, file in bad if file in missing]),
+    ):
+        yield Finding("error", title, [(text, [file]) for text, file in cases], [file for _, file in cases])
 
 
 def _boxes(data: LabelledFiles, inspections: list[Inspection]) -> Iterator[Finding]:
@@ -72,8 +78,8 @@ def _boxes(data: LabelledFiles, inspections: list[Inspection]) -> Iterator[Findi
 
 
 def _duplicates(data: LabelledFiles, inspections: list[Inspection]) -> Iterator[Finding]:
-    exact = exact_duplicates(inspections)
-    near = near_duplicates(inspections)
+    prints = [found.fingerprint for found in inspections]
+    exact, near = exact_duplicates(prints), near_duplicates(prints)
     leak = Finding("error", "same picture in training and test")
     shared = Finding("warning", "same picture in training and validation")
     contradiction = Finding("error", "same picture under different labels")
@@ -85,7 +91,10 @@ def _duplicates(data: LabelledFiles, inspections: list[Inspection]) -> Iterator[
             splits = [data.splits[first], data.splits[second]]
             text = f"{kind}: {data.describe(first)}; {data.describe(second)}"
             training = [file for file, split in zip(files, splits, strict=True) if split != "test"]
-            if len(training) == 1:
+            if len(training) == 1 and data.divided_by:
+                finding, drop = leak, []
+                text += f"; delete {data.divided_by} to divide anew, with equal pictures in one part"
+            elif len(training) == 1:
                 finding, drop = leak, training
             elif data.labels[first] != data.labels[second]:
                 finding, drop = (contradiction, files) if training else (unsure, [])
@@ -112,8 +121,18 @@ def _classes(data: LabelledFiles) -> Iterator[Finding]:
         severity: Severity = "error" if split == "train" else "warning"
         yield Finding(severity, f"classes without an image in {split}", [(name, []) for name in absent])
         present = of_class[of_class > 0]
-        text = f"{len(present)} classes with {present.min()} to {present.max()} images, {of_class.sum()} in all"
+        low, high = int(present.min()), int(present.max())
+        number = f"{low} to {high} images" if low < high else f"{low} image{'s' * (low > 1)}"
+        text = f"{number} in each of {len(present)} classes" + (f", {of_class.sum()} in all" if low < high else "")
         yield Finding("note", f"images per class in {split}", [(text, [])])
+    alike: dict[str, list[str]] = {}
+    for name in data.class_names:
+        alike.setdefault(name.casefold(), []).append(name)
+    yield Finding(
+        "warning",
+        "classes whose names differ in case only",
+        [(" and ".join(map(repr, names)), []) for names in alike.values() if len(names) > 1],
+    )
     if "train" in counts and counts["train"].max() > 10 * max(1, counts["train"].min()):
         text = "consider data.balanced_sampling or model.balanced_loss"
         yield Finding("warning", "classes of very uneven size", [(text, [])])

@@ -1,22 +1,20 @@
 """What there is to know about one image file."""
 
-import hashlib
 import io
 import os
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image as Pillow
 from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
 
-from datamodules.image_reader import Image, UnreadableImageError, decode_image, read_bytes
+from datamodules.fingerprints import Fingerprint, fingerprint_of
+from datamodules.image_reader import UnreadableImageError, decode_image, read_bytes
 from datamodules.orientation import exif_orientation
 
-_THUMBNAIL = 8
 _SUFFIXES = {
     "JPEG": {".jpg", ".jpeg"},
     "MPO": {".jpg", ".jpeg"},
@@ -38,18 +36,14 @@ class Inspection(NamedTuple):
         traits: What has to be converted when it is read, or is odd about it.
         width: Width in pixels, as it is stored.
         height: Height in pixels, as it is stored.
-        digest: Hash of the content, 16 bytes.
-        fingerprint: Perceptual hash, 64 bits; similar pictures differ in few of them.
-        thumbnail: Mean colours, uint8 of shape (8, 8, 3).
+        fingerprint: What equal pictures have in common; None if it can't be read.
     """
 
     problem: str | None
     traits: tuple[str, ...] = ()
     width: int = 0
     height: int = 0
-    digest: bytes = b""
-    fingerprint: int = 0
-    thumbnail: Image | None = None
+    fingerprint: Fingerprint | None = None
 
 
 def inspect_image(path: str) -> Inspection:
@@ -74,9 +68,7 @@ def inspect_image(path: str) -> Inspection:
         tuple(_traits(data, path)),
         width,
         height,
-        hashlib.sha256(data).digest()[:16],
-        _fingerprint(image),
-        cv2.resize(image, (_THUMBNAIL, _THUMBNAIL), interpolation=cv2.INTER_AREA).astype(np.uint8),
+        fingerprint_of(data, image),
     )
 
 
@@ -128,10 +120,3 @@ def _traits(data: bytes, path: str) -> list[str]:
     if os.path.splitext(path)[1].lower() not in _SUFFIXES.get(kind, {Path(path).suffix.lower()}):  # noqa: PTH122
         traits.append(f"wrong extension ({kind})")
     return traits
-
-
-def _fingerprint(image: Image) -> int:
-    """Compute the perceptual hash of Zauner (2010): signs of the low frequencies of a small grey copy."""
-    grey = cv2.resize(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), (32, 32), interpolation=cv2.INTER_AREA)
-    frequencies = cv2.dct(grey.astype(np.float32))[:8, :8].ravel()
-    return int.from_bytes(np.packbits(frequencies > np.median(frequencies)).tobytes(), "big")

@@ -1,6 +1,7 @@
 """The files of all splits of a data module, side by side."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy.typing as npt
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from datamodules.image_data_module import ImageDataModule
+from datamodules.image_folder import ImageFolderDataModule
 from datamodules.samples import Samples
 
 _SPLITS: tuple[Literal["train", "val", "test"], ...] = ("train", "val", "test")
@@ -24,6 +26,7 @@ class LabelledFiles:
         boxes: Boxes, int64 of shape (n, 4), or None.
         class_names: Names of the classes.
         missing: Why a split can't be listed, where it can't.
+        divided_by: The file that records a division which this program has made; None if there is none.
     """
 
     files: list[str]
@@ -32,6 +35,7 @@ class LabelledFiles:
     boxes: npt.NDArray[np.int64] | None
     class_names: list[str]
     missing: dict[str, str]
+    divided_by: Path | None = None
 
     def describe(self, index: int) -> str:
         """Name the split and the class of a file.
@@ -93,4 +97,5 @@ def list_files(data: ImageDataModule) -> LabelledFiles:
         np.concatenate(boxes) if len(boxes) == len(parts) else None,
         data.class_names,
         missing,
+        data.layout.folder if isinstance(data, ImageFolderDataModule) and data.layout.is_record else None,
     )

@@ -14,6 +14,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from datamodules.check.findings import Finding, excluded
 from datamodules.image_reader import UnreadableImageError, read_image
+from datamodules.text_files import encode_lines
 
 _PICTURES = 60  # of each finding on the page
 _HEIGHT = 110
@@ -51,7 +52,7 @@ def write_report(findings: Sequence[Finding], folder: Path, base: Path, summary:
         for text, files in finding.files:
             writer.writerow([finding.severity, finding.title, text, *(relative(file) for file in files)])
     listed = [relative(file) for file in excluded(findings)]
-    exclude = "# Proposed by train.py check; to be used as data.exclude.\n" + "".join(f"{file}\n" for file in listed)
+    exclude = "# Proposed by train.py check; to be used as data.exclude.\n" + encode_lines(listed)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _write(folder / "report.html", html)
@@ -75,7 +76,7 @@ def summary_lines(findings: Sequence[Finding]) -> list[str]:
     for finding in findings:
         lines.append(f"{finding.severity:8} {len(finding.files):7}  {finding.title}")
         if finding.severity == "error" or len(finding.files) == 1:
-            lines += [f"{'':17}  {' '.join([*files[:1], text]).strip()}" for text, files in finding.files[:3]]
+            lines += [f"{'':17}  {' '.join([*files, text]).strip()}" for text, files in finding.files[:3]]
     return lines
 
 

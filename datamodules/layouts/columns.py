@@ -58,6 +58,7 @@ class Columns:
     Attributes:
         table: The table.
         names: The column of each role that there is.
+        boxes_named: The columns of boxes that there are.
         notes: What was found out about the table and may differ from what its author thinks.
     """
 
@@ -79,7 +80,7 @@ class Columns:
                 self.names[role] = found[0]
             if found and len(found) > 1:
                 self.notes.append(f"{table.path.name}: the {role} is taken from {found[0]!r}, not from {found[1]!r}.")
-        self._boxes = [by_key[name] for name in BOX if name in by_key]
+        self.boxes_named = [by_key[name] for name in BOX if name in by_key]
         usual = table.format in ("separated by commas, UTF-8", "Parquet", "JSON lines")
         if not usual or any(name != role for role, name in self.names.items()):
             columns = ", ".join(f"{role} from {name!r}" for role, name in self.names.items() if name != role)
@@ -207,13 +208,13 @@ class Columns:
             MisconfigurationException: If columns are missing, or a box makes no sense.
         """
         path = self.table.path
-        if not self._boxes:
+        if not self.boxes_named:
             return None
-        if len(self._boxes) < len(BOX):
-            present = [_key(name) for name in self._boxes]
+        if len(self.boxes_named) < len(BOX):
+            present = [_key(name) for name in self.boxes_named]
             missing = next(name for name in BOX if name not in present)
-            raise MisconfigurationException(f"{path} has {', '.join(self._boxes)}, but no column {missing}.")
-        columns = [[_number(cell) for cell in self.table.columns[name]] for name in self._boxes]
+            raise MisconfigurationException(f"{path} has {', '.join(self.boxes_named)}, but no column {missing}.")
+        columns = [[_number(cell) for cell in self.table.columns[name]] for name in self.boxes_named]
         if any(value is None for column in columns for value in column):
             row = next(row for row, values in enumerate(zip(*columns, strict=True), start=1) if None in values)
             raise MisconfigurationException(f"{path} has a box that is no number in row {row}.")

@@ -52,6 +52,11 @@ class Layout:
         """The folder that paths are relative to."""
         return self.folder if self.folder.is_dir() else self.folder.parent
 
+    @property
+    def is_record(self) -> bool:
+        """Whether this is the division that this program has recorded of a data set that had none."""
+        return self.folder.name == SPLIT_FILE or self.folder.name.endswith(f".{SPLIT_FILE}")
+
     def read(self, part: Part) -> Samples:
         """List the samples of a part.
 

@@ -1,10 +1,7 @@
 """Reading tables as people's programs write them: CSV in its varieties, JSON lines, Parquet."""
 
 import csv
-import io
 import json
-import os
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,12 +11,12 @@ import pyarrow as pa
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from pyarrow import parquet
 
+from datamodules.layouts.csv_text import read_csv
 from datamodules.layouts.stored_images import StoredImages, holds_images, stored_images
 from datamodules.text_files import decode_text
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".parquet", ".jsonl")
 SPREADSHEETS = (".xlsx", ".xls", ".xlsm", ".ods", ".numbers")
-_SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
 @dataclass(frozen=True)
@@ -30,14 +27,12 @@ class Table:
         path: The file.
         columns: Cells of each column, by the name in the header without blanks at its ends.
         format: How the file is written, for messages.
-        numbers: Where each row begins in a text file, counting lines from 1.
         stored: The photographs that columns hold, by name.
     """
 
     path: Path
     columns: dict[str, Sequence[Any]]
     format: str
-    numbers: Sequence[int] = ()
     stored: Mapping[str, StoredImages] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -62,16 +57,12 @@ def read_table(path: Path, roles: Callable[[str], object]) -> Table:
     try:
         if suffix == ".parquet":
             return _read_parquet(path)
-        # names of files needn't be UTF-8
-        base = path.parent
-        text, encoding = decode_text(path.read_bytes(), lambda raw: _names_files(raw, base))
-        table = _read_json_lines(path, text) if suffix == ".jsonl" else _read_csv(path, text, encoding, roles)
+        return _read_json_lines(path) if suffix == ".jsonl" else _read_csv(path, roles)
     except MisconfigurationException:
         raise
     except (OSError, ValueError, csv.Error, pa.ArrowException) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise MisconfigurationException(f"Can't read the table {path}: {' '.join(str(reason).split())}.") from error
-    return table
 
 
 def _read_parquet(path: Path) -> Table:
@@ -127,10 +118,9 @@ def _stored_class_names(schema: pa.Schema) -> dict[str, list[str]]:
         return {}
 
 
-def _read_json_lines(path: Path, text: str) -> Table:
+def _read_json_lines(path: Path) -> Table:
     rows: list[dict[str, Any]] = []
-    numbers = []
-    for number, line in enumerate(text.split("\n"), start=1):
+    for number, line in enumerate(decode_text(path.read_bytes())[0].split("\n"), start=1):
         if not line.strip():
             continue
         try:
@@ -140,34 +130,16 @@ def _read_json_lines(path: Path, text: str) -> Table:
         if not isinstance(row, dict):
             raise MisconfigurationException(f"Can't read the table {path}: line {number} is no JSON object.")
         rows.append({name.strip(): value for name, value in row.items()})
-        numbers.append(number)
     names = dict.fromkeys(name for row in rows for name in row)
-    return Table(path, {name: [row.get(name) for row in rows] for name in names}, "JSON lines", numbers)
+    return Table(path, {name: [row.get(name) for row in rows] for name in names}, "JSON lines")
 
 
-def _read_csv(path: Path, text: str, encoding: str, roles: Callable[[str], object]) -> Table:
-    first, _, rest = text.partition("\n")
-    given = first.strip().removeprefix("sep=") if first.startswith("sep=") else ""  # a line that Excel understands
-    if len(given) == 1:
-        text, separator = rest, given
-    else:
-        separator = max(_SEPARATORS, key=lambda sign: sum(bool(roles(name)) for name in _header(text, sign)))
-        if not any(roles(name) for name in _header(text, separator)):
-            separator = max(_SEPARATORS, key=lambda sign: len(_header(text, sign)))
-    form = f"separated by {_SEPARATORS.get(separator, repr(separator))}, {encoding}"
-    csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-    header = [name.strip() for name in next(reader, [])]
+def _read_csv(path: Path, roles: Callable[[str], object]) -> Table:
+    form, rows = read_csv(path, roles)
+    header = [name.strip() for name in rows[0][1]] if rows else []
     _require_unique(path, header, roles, form)
-    rows, numbers = [], []
-    before = reader.line_num
-    for row in reader:
-        if any(row):
-            rows.append(row)
-            numbers.append(before + 1 + bool(given))
-        before = reader.line_num
     width = len(header)
-    for number, row in zip(numbers, rows, strict=True):
+    for number, row in rows[1:]:
         if not any(row[width:]):  # spreadsheets leave separators at the ends of lines
             del row[width:]
         if len(row) != width:
@@ -175,25 +147,11 @@ def _read_csv(path: Path, text: str, encoding: str, roles: Callable[[str], objec
                 f"Can't read the table {path} ({form}): line {number} has {len(row)} cells, but there are {width} "
                 "columns."
             )
-    cells = [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in header]
-    return Table(path, dict(zip(header, cells, strict=True)), form, numbers)
-
-
-def _header(text: str, separator: str) -> list[str]:
-    try:
-        return [name.strip() for name in next(csv.reader(io.StringIO(text, newline=""), delimiter=separator), [])]
-    except csv.Error:
-        return []
+    cells = [list(column) for column in zip(*(row for _, row in rows[1:]), strict=True)] or [[] for _ in header]
+    return Table(path, dict(zip(header, cells, strict=True)), form)
 
 
 def _require_unique(path: Path, names: list[str], roles: Callable[[str], object], form: str) -> None:
     twice = next((name for name in names if names.count(name) > 1 and roles(name)), None)
     if twice is not None:
         raise MisconfigurationException(f"{path} ({form}) has the column {twice!r} twice: remove one of them.")
-
-
-def _names_files(raw: str, base: Path) -> bool:
-    """Tell whether a cell that is no UTF-8 names a file as it is in bytes."""
-    line = next((line for line in raw.split("\n") if any("\udc80" <= sign <= "\udcff" for sign in line)), "")
-    cells = [cell.strip(' "') for sign in _SEPARATORS for cell in line.rstrip("\r").split(sign)]
-    return any(os.path.lexists(base / cell) for cell in cells if cell and "\0" not in cell)
