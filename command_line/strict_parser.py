@@ -11,6 +11,7 @@ import yaml
 from lightning.pytorch.cli import LightningArgumentParser
 
 from command_line.missing_package import missing_package
+from command_line.strict_yaml import MODE, RepeatedKeyError
 from command_line.trusted_classes import TRUSTED, untrusted_names
 from runs.suggestions import did_you_mean
 
@@ -34,7 +35,7 @@ class StrictParser(LightningArgumentParser):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs["allow_abbrev"] = False  # else --trainer.max_epoch would pass for max_epochs
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, **{**kwargs, "parser_mode": MODE})
 
     def parse_args(self, args: Any = None, *others: Any, **kwargs: Any) -> Any:
         """Parse a command line; a config that is no YAML is named, which jsonargparse's message leaves out.
@@ -63,7 +64,10 @@ class StrictParser(LightningArgumentParser):
                 self.error(
                     f"{path} holds a {type(content).__name__} where options are expected, each a line 'name: value'"
                 )
-        return super().parse_args(args, *others, **kwargs)
+        try:
+            return super().parse_args(args, *others, **kwargs)
+        except RepeatedKeyError as error:
+            self.error(str(error))
 
     def validate(self, namespace: Any, *others: Any, **kwargs: Any) -> None:
         """Check values against their types; also null, which jsonargparse takes for a value that wasn't given.
