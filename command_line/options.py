@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from command_line.config_names import SUFFIXES
+
 _WITHOUT_VALUE = {"-h", "--help", "--print_config", "--trusted_only"}
 CONFIG = ("--config", "-c")
-_CONFIG_SUFFIXES = (".yaml", ".yml", ".json")
 
 
 def split_words(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -107,4 +108,4 @@ def _names_file(option: str, value: str) -> bool:
     """Recognise ``--config FILE``, and a file for a whole section, as in ``--trainer FILE``."""
     if option in CONFIG:
         return True
-    return option.startswith("--") and "." not in option and value.endswith(_CONFIG_SUFFIXES) and Path(value).is_file()
+    return option.startswith("--") and "." not in option and value.endswith(SUFFIXES) and Path(value).is_file()

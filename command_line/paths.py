@@ -66,11 +66,11 @@ def expand_paths(config: Namespace) -> None:
     if config.get("data") is not None and config.data.get("init_args") is not None:
         _expand(config.data.init_args, _OF_DATA, "data.")
     if config.get("trainer") is not None:
-        for logger in logger_configs(config.trainer):
-            _expand(logger.get("init_args", Namespace()), ("save_dir",), "trainer.logger.init_args.")
+        for arguments in (logger.get("init_args") for logger in logger_configs(config.trainer)):
+            _expand(arguments or {}, ("save_dir",), "trainer.logger.init_args.")
 
 
-def _expand(section: Namespace, names: tuple[str, ...], prefix: str) -> None:
+def _expand(section: Namespace | dict[str, Any], names: tuple[str, ...], prefix: str) -> None:
     for name in names:
         value: Any = section.get(name)
         if isinstance(value, str) and name == "source":  # which may be several

@@ -10,6 +10,7 @@ from zipfile import is_zipfile
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+from command_line.config_names import SUFFIXES, config_meant
 from command_line.options import CONFIG, files_first, split_words, value_of, without
 from command_line.paths import expand
 from command_line.stored_config import config_from_checkpoint
@@ -89,8 +90,9 @@ def read_request(arguments: Sequence[str], afterwards: ExitStack) -> Request:
         raise MisconfigurationException(f"{command} takes one run, but there are {len(words)}: {', '.join(words)}.")
     path = fetch(words[0], "the run") if is_url(words[0]) else _path(words[0], _logs(options))
     run = run_of(path)
-    if run is None and path.suffix in (".yaml", ".yml"):
-        raise MisconfigurationException(f"{words[0]} is the config of no run: write --config {words[0]}.")
+    if run is None and path.suffix in SUFFIXES:
+        meant = path if path.exists() else config_meant(words[0]) or path
+        raise MisconfigurationException(f"{words[0]} is the config of no run: write --config {meant}.")
     file = is_sharded(path) or (path.is_file() and (run is None or path.parent.name == CHECKPOINTS))
     checkpoint = path if file else None
     if run is None and path.is_file() and not is_zipfile(path):
@@ -102,7 +104,7 @@ def read_request(arguments: Sequence[str], afterwards: ExitStack) -> Request:
     config = None if run is None else run.config
     if config is None:
         config = Path(afterwards.enter_context(TemporaryDirectory())) / "config.yaml"
-        config.write_text(config_from_checkpoint(checkpoint, run))
+        config.write_text(config_from_checkpoint(checkpoint, run), encoding="utf-8")
     arguments = [command, f"--config={config}", *options]
     return Request(arguments, tuple(options), run, checkpoint, True, name, tuple(words[1:]))
 
@@ -146,4 +148,7 @@ def _unknown(word: str, path: Path) -> str:
         return f"{word} is no run: {hint}."
     near = {run.name: run.folder for run in find_runs(path.parent)} if path.parent.is_dir() else {}
     meant = [f" Did you mean {str(near[name])!r}?" for name in get_close_matches(path.name, near, n=1)]
+    config = None if meant else config_meant(word)
+    if config is not None and config.stem == path.name:
+        meant = [f" Did you mean --config {config}?"]
     return f"There is no run {word}: give its folder, a checkpoint or its URL.{''.join(meant)}"
