@@ -13,7 +13,8 @@ def restart_in_utf8() -> None:
     """
     if os.name != "posix" or sys.flags.utf8_mode or sys.getfilesystemencoding() == "utf-8":
         return
-    environment = {"PYTHONIOENCODING": f"{sys.stdout.encoding}:backslashreplace", **os.environ, "PYTHONUTF8": "1"}
+    console = os.environ.get("PYTHONIOENCODING") or f"{sys.stdout.encoding}:backslashreplace"
+    environment = {**os.environ, "PYTHONIOENCODING": console, "PYTHONUTF8": "1"}
     sys.stdout.flush()
     sys.stderr.flush()
     os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)  # noqa: S606 - this very command
