@@ -81,7 +81,7 @@ def test_any_console_shows_any_text(
 @pytest.mark.slow
 def test_an_ascii_locale_changes_no_name(options: list[str], photos: Path, tmp_path: Path) -> None:
     locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-    locale |= {name: "" for name in ("PYTHONIOENCODING", "LANG", "LC_CTYPE")}
+    locale |= dict.fromkeys(("PYTHONIOENCODING", "LANG", "LC_CTYPE"), "")
     for command in commands(options, photos, tmp_path):
         if command[0] == "check":  # the same in this respect
             continue
