@@ -5,7 +5,7 @@ import math
 from lightning import Trainer
 
 
-def epochs_of(trainer: Trainer) -> int | None:
+def epochs_allowed(trainer: Trainer) -> int | None:
     """Number the epochs that a run may have.
 
     Args:

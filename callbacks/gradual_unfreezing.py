@@ -7,7 +7,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
-from callbacks.frozen_for_good import advice, epochs_of
+from callbacks.frozen_for_good import advice, epochs_allowed
 from lightning_modules import ImageClassifier
 from lightning_modules.sharding import FullySharded
 
@@ -215,7 +215,7 @@ class GradualUnfreezing(Callback):
     def _tell_what_stays_frozen(self, trainer: Trainer, module: LightningModule) -> None:
         """Say it at the start, or with ``patience`` at the end of the training."""
         assert isinstance(module, ImageClassifier)
-        groups, epochs = [*module.group_names], epochs_of(trainer)
+        groups, epochs = [*module.group_names], epochs_allowed(trainer)
         if epochs is None or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         if self.patience is not None:

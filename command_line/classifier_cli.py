@@ -14,6 +14,7 @@ from command_line import loggers
 from command_line.commands import DATA_COMMANDS, RUNS, Commands
 from command_line.defaults import CALLBACKS, RUN_DEFAULTS
 from command_line.missing_package import missing_package
+from command_line.paths import expand_paths
 from command_line.place import claim, is_first_process
 from command_line.request import RUN_COMMANDS, Request
 from command_line.start import Start
@@ -53,6 +54,7 @@ class ClassifierCLI(LightningCLI):
             args: Nothing; the request has the arguments.
         """
         self.config = parser.parse_args(self.request.arguments)
+        expand_paths(self.config[self.config.subcommand])
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the callbacks under names of their own, so that no config can lose them, and link data to model.

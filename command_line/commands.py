@@ -3,12 +3,14 @@
 import sys
 from pathlib import Path
 
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+
 from command_line.list_runs import list_runs
 from command_line.strict_trainer import StrictTrainer
 from datamodules import ImageDataModule
 from datamodules.check import check_data
 from datamodules.streaming import convert
-from results.figures import write_figure
+from results.figures import is_figure, write_figure
 from results.preview_figure import preview_figure
 
 DATA_COMMANDS = ("check", "preview", "convert")
@@ -59,10 +61,17 @@ class Commands(StrictTrainer):
 
         Args:
             datamodule: The data.
-            output: The PNG file to write.
+            output: The PNG file to write; an earlier figure is replaced.
             images: Number of images.
             views: Number of views of each.
+
+        Raises:
+            MisconfigurationException: If something else than a figure has that name.
         """
+        if Path(output).exists() and not is_figure(Path(output)):
+            raise MisconfigurationException(
+                f"--output is {output}, which exists and is no preview: choose another name, or remove it."
+            )
         datamodule.prepare_data()
         datamodule.setup("fit")
         write_figure(Path(output), preview_figure(datamodule.preview(images, views)))

@@ -10,6 +10,7 @@ from command_line.classifier_cli import ClassifierCLI
 from command_line.commands import Commands
 from command_line.console import mistakes_in_one_line, quieten
 from command_line.defaults import TRAINER_DEFAULTS
+from command_line.encoding import print_any_text, restart_in_utf8
 from command_line.request import read_request
 from command_line.strict_parser import StrictParser
 from datamodules import ImageDataModule
@@ -25,6 +26,9 @@ def main(args: Sequence[str] | None = None) -> None:
     Raises:
         SystemExit: With code 1 or 2, after one line on what to mend, if the user made a mistake.
     """
+    if args is None:
+        restart_in_utf8()
+    print_any_text()
     quieten()
     with mistakes_in_one_line(), ExitStack() as afterwards:
         typed = sys.argv[1:] if args is None else args

@@ -10,6 +10,9 @@ from zipfile import is_zipfile
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+from command_line.config_names import SUFFIXES, config_meant
+from command_line.options import CONFIG, files_first, split_words, value_of, without
+from command_line.paths import expand
 from command_line.stored_config import config_from_checkpoint
 from runs.finding import find_runs, run_of
 from runs.remote_file import fetch, is_url
@@ -17,7 +20,6 @@ from runs.run import CHECKPOINTS, Run
 from runs.sharded_checkpoint import is_sharded
 
 RUN_COMMANDS = ("fit", "validate", "test", "predict")
-_WITHOUT_VALUE = {"-h", "--help", "--print_config", "--trusted_only"}
 
 
 @dataclass(frozen=True)
@@ -71,22 +73,26 @@ def read_request(arguments: Sequence[str], afterwards: ExitStack) -> Request:
         folders, options = split_words(arguments[1:])
         sort = value_of(options, "--sort")  # which may begin with a minus, like an option
         order = [] if sort is None else [f"--sort={sort}"]
-        options = _without(options, "--sort")
+        options = without(options, "--sort")
         return Request(["runs", *(f"--folder={folder}" for folder in folders[:1]), *folders[1:], *options, *order])
-    if not arguments or arguments[0] not in RUN_COMMANDS:
+    if not arguments or arguments[0].startswith("-"):
         return Request(list(arguments))
-    command, rest = arguments[0], list(arguments[1:])
+    command, rest = arguments[0], _with_home(files_first(arguments[1:]))
+    if command not in RUN_COMMANDS:
+        return Request([command, *rest])
     words, options = split_words(rest)
+    words = [expand(word, "a file" if place else "the run") for place, word in enumerate(words)]
     name = value_of(options, "--name")
-    options = _without(options, "--name")
+    options = without(options, "--name")
     if not words:
         return Request([command, *options], tuple(options), run=_run_of_config(options), name=name)
     if len(words) > 1 and command != "predict":
         raise MisconfigurationException(f"{command} takes one run, but there are {len(words)}: {', '.join(words)}.")
     path = fetch(words[0], "the run") if is_url(words[0]) else _path(words[0], _logs(options))
     run = run_of(path)
-    if run is None and path.suffix in (".yaml", ".yml"):
-        raise MisconfigurationException(f"{words[0]} is the config of no run: write --config {words[0]}.")
+    if run is None and path.suffix in SUFFIXES:
+        meant = path if path.exists() else config_meant(words[0]) or path
+        raise MisconfigurationException(f"{words[0]} is the config of no run: write --config {meant}.")
     file = is_sharded(path) or (path.is_file() and (run is None or path.parent.name == CHECKPOINTS))
     checkpoint = path if file else None
     if run is None and path.is_file() and not is_zipfile(path):
@@ -98,72 +104,28 @@ def read_request(arguments: Sequence[str], afterwards: ExitStack) -> Request:
     config = None if run is None else run.config
     if config is None:
         config = Path(afterwards.enter_context(TemporaryDirectory())) / "config.yaml"
-        config.write_text(config_from_checkpoint(checkpoint, run))
+        config.write_text(config_from_checkpoint(checkpoint, run), encoding="utf-8")
     arguments = [command, f"--config={config}", *options]
     return Request(arguments, tuple(options), run, checkpoint, True, name, tuple(words[1:]))
 
 
-def split_words(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Tell words from options and their values.
-
-    Args:
-        arguments: What follows a command.
-
-    Returns:
-        The words, and all else in the same order. What follows ``--`` are words.
-    """
-    words: list[str] = []
-    options: list[str] = []
-    position = 0
-    while position < len(arguments):
-        argument = arguments[position]
-        position += 1
-        if argument == "--":
-            words += arguments[position:]
-            break
-        if not argument.startswith("-") or argument == "-":
-            words.append(argument)
-            continue
-        options.append(argument)
-        if "=" not in argument and argument not in _WITHOUT_VALUE and position < len(arguments):
-            options.append(arguments[position])
-            position += 1
-    return words, options
-
-
-def value_of(options: Sequence[str], *names: str) -> str | None:
-    """Read the value of an option.
-
-    Args:
-        options: Options and their values.
-        *names: The option's names, with dashes.
-
-    Returns:
-        The value that was typed last; None if the option wasn't.
-    """
-    value = None
-    for position, option in enumerate(options):
-        name, equals, rest = option.partition("=")
-        if name in names:
-            value = rest if equals else next(iter(options[position + 1 :]), None)
-    return value
-
-
-def _without(options: Sequence[str], name: str) -> list[str]:
-    """Leave an option out, and its value."""
+def _with_home(options: Sequence[str]) -> list[str]:
+    """Expand what names a config; a config that is typed as text is none of a file."""
     left: list[str] = []
-    skip = False
-    for option in options:
-        if not skip and option != name and not option.startswith(f"{name}="):
-            left.append(option)
-        skip = option == name and not skip
+    for position, option in enumerate(options):
+        name, equals, value = option.partition("=")
+        if name in CONFIG and equals and ":" not in value:
+            option = f"{name}={expand(value, name)}"
+        elif position and options[position - 1] in CONFIG and ":" not in option:
+            option = expand(option, "--config")
+        left.append(option)
     return left
 
 
 def _run_of_config(options: Sequence[str]) -> Run | None:
     """Find the run whose config is given by ``--config``, if the last one is that of a run."""
     for position in reversed(range(len(options))):
-        config = value_of(options[position:][:2], "--config", "-c")
+        config = value_of(options[position:][:2], *CONFIG)
         run = None if config is None else run_of(Path(config))
         if run is not None and config is not None and Path(config).is_file():
             return run
@@ -171,7 +133,7 @@ def _run_of_config(options: Sequence[str]) -> Run | None:
 
 
 def _logs(options: Sequence[str]) -> Path:
-    return Path(value_of(options, "--logs") or "logs")
+    return Path(expand(value_of(options, "--logs") or "logs", "--logs"))
 
 
 def _path(word: str, logs: Path) -> Path:
@@ -186,4 +148,7 @@ def _unknown(word: str, path: Path) -> str:
         return f"{word} is no run: {hint}."
     near = {run.name: run.folder for run in find_runs(path.parent)} if path.parent.is_dir() else {}
     meant = [f" Did you mean {str(near[name])!r}?" for name in get_close_matches(path.name, near, n=1)]
+    config = None if meant else config_meant(word)
+    if config is not None and config.stem == path.name:
+        meant = [f" Did you mean --config {config}?"]
     return f"There is no run {word}: give its folder, a checkpoint or its URL.{''.join(meant)}"

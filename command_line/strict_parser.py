@@ -1,6 +1,7 @@
 """A parser that answers a mistake with one line."""
 
 import argparse
+import inspect
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -8,19 +9,27 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import yaml
+from jsonargparse import Namespace
 from lightning.pytorch.cli import LightningArgumentParser
 
+from command_line.config_names import SUFFIXES, config_meant
 from command_line.missing_package import missing_package
+from command_line.options import CONFIG
+from command_line.other_names import command_meant, option_meant
+from command_line.strict_yaml import MODE, RepeatedKeyError
 from command_line.trusted_classes import TRUSTED, untrusted_names
 from runs.suggestions import did_you_mean
 
 _SWITCH = "--trusted_only"
+_LONGEST = 1000  # characters of a message, which may quote a whole table that was taken for a config
 
 # What a message about nested types says besides the mistake itself.
 _NOISE = re.compile(
     r"^(- )?(Does not validate against any of|Subtypes:|Errors:|Given value|Expected a <class 'NoneType'>)"
 )
-_NAME = re.compile(r"(?:[Oo]ption '|unrecognized arguments: --|invalid choice: ')([\w.+-]+)")
+_NAME = re.compile(r"(?:[Oo]ption '|unrecognized arguments: --?)([\w.+-]+)")
+_SECTION = re.compile(r'^Parser key "(\w+)":.*?(?:Unable to load config|Expected a path|Unexpected import path)')
+_COMMAND = re.compile(r"argument subcommand: invalid choice: '(.*?)'|^expected \"subcommand\" to be one of")
 _CLASS = re.compile(r"module '([\w.]+)' has no attribute '(\w+)'")
 
 
@@ -34,7 +43,8 @@ class StrictParser(LightningArgumentParser):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs["allow_abbrev"] = False  # else --trainer.max_epoch would pass for max_epochs
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, **{**kwargs, "parser_mode": MODE})
+        self.typed: list[str] = []
 
     def parse_args(self, args: Any = None, *others: Any, **kwargs: Any) -> Any:
         """Parse a command line; a config that is no YAML is named, which jsonargparse's message leaves out.
@@ -54,7 +64,16 @@ class StrictParser(LightningArgumentParser):
             args.remove(_SWITCH)
             for name in untrusted_names(args):
                 self.error(f"{_SWITCH} refuses {name}: configs may name classes of {', '.join(sorted(TRUSTED))} only")
-        for path in _config_files(args):
+        self.typed = args
+        commands = _commands(self)
+        known = not args or not commands or args[0] in commands or args[0].startswith("-")
+        for value in _configs(args) if known else ():
+            path = Path(value)
+            if not path.exists():
+                meant = config_meant(value)
+                self.error(f"there is no config file {value}", suggestion=f" Did you mean '{meant}'?" if meant else "")
+            if not path.is_file():
+                continue
             try:
                 content = yaml.safe_load(path.read_text(encoding="utf-8"))
             except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -63,7 +82,10 @@ class StrictParser(LightningArgumentParser):
                 self.error(
                     f"{path} holds a {type(content).__name__} where options are expected, each a line 'name: value'"
                 )
-        return super().parse_args(args, *others, **kwargs)
+        try:
+            return super().parse_args(args, *others, **kwargs)
+        except RepeatedKeyError as error:
+            self.error(str(error))
 
     def validate(self, namespace: Any, *others: Any, **kwargs: Any) -> None:
         """Check values against their types; also null, which jsonargparse takes for a value that wasn't given.
@@ -79,16 +101,17 @@ class StrictParser(LightningArgumentParser):
             if given and action.default is not None and action.dest != argparse.SUPPRESS:
                 self._check_value_key(action, None, action.dest, namespace)
 
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+    def error(self, message: str, ex: Exception | None = None, suggestion: str | None = None) -> NoReturn:
         """Print one line, with the nearest valid name if there is one, and exit with code 2.
 
         Args:
             message: What is wrong, perhaps in many lines.
             ex: The exception behind it.
+            suggestion: What may have been meant, as a sentence with a leading space; None looks for it.
         """
         missing = missing_package(ex)
-        line = str(missing) if missing else f"{one_line(message)}.{self._suggest(message)}"
-        sys.stderr.write(f"train.py: error: {line}\n")
+        hint = self._suggest(message) if suggestion is None else suggestion
+        sys.stderr.write(f"train.py: error: {missing or f'{one_line(message)}.{hint}'}\n")
         sys.exit(2)
 
     def _suggest(self, message: str) -> str:
@@ -96,17 +119,41 @@ class StrictParser(LightningArgumentParser):
         if missing_class:
             members = vars(sys.modules.get(missing_class[1], object))
             return did_you_mean(missing_class[2], [name for name in members if isinstance(members[name], type)])
+        commands = _commands(self)
+        command = _COMMAND.search(message)
+        if command and commands and self.typed:
+            return _suggest_command(command[1] or "", self.typed, list(commands))
+        known = _known_names(next((commands[word] for word in self.typed[:1] if word in commands), self))
+        section = _SECTION.search(one_line(message))
+        if section:
+            switch = f"{section[1]}.enabled"
+            meant = switch if switch in known else option_meant(section[1], known - {section[1]})
+            return f" Did you mean {meant!r}?" if meant else ""
         name = _NAME.search(message)
-        return did_you_mean(name[1], _known_names(self)) if name else ""
+        if not name:
+            return ""
+        meant = option_meant(name[1], known)
+        return f" Did you mean {meant!r}?" if meant else did_you_mean(name[1], known)
 
 
-def _config_files(args: Sequence[str]) -> Iterator[Path]:
+def _suggest_command(word: str, typed: Sequence[str], commands: list[str]) -> str:
+    if typed[0].startswith("-"):
+        return f" Put the command before its options, as in: train.py {commands[0]} {typed[0]} ..."
+    meant = command_meant(word)
+    if meant in commands:
+        return f" Did you mean {meant!r}?"
+    config = config_meant(word) if word.endswith(SUFFIXES) else None
+    return f" Did you mean '{commands[0]} --config {config}'?" if config else did_you_mean(word, commands)
+
+
+def _configs(args: Sequence[str]) -> Iterator[str]:
+    """Find what ``--config`` names, but for configs that are typed as text, and URLs."""
     for position, argument in enumerate(args):
         name, _, value = argument.partition("=")
-        if name in ("--config", "-c"):
-            path = Path(value or next(iter(args[position + 1 :]), ""))
-            if path.is_file():
-                yield path
+        if name in CONFIG:
+            value = value or next(iter(args[position + 1 :]), "")
+            if value and ":" not in value:
+                yield value
 
 
 def one_line(message: str) -> str:
@@ -120,19 +167,34 @@ def one_line(message: str) -> str:
     """
     lines = [line.strip() for line in message.splitlines()]
     kept = [line.removeprefix("- ") for line in lines if line and not _NOISE.match(line)]
-    return " ".join(dict.fromkeys(kept)).rstrip(". ")
+    line = " ".join(dict.fromkeys(kept)).rstrip(". ")
+    return line if len(line) <= _LONGEST else f"{line[: _LONGEST // 2]} ... {line[-_LONGEST // 2 :]}"
+
+
+def _commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    found = (action.choices for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    return dict(next(found, {}))
 
 
 def _known_names(parser: argparse.ArgumentParser) -> set[str]:
-    """Collect the options of a parser, its subcommands and the classes that are its defaults."""
+    """Collect the options of a parser, and of the classes that are its defaults."""
     names: set[str] = set()
     for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            for name, child in action.choices.items():
-                names |= {name, *_known_names(child)}
-        elif action.dest != argparse.SUPPRESS and not action.dest.endswith(".help"):
+        if isinstance(action, argparse._SubParsersAction) or action.dest == argparse.SUPPRESS:
+            continue
+        if not action.dest.endswith("help"):
             names.add(action.dest)
-            default = action.default
-            if isinstance(default, dict):
-                names |= {f"{action.dest}.{key}" for key in default.get("init_args", {})}
+        if isinstance(action.default, dict | Namespace):
+            given = action.default.get("init_args", {})
+            names |= {
+                f"{action.dest}.{key}" for key in (*given.keys(), *_arguments(action.default.get("class_path", "")))
+            }
     return names
+
+
+def _arguments(class_path: str) -> set[str]:
+    """List the arguments of a class, and those that it passes on to the classes it derives from."""
+    module, _, name = class_path.rpartition(".")
+    kind = getattr(sys.modules.get(module), name, object)
+    found = {key for base in kind.__mro__ if "__init__" in vars(base) for key in inspect.signature(base).parameters}
+    return found - {"args", "kwargs", "options"}

@@ -4,6 +4,7 @@ import io
 from pathlib import Path
 
 from matplotlib.figure import Figure
+from PIL import Image
 
 from runs.whole_file import write_atomically
 
@@ -18,3 +19,19 @@ def write_figure(path: Path, figure: Figure) -> None:
     picture = io.BytesIO()
     figure.savefig(picture, format="png", dpi=110)
     write_atomically(path, picture.getvalue())
+
+
+def is_figure(path: Path) -> bool:
+    """Tell a figure, which may be replaced by a newer one, from a photograph.
+
+    Args:
+        path: A file.
+
+    Returns:
+        Whether Matplotlib has written it, which leaves its name in the picture.
+    """
+    try:
+        with Image.open(path) as picture:
+            return picture.format == "PNG" and str(picture.info.get("Software", "")).startswith("Matplotlib")
+    except (OSError, ValueError):  # no picture, or no file
+        return False

@@ -36,7 +36,7 @@ def files(tmp_path_factory: pytest.TempPathFactory, toy_root: Path) -> Path:
     (root / "list.yaml").write_text("- trainer\n- model\n")
     (root / "binary.yaml").write_bytes(b"\xff\xfe\x00\x01" * 20)
     (root / "unknown.yaml").write_text("trainer:\n  max_epoch: 3\n")
-    (root / "null.yaml").write_text("model:\n  learning_rate: null\n")
+    (root / "null.yaml").write_text("model:\n  weight_decay: null\n")
     (root / "type.yaml").write_text("data:\n  init_args:\n    batch_size: many\n")
     for name in ("a", "b"):
         write_pictures(root / f"few/train/{name}", 1)
@@ -162,7 +162,7 @@ VALUES: dict[str, tuple[list[str], str]] = {
     "infinite rate": (["--model.learning_rate=.inf"], "learning_rate"),
     "no toy cars": (["--data.train_images=0"], "train_images"),
     "evaluation that is too small": (["--data.image_size=32", "--data.eval_scale=0.5"], "eval_scale"),
-    "null for a rate": (["--config={files}/null.yaml"], "learning_rate"),
+    "null for a decay": (["--config={files}/null.yaml"], "weight_decay"),
     "no predictions": (["--predictions.top=0"], "predictions.top"),
     "no device": (["--trainer.devices=0"], "devices"),
     "no GPU": (["--trainer.accelerator=gpu"], "gpu"),

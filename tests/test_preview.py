@@ -20,6 +20,18 @@ def test_the_command_draws_without_training(run: Callable[..., None], tmp_path: 
     assert not (tmp_path / "logs").exists()
 
 
+def test_a_photograph_is_not_drawn_over(run: Callable[..., None], mistake: Callable[..., str], tmp_path: Path) -> None:
+    photo, drawn = tmp_path / "photo.png", tmp_path / "drawn.png"
+    Image.new("RGB", (9, 9)).save(photo)
+    before = photo.read_bytes()
+    assert f"--output is {photo}, which exists and is no preview" in mistake("preview", f"--output={photo}")
+    assert photo.read_bytes() == before
+    run("preview", f"--output={drawn}", "--images=1", "--views=1")
+    first = drawn.read_bytes()
+    run("preview", f"--output={drawn}", "--images=2", "--views=1")
+    assert drawn.read_bytes() != first
+
+
 def test_every_run_begins_with_a_preview(run: Callable[..., None], tmp_path: Path) -> None:
     run("fit", "--trainer.max_epochs=1")
     folder = tmp_path / "logs/demo/version_0"

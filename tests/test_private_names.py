@@ -9,8 +9,10 @@ import inspect
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+import jsonargparse
 import pytest
 import torch
 from lightning import Trainer
@@ -64,6 +66,7 @@ ATTRIBUTES: list[tuple[str, Callable[[Path], Any], type]] = [
     ("_has_run", lambda _: Trainer(logger=False).fit_loop.epoch_loop.val_loop, bool),
     ("_actions", lambda _: LightningArgumentParser(), list),
     ("_SubParsersAction", lambda _: argparse, type),
+    ("_util", lambda _: jsonargparse, ModuleType),
     ("_StorageInfo", lambda _: filesystem, type),
 ]
 FIELDS: list[tuple[Any, str]] = [
@@ -92,6 +95,16 @@ def test_attributes_are_what_they_were(name: str, make: Callable[[Path], Any], k
 
 def test_tensorboards_logger_hands_the_step_to_purge_from_on(tmp_path: Path) -> None:
     assert TensorBoardLogger(tmp_path, purge_step=3)._kwargs["purge_step"] == 3
+
+
+def test_the_files_that_are_being_read_are_known(tmp_path: Path) -> None:
+    (tmp_path / "link.yaml").symlink_to(tmp_path / "file.yaml")
+    (tmp_path / "file.yaml").write_text("")
+    path = jsonargparse.typing.Path_fr(str(tmp_path / "link.yaml"))
+    with jsonargparse._util.load_config_path_context(path):
+        read = jsonargparse._util.config_load_stack.get()
+    assert read == ((str((tmp_path / "file.yaml").resolve()), str(tmp_path / "link.yaml")),)
+    assert jsonargparse._util.config_load_stack.get() == ()
 
 
 def test_the_command_line_knows_the_arguments_of_each_subcommand() -> None:

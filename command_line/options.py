@@ -1,0 +1,111 @@
+"""Options as they are typed: which are words, which values they have, and in which order they count."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from command_line.config_names import SUFFIXES
+
+_WITHOUT_VALUE = {"-h", "--help", "--print_config", "--trusted_only"}
+CONFIG = ("--config", "-c")
+
+
+def split_words(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Tell words from options and their values.
+
+    Args:
+        arguments: What follows a command.
+
+    Returns:
+        The words, and all else in the same order. What follows ``--`` are words.
+    """
+    words: list[str] = []
+    options: list[str] = []
+    position = 0
+    while position < len(arguments):
+        argument = arguments[position]
+        position += 1
+        if argument == "--":
+            words += arguments[position:]
+            break
+        if not argument.startswith("-") or argument == "-":
+            words.append(argument)
+            continue
+        options.append(argument)
+        if "=" not in argument and argument not in _WITHOUT_VALUE and position < len(arguments):
+            options.append(arguments[position])
+            position += 1
+    return words, options
+
+
+def value_of(options: Sequence[str], *names: str) -> str | None:
+    """Read the value of an option.
+
+    Args:
+        options: Options and their values.
+        *names: The option's names, with dashes.
+
+    Returns:
+        The value that was typed last; None if the option wasn't.
+    """
+    value = None
+    for position, option in enumerate(options):
+        name, equals, rest = option.partition("=")
+        if name in names:
+            value = rest if equals else next(iter(options[position + 1 :]), None)
+    return value
+
+
+def without(options: Sequence[str], name: str) -> list[str]:
+    """Leave an option out, and its value.
+
+    Args:
+        options: Options and their values.
+        name: The option's name, with dashes.
+
+    Returns:
+        The others.
+    """
+    left: list[str] = []
+    skip = False
+    for option in options:
+        if not skip and option != name and not option.startswith(f"{name}="):
+            left.append(option)
+        skip = option == name and not skip
+    return left
+
+
+def files_first(arguments: Sequence[str]) -> list[str]:
+    """Put options that name config files before all others, since of two values the parser takes the last.
+
+    What is typed then counts more than what stands in a file, wherever it was typed. Files keep their order, and so
+    do the other options.
+
+    Args:
+        arguments: Options and their values, perhaps words among them.
+
+    Returns:
+        The same arguments.
+    """
+    files: list[str] = []
+    others: list[str] = []
+    position = 0
+    while position < len(arguments):
+        pair = [arguments[position]]
+        name, equals, value = pair[0].partition("=")
+        if pair[0] == "--":
+            return [*files, *others, *arguments[position:]]
+        if name.startswith("-") and not equals and name not in _WITHOUT_VALUE:
+            following = arguments[position + 1 : position + 2]
+            if not any(word.startswith("--") for word in following):
+                pair = [*pair, *following]
+            value = pair[-1]
+        position += len(pair)
+        (files if _names_file(name, value) else others).extend(pair)
+    return [*files, *others]
+
+
+def _names_file(option: str, value: str) -> bool:
+    """Recognise ``--config FILE``, and a file for a whole section, as in ``--trainer FILE``."""
+    if option in CONFIG:
+        return True
+    return option.startswith("--") and "." not in option and value.endswith(SUFFIXES) and Path(value).is_file()
