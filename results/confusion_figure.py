@@ -11,13 +11,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from results.confusion import Counts, Matrix, class_counts, confused_pairs, most_confused, part_of
-from results.figure_text import drawn_names
+from results.figure_text import drawn_names, is_right_to_left
 from results.text_table import display_width
 
 _ANNOTATED = 30  # classes up to which cells and names can be read
 _HEAT_MAP = 1000  # classes up to which a cell is a pixel
 _LENGTH = 60  # columns of a terminal that a name takes at most
 _USUAL = 20  # and for which there is room beside a matrix
+_ARROW = ("→", "\u200e→")  # with the mark that a line begins on the left
 _INCHES = 0.083  # that a column takes at 10 points
 
 
@@ -103,9 +104,13 @@ def _label_by_first_word(axes: Axes, class_names: list[str]) -> None:
 
 def _draw_pairs(axes: Axes, pairs: list[tuple[int, int, int]], names: list[str], style: dict[str, Any]) -> None:
     counts = [count for _, _, count in pairs]
-    labels = [f"{names[true]}\n→ {names[predicted]}" for true, predicted, _ in pairs]
+    arrows = [_ARROW[is_right_to_left(names[predicted])] for _, predicted, _ in pairs]
+    labels = [
+        f"{names[true]}\n{arrow} {names[predicted]}" for (true, predicted, _), arrow in zip(pairs, arrows, strict=True)
+    ]
     axes.barh(range(len(pairs)), counts, color="tab:blue", height=0.6)
     axes.set_yticks(range(len(pairs)), labels, fontsize=7, **style)
     axes.invert_yaxis()
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set(xlabel="images", title="Most frequent mistakes (true → predicted)")
+    axes.set_xlabel("images")
+    axes.set_title("Most frequent mistakes (true → predicted)", loc="right")  # long names leave the axes little room

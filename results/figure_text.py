@@ -74,6 +74,19 @@ def shortened(text: str, length: int) -> str:
     return f"{head}…{tail}"
 
 
+def is_right_to_left(text: str) -> bool:
+    """Tell whether a line that this text begins runs from right to left.
+
+    Args:
+        text: A line.
+
+    Returns:
+        Whether its first letter is of such a script (Unicode Annex 9, rules P2 and P3).
+    """
+    directions = map(unicodedata.bidirectional, text)
+    return next((direction for direction in directions if direction in ("L", "R", "AL")), "L") != "L"
+
+
 def _begin(text: str, length: int) -> str:
     """Take the first columns of a text."""
     columns = 0
