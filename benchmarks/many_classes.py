@@ -2,9 +2,9 @@
 
 python -m benchmarks.many_classes --classes 10000
 
-Both sides are the command line in a process of its own, on drawn pictures of 96 px: one picture of each class validates,
-one tests, and the others train. The few classes share the same number of pictures. The network is the same but for its
-head, whose size grows with the classes: the share of that is measured by steps of the network alone.
+Both sides are the command line in a process of its own, on drawn pictures of 96 px: one picture of each class
+validates, one tests, and the others train. The few classes share the same number of pictures. The network is the same
+but for its head, whose size grows with the classes: the share of that is measured by steps of the network alone.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -47,14 +48,28 @@ def make_pictures(root: Path, classes: int, images: dict[str, int]) -> None:
                 (folder / f"{link}.jpg").hardlink_to(root / f".{(number + link) % _DRAWN}.jpg")
 
 
-def run(arguments: list[str]) -> tuple[float, float]:
+class Cost(NamedTuple):
+    """What a command took.
+
+    Attributes:
+        seconds: Time.
+        busy: Seconds of processor time, which don't depend on what else the machine does.
+        memory: Largest resident set in MB.
+    """
+
+    seconds: float
+    busy: float
+    memory: float
+
+
+def run(arguments: list[str]) -> Cost:
     """Run the command line.
 
     Args:
         arguments: Its arguments.
 
     Returns:
-        Seconds, and the largest memory (resident set) of the process in MB.
+        What it took.
     """
     began = time.perf_counter()
     process = subprocess.Popen([sys.executable, "train.py", *arguments])  # noqa: S603
@@ -62,10 +77,11 @@ def run(arguments: list[str]) -> tuple[float, float]:
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         sys.exit(f"train.py {arguments[0]} ended with exit code {process.returncode}.")
-    return time.perf_counter() - began, usage.ru_maxrss / (1e3 if platform.system() == "Linux" else 1e6)
+    memory = usage.ru_maxrss / (1e3 if platform.system() == "Linux" else 1e6)
+    return Cost(time.perf_counter() - began, usage.ru_utime + usage.ru_stime, memory)
 
 
-def measure(folder: Path, classes: int, images: dict[str, int]) -> dict[str, tuple[float, float]]:
+def measure(folder: Path, classes: int, images: dict[str, int]) -> dict[str, Cost]:
     """Train for an epoch, and test.
 
     Args:
@@ -74,7 +90,7 @@ def measure(folder: Path, classes: int, images: dict[str, int]) -> dict[str, tup
         images: Number of pictures of each part.
 
     Returns:
-        Seconds and MB by command.
+        What each command took.
     """
     root, logs = folder / f"{classes}_classes", folder / f"{classes}_logs"
     make_pictures(root, classes, images)
@@ -104,7 +120,7 @@ def head_seconds(classes: int, steps: int = 10) -> float:
     for _ in range(steps):
         began = time.perf_counter()
         optimizer.zero_grad()
-        torch.nn.functional.cross_entropy(network(pixels), labels).backward()
+        torch.autograd.backward(torch.nn.functional.cross_entropy(network(pixels), labels))
         optimizer.step()
         taken.append(time.perf_counter() - began)
     return min(taken)
@@ -125,9 +141,12 @@ def main() -> None:
     for classes in sides:
         print(f"{classes:>6} classes: a step of the network alone {1e3 * head_seconds(classes):.0f} ms")
     for command in ("fit", "test"):
-        (before, small), (after, large) = (found[classes][command] for classes in sides)
-        print(f"{command:4} {before:6.1f} s {small:6.0f} MB -> {after:6.1f} s {large:6.0f} MB: "
-              f"{after / before:.2f} times the time, {large - small:+.0f} MB", flush=True)  # fmt: skip
+        few, many = (found[classes][command] for classes in sides)
+        for classes, cost in zip(sides, (few, many), strict=True):
+            took = f"{cost.seconds:6.1f} s, {cost.busy:6.1f} s of a processor, {cost.memory:.0f} MB"
+            print(f"{command:4} {classes:>6} classes: {took}")
+        print(f"{command:4} {many.seconds / few.seconds:.2f} times the time, {many.busy / few.busy:.2f} times the "
+              f"processor time, {many.memory - few.memory:+.0f} MB", flush=True)  # fmt: skip
 
 
 if __name__ == "__main__":

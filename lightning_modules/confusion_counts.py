@@ -43,8 +43,6 @@ class ConfusionCounts(Metric):
             columns predicted ones.
         """
         cells = dim_zero_cat(self.samples).cpu() if len(self.samples) else torch.empty(0, dtype=torch.int64)
-        found, counts = cells[cells != NO_LABEL].unique(return_counts=True)
-        indices = torch.stack([found // self.num_classes, found % self.num_classes])
-        shape = (self.num_classes, self.num_classes)
-        # sorted and without repetition, as unique leaves them
-        return torch.sparse_coo_tensor(indices, counts, shape, is_coalesced=True, check_invariants=True)
+        cells = cells[cells != NO_LABEL]
+        indices = torch.stack([cells // self.num_classes, cells % self.num_classes])
+        return torch.sparse_coo_tensor(indices, torch.ones_like(cells), (self.num_classes,) * 2).coalesce()
