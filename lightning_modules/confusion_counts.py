@@ -45,4 +45,6 @@ class ConfusionCounts(Metric):
         cells = dim_zero_cat(self.samples).cpu() if len(self.samples) else torch.empty(0, dtype=torch.int64)
         cells = cells[cells != NO_LABEL]
         indices = torch.stack([cells // self.num_classes, cells % self.num_classes])
-        return torch.sparse_coo_tensor(indices, torch.ones_like(cells), (self.num_classes,) * 2).coalesce()
+        shape = (self.num_classes, self.num_classes)
+        found = torch.sparse_coo_tensor(indices, torch.ones_like(cells), shape, check_invariants=True)
+        return found.coalesce()
