@@ -12,6 +12,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from callbacks.run_folder import run_folder
 from lightning_modules import ImageClassifier
 from results.predictions import Prediction, answer_lines, as_csv, as_json_lines
+from results.tables import write_csv
 from results.text_table import printable
 from runs.whole_file import write_atomically
 
@@ -122,7 +123,10 @@ class PredictionFile(Callback):
         self.written = path, found
         if trainer.is_global_zero:
             json_lines = path.suffix.lower() in _JSON_LINES
-            write_atomically(path, as_json_lines(found) if json_lines else as_csv(found, min(self.top, len(names))))
+            if json_lines:
+                write_atomically(path, as_json_lines(found))
+            else:
+                write_csv(path, as_csv(found, min(self.top, len(names))))
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Print the answers, now that no progress bar is in the way.

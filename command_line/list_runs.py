@@ -10,10 +10,10 @@ from typing import Any
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from results.run_table import SCORES, Row, run_rows
+from results.tables import write_csv
 from results.text_table import display_width, text_table
 from runs.finding import find_runs
 from runs.suggestions import did_you_mean
-from runs.whole_file import write_atomically
 
 
 def list_runs(folder: Path, sort: str, output: Path | None) -> None:
@@ -42,7 +42,7 @@ def list_runs(folder: Path, sort: str, output: Path | None) -> None:
         writer = csv.DictWriter(text, columns)
         writer.writeheader()
         writer.writerows(rows)
-        write_atomically(output, text.getvalue())
+        write_csv(output, text.getvalue())
     shown, lines = _fit(columns, rows)
     print("\n".join(lines))  # noqa: T201 - the result
     if len(shown) < len(columns):

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-_UNIT = 1e-6
+_UNITS = 1_000_000
 
 
 class ExactMean(Metric):
@@ -24,21 +24,25 @@ class ExactMean(Metric):
         self.add_state("undefined", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
         self.add_state("count", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
 
-    def update(self, values: Tensor) -> None:
+    def update(self, values: Tensor, counted: Tensor) -> None:
         """Add values.
 
         Args:
             values: Floats of shape (n,).
+            counted: Which of them count, bool of shape (n,); to choose them by it would wait for a GPU.
         """
-        self.total += (values.nan_to_num() / _UNIT).round().long().sum()
-        self.undefined += values.isnan().sum()
-        self.count += values.numel()
+        millionths = (values.nan_to_num() * _UNITS).round().long()
+        self.total += torch.where(counted, millionths, 0).sum()
+        self.undefined += (values.isnan() & counted).sum()
+        self.count += counted.sum()
 
     def compute(self) -> Tensor:
         """Compute the mean.
 
         Returns:
-            float32, a scalar; NaN if a value was, 0 if there are none.
+            float32, a scalar, on the CPU; NaN if a value was, 0 if there are none.
         """
-        mean = (self.total / self.count.clamp(min=1)).float() * _UNIT
-        return mean if not self.undefined else torch.full_like(mean, torch.nan)
+        if self.undefined:
+            return torch.tensor(torch.nan)
+        total, count = self.total.cpu().double(), self.count.cpu().clamp(min=1)  # Apple's GPUs have no float64
+        return (total / count / _UNITS).float()

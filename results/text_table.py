@@ -46,6 +46,8 @@ def display_width(text: str) -> int:
     Returns:
         The count: two for the wide characters of East Asia and for most emoji, none for marks that combine.
     """
+    if text.isascii():  # at once, since a run may have very many names
+        return len(text)
     return sum(
         0 if unicodedata.combining(character) else 2 if unicodedata.east_asian_width(character) in "WF" else 1
         for character in text

@@ -9,6 +9,7 @@ import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_warn
 
+from runs.class_names import ClassNames, same_name, told_apart
 from runs.sharded_checkpoint import is_sharded, load_sharded, read_rest
 
 
@@ -121,6 +122,8 @@ def read_trained(checkpoint: Path) -> dict[str, Any]:
 def compare_classes(checkpoint: Path, stored: list[str], data: list[str]) -> None:
     """Refuse to use a checkpoint with data of other classes, or of another order.
 
+    Names are compared as ``same_name`` does.
+
     Args:
         checkpoint: The file, for the message.
         stored: Its class names.
@@ -134,7 +137,12 @@ def compare_classes(checkpoint: Path, stored: list[str], data: list[str]) -> Non
             f"{checkpoint} knows {len(stored)} classes, but the data has {len(data)}: they have to be the same."
         )
     for index, (mine, theirs) in enumerate(zip(stored, data, strict=True)):
-        if mine != theirs:
-            raise MisconfigurationException(
-                f"{checkpoint} has other classes than the data: class {index} is {mine!r} there and {theirs!r} here."
-            )
+        if not same_name(mine, theirs):
+            there, here = told_apart(mine, theirs)
+            found, differs = ClassNames(stored), f"class {index} is {there} there and {here} here"
+            if len({found.find(name) for name in data} - {None}) == len(stored):
+                raise MisconfigurationException(
+                    f"{checkpoint} has the classes of the data in another order, {differs}: begin a new training with "
+                    "the checkpoint as model.weights, where each class keeps its weights."
+                )
+            raise MisconfigurationException(f"{checkpoint} has other classes than the data: {differs}.")

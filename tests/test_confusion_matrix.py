@@ -11,7 +11,8 @@ from sklearn.metrics import classification_report
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from results.class_report import report_csv
-from results.confusion_figure import confused_pairs, confusion_figure
+from results.confusion import confused_pairs
+from results.confusion_figure import confusion_figure
 
 
 def matrix_of(classes: int) -> tuple[np.ndarray, list[int], list[int]]:

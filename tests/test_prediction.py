@@ -175,7 +175,7 @@ def test_names_survive_in_every_format(
     main(["predict", *arguments, f"--ckpt_path={checkpoint}", *entries, f"--predictions.file={output}"])
     order = [*(str(folder / names[index]) for index in (1, 2, 0, 3)), "no"]
     if suffix == ".csv":
-        with output.open(newline="", encoding="utf-8", errors="surrogateescape") as table:
+        with output.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as table:
             assert [row["file"] for row in csv.DictReader(table)] == order
     else:
         lines = [json.loads(line) for line in output.read_text(encoding="ascii").splitlines()]

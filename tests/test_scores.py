@@ -43,7 +43,7 @@ def test_scores_equal_scikit_learns(samples: int, classes: int) -> None:
         expected["top5_accuracy"] = top_k_accuracy_score(labels, probabilities, k=5, labels=range(classes))
     assert got == pytest.approx(expected, abs=2e-6)
     matrix = confusion_matrix(labels, predicted, labels=range(classes))
-    np.testing.assert_array_equal(scores.confusion.compute().numpy(), matrix)
+    np.testing.assert_array_equal(scores.confusion.compute().to_dense().numpy(), matrix)
 
 
 def test_scores_equal_torchmetrics() -> None:
@@ -80,6 +80,6 @@ def test_all_metrics_move_with_the_classifier() -> None:
     metrics = [module for module in model.modules() if isinstance(module, Metric)]
     assert len(metrics) == 4 * 2 + 1  # of each stage, of few classes without top-5, and the accuracy of training
     for metric in metrics:
-        assert {state.device.type for state in metric.metric_state.values() if isinstance(state, torch.Tensor)} == {
-            "meta"
-        }
+        assert metric.device.type == "meta"
+        states = [state for state in metric.metric_state.values() if isinstance(state, torch.Tensor)]
+        assert {state.device.type for state in states} <= {"meta"}

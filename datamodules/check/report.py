@@ -56,7 +56,8 @@ def write_report(findings: Sequence[Finding], folder: Path, base: Path, summary:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _write(folder / "report.html", html)
-        _write(folder / "problems.csv", table.getvalue())
+        mark = "" if table.getvalue().isascii() else "\ufeff"  # by which Excel knows UTF-8
+        _write(folder / "problems.csv", mark + table.getvalue())
         if listed:
             _write(folder / "exclude.txt", exclude)
     except OSError as error:

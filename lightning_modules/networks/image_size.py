@@ -52,8 +52,9 @@ def check_trained_size(module: nn.Module, hparams: Mapping[str, Any], checkpoint
     stored = checkpoint.get("hyper_parameters", {})
     trained, mine = stored.get("image_size"), hparams["image_size"]
     weights, own = checkpoint.get("state_dict", {}), module.state_dict()
-    if trained in (None, mine) or any(stored.get(key) != hparams[key] for key in ("backbone", "class_names")):
-        return  # in the latter case, weights differ for other reasons
+    other = stored.get("backbone") != hparams["backbone"]
+    if trained in (None, mine) or other or len(stored.get("class_names", ())) != len(hparams["class_names"]):
+        return  # in the latter cases, weights differ for other reasons
     if any(key in own and own[key].shape != tensor.shape for key, tensor in weights.items()):
         adapts = hparams["backbone"].startswith("vit_")  # of torchvision; see load_weights
         other_way = ", or begin a new training with the checkpoint as model.weights, which adapt" if adapts else ""
