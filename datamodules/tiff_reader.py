@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image as Pillow
-from PIL import ImageCms
+from PIL import ImageCms, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
 from datamodules.eight_bits import is_transparent, on_white, scaled_to_eight_bits
@@ -15,9 +15,11 @@ from datamodules.undecodable import UndecodableError, refuse_huge
 
 Image = npt.NDArray[np.uint8]
 
-_BITS, _PHOTOMETRIC, _ORIENTATION, _SAMPLES, _SUB_IMAGES, _FORMAT, _DNG = 258, 262, 274, 277, 330, 339, 50706
+_BITS, _PHOTOMETRIC, _ORIENTATION, _SAMPLES, _PLANES, _SUB_IMAGES = 258, 262, 274, 277, 284, 330
+_EXTRA, _FORMAT, _DNG = 338, 339, 50706
 _WHITE_IS_ZERO, _RGB = 0, 2
-_UNSIGNED, _FLOAT = 1, 3
+_UNSIGNED, _PREMULTIPLIED = 1, 1
+_UNKNOWN = "colours or a depth that can't be read here: save it with 8 bits of RGB"
 
 
 def decode_tiff(data: bytes, max_pixels: int) -> Image:
@@ -35,7 +37,11 @@ def decode_tiff(data: bytes, max_pixels: int) -> Image:
         Exception: Whatever else Pillow raises for damaged bytes.
     """
     stored = as_stored(data)  # OpenCV and Pillow would turn it while they read it
-    with Pillow.open(io.BytesIO(stored), formats=["TIFF"]) as picture:
+    try:
+        opened = Pillow.open(io.BytesIO(stored), formats=["TIFF"])
+    except UnidentifiedImageError as error:
+        raise UndecodableError(f"it is a TIFF that is damaged, or of {_UNKNOWN}") from error
+    with opened as picture:
         assert isinstance(picture, TiffImageFile)
         width, height = picture.size
         refuse_huge(width, height, max_pixels)
@@ -57,20 +63,24 @@ def _deep(picture: TiffImageFile, stored: bytes) -> Image:
     photometric, samples = tags.get(_PHOTOMETRIC), tags.get(_SAMPLES, 1)
     if picture.mode == "CMYK":
         return np.asarray(picture.convert("RGB"))
-    if samples == 1 and photometric in (_WHITE_IS_ZERO, 1):
-        grey = scaled_to_eight_bits(np.asarray(picture))
+    if samples == 1 and photometric in (_WHITE_IS_ZERO, 1) and picture.mode[0] in "IF":
+        values = np.asarray(picture)
+        if picture.mode == "I" and tags.get(_FORMAT, (_UNSIGNED,)) == (_UNSIGNED,):  # Pillow takes it as signed
+            values = values.view(np.uint32)
+        grey = scaled_to_eight_bits(values)
         return np.repeat((255 - grey if photometric == _WHITE_IS_ZERO else grey)[..., None], 3, axis=2)
-    if photometric == _RGB and samples in (3, 4) and set(tags.get(_BITS, ())) == {16}:
+    whole = tags.get(_PLANES, 1) == 1 and set(tags.get(_FORMAT, (_UNSIGNED,))) == {_UNSIGNED}
+    if photometric == _RGB and samples in (3, 4) and set(tags.get(_BITS, ())) == {16} and whole:
         colours = cv2.imdecode(np.frombuffer(stored, np.uint8), cv2.IMREAD_UNCHANGED)
         if colours is not None and colours.dtype == np.uint16 and colours.shape[2:] == (samples,):
             opaque = scaled_to_eight_bits(colours[..., 2::-1])
             if samples == 3 or not is_transparent(picture):
                 return opaque
             alpha = np.rint(colours[..., 3:] / 257).astype(np.uint8)
+            if tags.get(_EXTRA) == (_PREMULTIPLIED,):
+                return np.minimum(opaque, alpha) + (255 - alpha)
             return on_white(Pillow.fromarray(np.concatenate([opaque, alpha], axis=2)))
-    raise UndecodableError(
-        f"a TIFF of {samples} times {max(tags.get(_BITS, (1,)))} bits in such colours can't be read here"
-    )
+    raise UndecodableError(f"it is a TIFF of {_UNKNOWN}")
 
 
 def as_stored(data: bytes) -> bytes:
