@@ -18,7 +18,7 @@ import psutil
 import torch
 
 from datamodules import ImageFolderDataModule
-from datamodules.image_reader import find_images
+from datamodules.file_search import find_images
 
 BATCH = 64
 

@@ -1,19 +1,23 @@
 """One's own photographs, in any of the usual layouts."""
 
-import os
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+import numpy as np
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
-from datamodules.exclusion import without_excluded
+from datamodules.account import MISSING, account_for, require_present, tell
+from datamodules.division import divide
+from datamodules.equal_pictures import equal_pictures
+from datamodules.exclusion import excluded_files, require_classes
+from datamodules.file_search import PassedOver
 from datamodules.image_data_module import ImageDataModule
-from datamodules.image_reader import find_images
-from datamodules.layouts import SPLIT_FILE, Layout, Part, recognise_layout, require_labels, write_split
-from datamodules.samples import NO_LABEL, Samples, stratified_split
+from datamodules.layouts import ClassLevel, Layout, Part, recognise_layout, require_labels, write_split
+from datamodules.samples import NO_LABEL, Samples
 
 Split: TypeAlias = Literal["train", "val", "test"]
 
@@ -21,11 +25,16 @@ Split: TypeAlias = Literal["train", "val", "test"]
 class ImageFolderDataModule(ImageDataModule):
     """Photographs in class folders or listed in a table; the layout is recognised.
 
-    - ``root/{train,val,test}/CLASS/*``; without ``val``, a part of ``train`` validates.
+    - ``root/{train,val,test}/CLASS/*``; without ``val``, a part of ``train`` validates. Other usual names of the parts
+      are understood, such as ``Training``, ``dev`` and ``eval``.
     - ``root/CLASS/*``: a part of each class becomes the test set, once; ``root/split.csv`` records it, and later runs
       follow that file. Where the evaluated network was trained on another ``root``, all images are evaluated instead.
-    - A CSV or Parquet file, or a folder with one, with the columns ``path,label`` and perhaps ``split`` (train, val or
-      test) and ``x1,y1,x2,y2`` (a box in pixels counting from 0, x2 and y2 exclusive).
+    - A CSV, TSV, JSON Lines or Parquet file, or a folder with one, with the columns ``path,label`` and perhaps
+      ``split`` (train, val or test), ``group`` (rows that no division may part) and ``x1,y1,x2,y2`` (a box in pixels
+      counting from 0, x2 and y2 exclusive); or a folder with such tables for each part. Parquet may hold the
+      photographs themselves.
+
+    Every file below ``root`` is used, or counted under a reason, which is said in one line.
 
     Args:
         root: The folder, or the table. A stage needs only its own part of the data.
@@ -35,8 +44,12 @@ class ImageFolderDataModule(ImageDataModule):
         crop_to_box: Cut every image of every split out along its annotated box. Scores with and without are two
             different protocols; training on crops and testing on whole images would cost about 9.5 points.
         box_margin: Share of the box's width and height kept around it on every side.
-        exclude: Text file with the images to leave out, one path a line, relative to the layout's folder;
+        exclude: Text file with the images or folders to leave out, one path a line, relative to the layout's folder;
             ``train.py check`` proposes one.
+        keep_equal_together: Keep photographs that show the same picture in one part when dividing. Every photograph is
+            looked at for that, once.
+        class_folders: Which folders are classes, the ``outer`` ones or the innermost (``inner``, with names like
+            ``Audi/A4``); null takes the outer ones if they hold photographs themselves.
         **options: Arguments of ``ImageDataModule``.
     """
 
@@ -49,6 +62,8 @@ class ImageFolderDataModule(ImageDataModule):
         crop_to_box: bool = False,
         box_margin: float = 0.05,
         exclude: str | None = None,
+        keep_equal_together: bool = True,
+        class_folders: ClassLevel = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
@@ -61,7 +76,9 @@ class ImageFolderDataModule(ImageDataModule):
         self.crop_to_box = crop_to_box
         self.box_margin = box_margin
         self.exclude = exclude
-        self._splits: dict[Split, Samples] = {}
+        self.keep_equal_together = keep_equal_together
+        self.class_folders = class_folders
+        self._forget()
 
     @property
     def folder(self) -> Path:
@@ -71,13 +88,19 @@ class ImageFolderDataModule(ImageDataModule):
     @cached_property
     def layout(self) -> Layout:
         """The data set as it was recognised."""
-        return recognise_layout(self.folder, evaluation=self.index_of is not None)
+        return recognise_layout(self.folder, self.index_of is not None, self.class_folders)
 
     def relabel(self, index_of: Callable[[str], int | None], trained_elsewhere: bool = False) -> None:
         """Label images as a trained network does, and recognise the data set anew; see ``ImageDataModule.relabel``."""
         super().relabel(index_of, trained_elsewhere)
         self.__dict__.pop("layout", None)
-        self._splits.clear()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._parts: dict[Part, Samples] = {}
+        self._splits: dict[Split, Samples] = {}
+        self._division: dict[Part, Samples] | None = None
+        self._excluded: set[str] | None = None
 
     @property
     def class_names(self) -> list[str]:
@@ -101,34 +124,39 @@ class ImageFolderDataModule(ImageDataModule):
         return self.trainer is not None and self.trainer.state.fn == "predict"
 
     def prepare_data(self) -> None:
-        """Record the division of a data set that had none, so that its test set stays what it was."""
+        """Say what isn't used, and record the division of a data set that had none, so that its test set stays."""
         if self.predicting:
             return
         layout = self.layout
-        if layout.folder.name == SPLIT_FILE:
-            self._look_for_new_images()
+        for stored in layout.stored:
+            stored.write()
+        for note in layout.notes:
+            rank_zero_info(note)
+        passed = self.account()
+        listed = sum(len(samples) for samples in self._parts.values())
+        require_present(passed, layout.folder, listed)
+        tell(passed, self.folder, listed - passed.count(MISSING))
         if layout.split_file is None or self._is_whole():
             return
-        parts = self._divided(layout.read("all"))
+        parts = self._divided()
         try:
             write_split(layout.split_file, layout.base, parts, layout.class_names)
-        except (OSError, UnicodeEncodeError) as error:
-            number = error.errno if isinstance(error, OSError) else None
-            reason = os.strerror(number) if number else error  # pyarrow's own text names a draft
+        except OSError as error:
             rank_zero_warn(
-                f"Can't write {layout.split_file} ({reason}): the test set will change if photographs are added."
+                f"Can't write {layout.split_file} ({error.strerror}): the test set will change if photographs are "
+                "added."
             )
         else:
             rank_zero_info(f"{layout.split_file} records which {len(parts['test'])} photographs are for testing.")
 
-    def _look_for_new_images(self) -> None:
-        recorded = sum(len(self.layout.read(part)) for part in self.layout.parts)
-        new = len(find_images(self.layout.base)) - recorded
-        if new > 0:
-            rank_zero_warn(
-                f"{new} photographs in {self.layout.base} are not in {SPLIT_FILE} and won't be used: add them to it, "
-                "or delete it to divide all photographs anew."
-            )
+    def account(self) -> PassedOver:
+        """Find out what isn't used of the files below ``root``.
+
+        Returns:
+            Files by reason.
+        """
+        files = [file for samples in self._readable_parts() for file in samples.files.tolist()]
+        return account_for(self.folder, self.layout, files)
 
     def samples(self, split: Split) -> Samples:
         """List one split.
@@ -150,7 +178,7 @@ class ImageFolderDataModule(ImageDataModule):
             raise MisconfigurationException(
                 f"data.crop_to_box needs boxes, but {layout.folder} ({layout.kind}) has none."
             )
-        return self._kept(samples)
+        return self._kept(samples, split)
 
     def read(self, part: Part) -> Samples:
         """List a part as the layout has it.
@@ -161,30 +189,59 @@ class ImageFolderDataModule(ImageDataModule):
         Returns:
             Its samples, those that are to be excluded among them.
         """
-        return self.layout.read(part)
+        if part not in self._parts:
+            self._parts[part] = self.layout.read(part)
+        return self._parts[part]
+
+    def _readable_parts(self) -> list[Samples]:
+        """List all parts but those that can't be, which stop only the stages that need them."""
+        found = []
+        for part in self.layout.parts:
+            with suppress(MisconfigurationException):
+                found.append(self.read(part))
+        return found
 
     def _read_split(self, split: Split) -> dict[Split, Samples]:
         """List a split, and what is divided along with it: a million files take their time."""
         parts = self.layout.parts
         if self._is_whole():
-            samples = self.layout.read("all")
+            samples = self.read("all")
             number, verb = len(self._kept(samples)), "tested" if split == "test" else "validated"
             rank_zero_info(f"{self.layout.folder} isn't divided: all {number} images are {verb}.")
             return {split: samples}
         if split == "test" or "val" in parts:
-            return {split: self._divided(self.layout.read("all"))["test"] if "all" in parts else self.read(split)}
-        samples = self._divided(self.layout.read("all"))["train"] if "all" in parts else self.read("train")
-        train, val = stratified_split(samples, self.val_fraction, self.split_seed)
+            return {split: self._divided()["test"] if "all" in parts else self.read(split)}
+        samples = self._divided()["train"] if "all" in parts else self.read("train")
+        train, val = self._divide(samples, self.val_fraction, "data.val_fraction")
         return {"train": train, "val": val}
 
-    def _kept(self, samples: Samples) -> Samples:
-        return without_excluded(samples, self.layout.base, self.exclude) if self.exclude else samples
+    def _kept(self, samples: Samples, split: Split | None = None) -> Samples:
+        if not self.exclude:
+            return samples
+        if self._excluded is None:
+            files = [file for part in self._readable_parts() for file in part.files.tolist()]
+            self._excluded = excluded_files(files, self.layout.base, self.exclude)
+        kept = np.array([file not in self._excluded for file in samples.files.tolist()], dtype=bool)
+        if split == "train" and samples.labels is not None:
+            require_classes(samples.labels, kept, self.layout.class_names, self.exclude)
+        return samples.take(np.flatnonzero(kept))
 
     def _is_whole(self) -> bool:
         return self.trained_elsewhere and "all" in self.layout.parts
 
-    def _divided(self, everything: Samples) -> dict[Part, Samples]:
-        if everything.labels is not None:
-            require_labels(self.layout.folder, everything.labels == NO_LABEL)
-        train, test = stratified_split(everything, self.test_fraction, self.split_seed, "data.test_fraction")
-        return {"train": train, "test": test}
+    def _divided(self) -> dict[Part, Samples]:
+        """Divide what isn't divided into training and test images, once."""
+        if self._division is None:
+            everything = self.read("all")
+            if everything.labels is not None:
+                require_labels(self.layout.folder, everything.labels == NO_LABEL)
+            train, test = self._divide(everything, self.test_fraction, "data.test_fraction")
+            self._division = {"train": train, "test": test}
+        return self._division
+
+    def _divide(self, samples: Samples, fraction: float, option: str) -> tuple[Samples, Samples]:
+        pairs = equal_pictures(samples.files.tolist(), self.layout.base) if self.keep_equal_together else []
+        division = divide(samples, fraction, self.split_seed, option, pairs, self.layout.class_names)
+        for note in division.notes:
+            rank_zero_warn(note)
+        return division.first, division.second

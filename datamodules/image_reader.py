@@ -1,7 +1,6 @@
-"""Finding and decoding photographs."""
+"""Reading photographs."""
 
 import os
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -17,7 +16,6 @@ from datamodules.undecodable import UndecodableError
 Image: TypeAlias = npt.NDArray[np.uint8]
 Box: TypeAlias = tuple[int, int, int, int]
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".avif", ".gif", ".bmp", ".tif", ".tiff"})
 MAX_PIXELS = int(os.environ.get("OPENCV_IO_MAX_IMAGE_PIXELS", "100000000"))
 
 
@@ -146,36 +144,3 @@ def decode_stored(data: bytes, path: str | Path) -> StoredImage:
     except UndecodableError as error:
         reason = str(error).rstrip(".")
         raise UnreadableImageError(f"Can't decode the image {path}: {reason}.", reason) from error
-
-
-def find_images(folder: str | Path, unlisted: Callable[[OSError], None] | None = None) -> list[str]:
-    """List the photographs below a folder, by suffix, in sorted order.
-
-    Args:
-        folder: The folder; its sub-folders are searched as well, hidden files and folders are not.
-        unlisted: Takes the error of each folder that can't be listed, its ``filename`` being the folder, and the
-            search goes on without; None raises the error.
-
-    Returns:
-        The paths, each starting with ``folder``. Links are listed without a look at what they point to.
-    """
-    return list(_images_below(str(folder), unlisted))
-
-
-def _images_below(folder: str, unlisted: Callable[[OSError], None] | None) -> Iterator[str]:
-    try:
-        with os.scandir(folder) as entries:
-            visible = sorted(
-                (entry for entry in entries if entry.name[0] != "." and entry.name != "__MACOSX"),
-                key=lambda entry: entry.name,
-            )
-    except OSError as error:
-        if unlisted is None:
-            raise
-        unlisted(error)
-        return
-    for entry in visible:
-        if os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES:  # noqa: PTH122 - one of a million
-            yield entry.path
-        elif entry.is_dir():
-            yield from _images_below(entry.path, unlisted)

@@ -7,7 +7,9 @@ from glob import glob, has_magic
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
-from datamodules.image_reader import find_images, reason_of
+from datamodules.file_search import PassedOver, find_images
+from datamodules.image_reader import reason_of
+from datamodules.layouts.table_file import TABLE_SUFFIXES
 from datamodules.photograph_dataset import Photograph
 from datamodules.photograph_list import read_photograph_list
 
@@ -33,44 +35,52 @@ def list_photographs(entries: str | list[str] | None, cropping: bool) -> list[Ph
             "data.predict_dir."
         )
     found: dict[str, Photograph] = {}
+    passed = PassedOver()
     for entry in named:
-        for photograph in _resolve(entry, cropping):
+        for photograph in _resolve(entry, cropping, passed):
             key = os.path.abspath(photograph.file)  # noqa: PTH100 - pathlib keeps the dots of ../
             known = found.setdefault(key, photograph)
             if known.box is None and not known.reason and photograph.box is not None:
                 found[key] = Photograph(known.file, photograph.box)
+    if passed.by_reason:
+        rank_zero_info(f"Of the folders to predict, {passed.summary()} are passed over.")
     return list(found.values())
 
 
-def _resolve(entry: str, cropping: bool) -> Iterator[Photograph]:
+def _resolve(entry: str, cropping: bool, passed: PassedOver) -> Iterator[Photograph]:
     """Follow an entry; what exists under a name is meant by it, also where the name looks like a pattern."""
     if os.path.lexists(entry) or not has_magic(entry):
-        yield from _expand(entry, cropping)
+        yield from _expand(entry, cropping, passed)
         return
     matches = sorted(glob(entry, recursive=True))  # noqa: PTH207 - pathlib takes no absolute pattern
     for match in matches:
-        yield from _expand(match, cropping)
+        yield from _expand(match, cropping, passed)
     if not matches:
         yield Photograph(entry, reason="matches no file")
 
 
-def _expand(entry: str, cropping: bool) -> Iterator[Photograph]:
+def _expand(entry: str, cropping: bool, passed: PassedOver) -> Iterator[Photograph]:
     if os.path.isdir(entry):  # noqa: PTH112 - a pattern may match a million
-        yield from _below(entry)
-    elif entry.lower().endswith(".csv"):
+        yield from _below(entry, passed)
+    elif entry.lower().endswith(TABLE_SUFFIXES):
         yield from read_photograph_list(entry, cropping)
     else:
         yield Photograph(entry)
 
 
-def _below(folder: str) -> Iterator[Photograph]:
+def _below(folder: str, passed: PassedOver) -> Iterator[Photograph]:
     closed: list[OSError] = []
-    files = find_images(folder, closed.append)
+    found = PassedOver()
+    files = find_images(folder, found, closed.append)
+    unreadable = found.take_pictures()
     yield from map(Photograph, files)
+    for path, reason in unreadable:
+        yield Photograph(path, reason=reason)
     for error in closed:
         yield Photograph(str(error.filename), reason=reason_of(error))
-    if not files and not closed:
+    if not files and not closed and not unreadable:
         yield Photograph(folder, reason="no images in this folder")
+    passed.add(found)
 
 
 def tell_boxes(photographs: list[Photograph], margin: float | None) -> None:

@@ -44,7 +44,7 @@ class StanfordCarsDataModule(ImageFolderDataModule):
                 "by --data.download true."
             )
         evaluation = self.index_of is not None
-        return in_official_order(recognise_layout(self.folder, evaluation), evaluation)
+        return in_official_order(recognise_layout(self.folder, evaluation, self.class_folders), evaluation)
 
     @property
     def class_names(self) -> list[str]:

@@ -6,7 +6,8 @@ import pytest
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from PIL import Image, ImageOps
 
-from datamodules.image_reader import find_images, read_image
+from datamodules.file_search import find_images
+from datamodules.image_reader import read_image
 
 
 @pytest.fixture

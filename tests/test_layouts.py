@@ -132,7 +132,7 @@ def test_a_table_without_a_split_is_divided_once(tmp_path: Path) -> None:
         ("path,label,x1,y1,x2,y2\na.jpg,x,1,2,3,4\nb.jpg,y,1,?,3,4\n", "a box that is no number"),
         ("path,label\na.jpg,x\n", "names 1 classes"),
         ("path,label\na.jpg,x\nb.jpg\n", "Can't read the table"),
-        ("file,class\na.jpg,x\n", "columns path and label"),
+        ("bild,klasse\na.jpg,x\n", "columns path and label"),
     ],
 )
 def test_bad_tables_are_described(tmp_path: Path, text: str, message: str) -> None:
@@ -154,6 +154,7 @@ def test_listed_images_are_left_out(tmp_path: Path) -> None:
     for split, file in zip(splits, dropped, strict=True):
         assert list(data.samples(split).files) == [other for other in whole.samples(split).files if other != file]
     (tmp_path / "exclude.txt").write_text("cars_train/99999.jpg\n")
+    data = StanfordCarsDataModule(root=str(tmp_path), val_fraction=0.2, exclude=str(tmp_path / "exclude.txt"))
     with pytest.raises(MisconfigurationException, match=r"99999\.jpg, which doesn't exist"):
         data.samples("train")
 

@@ -9,9 +9,9 @@ from datamodules.check.findings import Finding, Severity, find_problems
 from datamodules.check.inspection import inspect_images
 from datamodules.check.labelled_files import LabelledFiles, list_files
 from datamodules.check.report import summary_lines, write_report
+from datamodules.file_search import find_images
 from datamodules.image_data_module import ImageDataModule
 from datamodules.image_folder import ImageFolderDataModule
-from datamodules.image_reader import find_images
 from datamodules.layouts.official_annotations import differs_from_official
 
 _ORDER: tuple[Severity, ...] = ("error", "warning", "note")

@@ -61,6 +61,7 @@ def recognise_devkit(folder: Path) -> Layout | None:
         {"train": lambda: read("train"), "test": lambda: read("test")},
         image_folders=tuple(path for path in images.values() if path),
         annotations={part: path for part, path in files.items() if path},
+        own_files=_own_files(folder),
     )
 
 
@@ -91,12 +92,17 @@ def recognise_combined(folder: Path) -> Layout | None:
         {"train": lambda: read(test=False), "test": lambda: read(test=True)},
         image_folders=(folder / "car_ims",),
         annotations={"all": annotations},
+        own_files=_own_files(folder),
     )
 
 
 def _image_folder(folder: Path, name: str) -> Path | None:
     nested = folder / name / name  # as Kaggle unpacks it
     return next((path for path in (nested, folder / name) if path.is_dir()), None)
+
+
+def _own_files(folder: Path) -> tuple[Path, ...]:
+    return tuple(path for place in _PLACES if (folder / place).is_dir() for path in (folder / place).glob("*.mat"))
 
 
 def _find(folder: Path, pattern: re.Pattern[str]) -> Path | None:

@@ -8,9 +8,13 @@ from typing import Literal, TypeAlias
 import numpy as np
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+from datamodules.layouts.stored_images import StoredImages
 from datamodules.samples import NO_LABEL, Samples
 
 Part: TypeAlias = Literal["train", "val", "test", "all"]
+
+# Which folders are classes: the outer ones, the innermost, or, if None, those that hold photographs.
+ClassLevel: TypeAlias = Literal["outer", "inner"] | None
 
 SPLIT_FILE = "split.csv"  # records the division of class folders that had none
 
@@ -27,6 +31,9 @@ class Layout:
         image_folders: Where the photographs of each part lie, as far as the layout says so.
         annotations: The files that labels come from, by part.
         split_file: Where to record the division into parts, if there is only ``all``.
+        own_files: Files of the data set that aren't photographs, as far as they aren't in ``annotations``.
+        notes: What was found out about it and may differ from what its author thinks, in sentences.
+        stored: Photographs that lie in tables, to be unpacked before they are read.
     """
 
     kind: str
@@ -36,6 +43,9 @@ class Layout:
     image_folders: tuple[Path, ...] = ()
     annotations: Mapping[Part, Path] | None = None
     split_file: Path | None = None
+    own_files: tuple[Path, ...] = ()
+    notes: tuple[str, ...] = ()
+    stored: tuple[StoredImages, ...] = ()
 
     @property
     def base(self) -> Path:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+from datamodules.file_search import reason_by_name
 from datamodules.layouts.class_folders import recognise_divided, recognise_undivided
 from datamodules.layouts.devkit import recognise_combined, recognise_devkit
-from datamodules.layouts.layout import Layout
+from datamodules.layouts.layout import ClassLevel, Layout
 from datamodules.layouts.tables import recognise_table
 
 # Folders that archives and download sites put around a data set.
@@ -17,41 +18,48 @@ _WRAPPERS = ("stanford_cars", "stanford-cars", "car_data")
 _MAX_DEPTH = 4
 
 LOOKED_FOR = (
-    "cars_train/ and cars_test/ with the devkit's .mat files; car_ims/ with cars_annos.mat; train/CLASS/ and "
-    "test/CLASS/; CLASS/ with photographs; a CSV or Parquet file with the columns path, label and perhaps split, "
-    "x1, y1, x2, y2"
+    "cars_train/ and cars_test/ with the devkit's .mat files; car_ims/ with cars_annos.mat; a CSV, TSV, JSON Lines or "
+    "Parquet file with the columns path, label and perhaps split, x1, y1, x2, y2, or one each for train, val and test; "
+    "train/CLASS/ and test/CLASS/; CLASS/ with photographs"
 )
 
 
-def recognise_layout(root: Path, evaluation: bool = False) -> Layout:
+def recognise_layout(root: Path, evaluation: bool = False, level: ClassLevel = None) -> Layout:
     """Recognise a data set in a folder, in the folders that archives put around one, or in a table.
 
+    Tables go before folders: where labels stand in a table, folders are something else, such as cameras or days.
+
     Args:
-        root: A folder, or a CSV or Parquet file.
+        root: A folder, or a table.
         evaluation: Whether classes come from a checkpoint: then one folder of photographs is enough, parts may have
             classes that others lack, and rows of a table that isn't divided may have no label.
+        level: Which folders are classes; None takes the outer ones if they hold photographs, else the innermost.
 
     Returns:
         The first layout that fits.
 
     Raises:
-        MisconfigurationException: If there is nothing, or nothing that fits; with what was looked for and found.
+        MisconfigurationException: If there is nothing, or nothing that fits, with what was looked for and found; or if
+            a table can't be used.
     """
     if not root.exists():
         raise MisconfigurationException(
             f"data.root is {root}, which doesn't exist: give the folder of a data set, or a table."
         )
+    undivided = partial(recognise_undivided, evaluation=evaluation)
     passes: list[tuple[Callable[[Path], Layout | None], ...]] = [
         (
-            partial(recognise_table, evaluation=evaluation),
             recognise_devkit,
             recognise_combined,
-            partial(recognise_divided, evaluation=evaluation),
-            partial(recognise_undivided, evaluation=evaluation),
+            partial(recognise_table, evaluation=evaluation),
+            partial(recognise_divided, evaluation=evaluation, level=level),
+            partial(undivided, level=level or "outer"),
         )
     ]
+    if level is None:  # after all folders around a data set have been looked into
+        passes.append((partial(undivided, level="inner"),))
     if evaluation:  # last, as a folder around a data set may hold a photograph too
-        passes.append((partial(recognise_undivided, fewest=1, evaluation=True),))
+        passes.append((partial(undivided, fewest=1),))
     for recognisers in passes:
         for place in _places(root, _MAX_DEPTH):
             for recognise in recognisers:
@@ -69,7 +77,7 @@ def _places(place: Path, depth: int) -> Iterator[Path]:
         return
     inner = [place / name for name in _WRAPPERS if (place / name).is_dir()]
     if not inner:
-        folders = [path for path in sorted(place.iterdir()) if path.is_dir() and path.name[0] != "."]
+        folders = [path for path in sorted(place.iterdir()) if path.is_dir() and not reason_by_name(path.name)]
         inner = folders if len(folders) == 1 else []
     for path in inner:
         yield from _places(path, depth - 1)

@@ -1,178 +1,154 @@
-"""Lists of files: CSV or Parquet with ``path,label[,split][,x1,y1,x2,y2]``."""
+"""Lists of files: one table, or one for each part."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from pyarrow import csv, parquet
 
+from datamodules.layouts.columns import Columns
 from datamodules.layouts.layout import SPLIT_FILE, Layout, Part
-from datamodules.samples import NO_LABEL, Samples
+from datamodules.layouts.part_names import PARTS, part_of
+from datamodules.layouts.table_file import SPREADSHEETS, TABLE_SUFFIXES
+from datamodules.layouts.table_rows import Rows, open_table, part_layout, require_labels
+from datamodules.samples import Samples
 
 _RECORD = ".split.csv"  # cars.split.csv divides what cars.csv lists
-_FARTHEST = 1e9  # pixels; beyond 2^63 a number would turn into another one
-_BOX = ("x1", "y1", "x2", "y2")
-_PARTS: dict[str, Part] = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+# Kaggle's copies of Stanford Cars in class folders have these beside them, without headers.
+_IGNORED = frozenset({"names.csv", "anno_train.csv", "anno_test.csv"})
 
 
 def recognise_table(place: Path, evaluation: bool = False) -> Layout | None:
-    """Recognise a table, or a folder that holds ``split.csv`` or else one table.
+    """Recognise a table, or a folder that holds ``split.csv`` or else one table, or one for each part.
 
     Args:
         place: A file or a folder.
         evaluation: Whether rows may have no label though the table has no split.
 
     Returns:
-        The layout with the parts that the column ``split`` names, or ``all`` without it; None if this is something
-        else. Paths are relative to the table's folder; boxes count pixels from 0, x2 and y2 are exclusive.
+        The layout with the parts that the column ``split``, the tables' names or the folders in the paths tell, or
+        ``all`` without them; None if this is something else. Paths are relative to the table's folder; boxes count
+        pixels from 0, x2 and y2 are exclusive.
+
+    Raises:
+        MisconfigurationException: If there is a table that can't be used.
     """
     if place.is_dir():
-        found = [path for path in sorted(place.iterdir()) if path.suffix in (".csv", ".parquet") and _is_table(path)]
-        tables = [path for path in found if path.name == SPLIT_FILE] or [path for path in found if not _is_record(path)]
-        if len(tables) != 1:
+        tables = list_tables(place)
+        if not tables:
             return None
+        if (place / SPLIT_FILE) in tables:
+            tables = [place / SPLIT_FILE]
+        else:
+            tables = [path for path in tables if not _is_record(path)] or tables
+        if len(tables) > 1:
+            return _several(place, tables)
         place = tables[0]
     elif not place.is_file():
         return None
-    elif not _is_table(place):
-        raise MisconfigurationException(f"{place} is no CSV or Parquet file with the columns path and label.")
     record = place.with_suffix(_RECORD)
-    return _layout(record if not _is_record(place) and record.is_file() else place, evaluation)
+    return _single(record if not _is_record(place) and record.is_file() else place, place, evaluation)
 
 
-def write_split(path: Path, folder: Path, parts: dict[Part, Samples], class_names: list[str]) -> None:
-    """Write down which file belongs to which part, whole or not at all.
+def list_tables(folder: Path) -> list[Path]:
+    """List the tables of a folder.
 
     Args:
-        path: The CSV file.
-        folder: What its paths are relative to.
-        parts: Samples by part.
-        class_names: Names of the classes.
+        folder: The folder.
+
+    Returns:
+        Paths, sorted, those of spreadsheets among them.
     """
-    files = np.concatenate([samples.files for samples in parts.values()])
-    labels = np.concatenate([samples.labels for samples in parts.values() if samples.labels is not None])
-    columns: dict[str, list[str]] = {
-        "path": [str(file).removeprefix(f"{folder}/") for file in files],
-        "label": ["" if label == NO_LABEL else class_names[label] for label in labels],
-        "split": [part for part, samples in parts.items() for _ in range(len(samples))],
-    }
-    boxes = [samples.boxes for samples in parts.values() if samples.boxes is not None]
-    table = pa.table(columns)
-    if boxes:
-        for name, column in zip(_BOX, np.concatenate(boxes).T, strict=True):
-            table = table.append_column(name, pa.array(column))
-    draft = path.with_name(f".{path.name}")
-    csv.write_csv(table, draft)
-    draft.replace(path)
+    return [
+        path
+        for path in sorted(folder.iterdir())
+        if path.suffix.lower() in (*TABLE_SUFFIXES, *SPREADSHEETS)
+        and path.name[0] not in ".~"
+        and path.name not in _IGNORED
+        and path.is_file()
+    ]
 
 
 def _is_record(path: Path) -> bool:
     return path.name.endswith(_RECORD)
 
 
-def _is_table(path: Path) -> bool:
-    try:
-        if path.suffix == ".parquet":
-            names = set(parquet.read_schema(path).names)
-        else:
-            with path.open(encoding="utf-8") as file:
-                names = {name.strip(' "') for name in file.readline().rstrip("\n").split(",")}
-    except (OSError, UnicodeDecodeError, pa.ArrowException):
-        return False
-    return {"path", "label"} <= names
-
-
-def _layout(path: Path, evaluation: bool) -> Layout:
-    try:
-        if path.suffix == ".parquet":
-            table = parquet.read_table(path)
-        else:
-            texts = csv.ConvertOptions(
-                column_types={name: pa.string() for name in ("path", "label", "split")},
-                strings_can_be_null=True,
-                null_values=[""],  # a class may be called NA or null
+def _several(folder: Path, tables: list[Path]) -> Layout:
+    parts: dict[Part, list[Path]] = {}
+    for path in tables:
+        part = part_of(path.stem)
+        if part is None:
+            open_table(path).require("path", "label")
+            raise MisconfigurationException(
+                f"{folder} has several tables, {_listed(tables)}: give one of them as data.root, or call them "
+                "train.csv, val.csv and test.csv if they are the parts."
             )
-            lines = csv.ParseOptions(newlines_in_values=True)
-            table = csv.read_csv(path, parse_options=lines, convert_options=texts)
-        columns = {name: table[name].to_numpy() for name in table.column_names if name in ("path", "split")}
-        names, labels = _labels(table["label"])
-    except (OSError, pa.ArrowException) as error:
-        raise MisconfigurationException(f"Can't read the table {path}: {' '.join(str(error).split())}.") from error
-    for name, column in columns.items():
-        empty = np.flatnonzero([value is None or value != value for value in column])
-        if len(empty):
-            raise MisconfigurationException(f"{path} has no {name} in row {empty[0] + 1}.")
-    files = np.array([str(path.parent / str(name)) for name in columns["path"]], dtype=np.str_)
-    samples = Samples(files, labels, _boxes(path, table))
-    if "split" not in columns:
+        parts.setdefault(part, []).append(path)
+    for part, paths in parts.items():
+        if len(paths) > 1 and not all("-of-" in path.stem for path in paths):
+            raise MisconfigurationException(
+                f"{folder} has {_listed(paths)}, which all mean the {part} part: rename or remove all but one of them."
+            )
+    if "train" not in parts and len(parts) < len(tables):
+        raise MisconfigurationException(f"{folder} has {_listed(tables)}, but no table of the train part.")
+    return part_layout(parts, folder, "tables")
+
+
+def _listed(paths: Sequence[Path]) -> str:
+    return ", ".join(path.name for path in paths[:5]) + (f" and {len(paths) - 5} more" if len(paths) > 5 else "")
+
+
+def _single(path: Path, given: Path, evaluation: bool) -> Layout:
+    columns = open_table(path)
+    columns.require("path", "label")
+    rows = Rows(columns)
+    missing = rows.missing()
+    names = sorted({label for label in rows.labels if label is not None})
+    samples = rows.samples({name: number for number, name in enumerate(names)})
+    split = _splits(path, columns, rows)
+    whole = Layout(
+        "table without a split",
+        path,
+        names,
+        {"all": lambda: samples},
+        split_file=path.with_suffix(_RECORD),
+        own_files=tuple({path, given}),
+        notes=tuple(dict.fromkeys(rows.notes)),
+        stored=(rows.stored,) if rows.stored else (),
+    )
+    if split is None:
         if not evaluation:
-            require_labels(path, labels == NO_LABEL)
-        split_file = path.with_suffix(_RECORD)
-        return Layout("table without a split", path, names, {"all": lambda: samples}, split_file=split_file)
-    unknown = sorted(set(columns["split"]) - set(_PARTS))
-    if unknown:
-        raise MisconfigurationException(f"{path} has the split {unknown[0]!r}: it has to be train, val or test.")
-    split = np.array([_PARTS[name] for name in columns["split"]])
+            require_labels(path, missing)
+        return whole
 
     def read(part: Part) -> Samples:
         if part == "train":
-            require_labels(path, (labels == NO_LABEL) & (split == part))
+            require_labels(path, missing & (split == part))
         return samples.take(np.flatnonzero(split == part))
 
-    parts: list[Part] = ["train", "val", "test"]
-    return Layout("table", path, names, {part: partial(read, part) for part in parts if part in split})
+    parts = {part: partial(read, part) for part in PARTS if part in split}
+    return replace(whole, kind="table", parts=parts, split_file=None)
 
 
-def _labels(column: pa.ChunkedArray) -> tuple[list[str], npt.NDArray[np.int64]]:
-    """Number the classes in the order of their names; an empty cell is no class."""
-    # as Python's values where some are absent: NumPy has no integers without a value
-    values = np.array(column.to_pylist() if column.null_count else column.to_numpy(), dtype=object)
-    given = np.array([value is not None and value == value and value != "" for value in values], dtype=bool)
-    class_names, indices = np.unique(values[given].astype(np.str_), return_inverse=True)
-    labels = np.full(len(values), NO_LABEL, dtype=np.int64)
-    labels[given] = indices
-    return [str(name) for name in class_names], labels
-
-
-def require_labels(path: Path, missing: npt.NDArray[np.bool_]) -> None:
-    """Refuse rows without a label.
-
-    Args:
-        path: The table.
-        missing: Which of its rows need a label and have none, bool of shape (n,).
-
-    Raises:
-        MisconfigurationException: If there are such rows.
-    """
-    if missing.any():
-        raise MisconfigurationException(
-            f"{path} has no label in row {np.flatnonzero(missing)[0] + 1}: only rows whose split is val or test may "
-            "do without."
-        )
-
-
-def _boxes(path: Path, table: pa.Table) -> npt.NDArray[np.int64] | None:
-    present = [name for name in _BOX if name in table.column_names]
-    if not present:
+def _splits(path: Path, columns: Columns, rows: Rows) -> npt.NDArray[np.str_] | None:
+    """Tell the part of each row: from the column, or from the folders that its files are in."""
+    if "split" in columns:
+        cells = columns.splits()
+        part_by_cell = {cell: part_of(cell) for cell in {*cells}}
+        unknown = sorted(cell for cell, part in part_by_cell.items() if part is None)
+        if unknown:
+            raise MisconfigurationException(f"{path} has the split {unknown[0]!r}: it has to be train, val or test.")
+        return np.array([part_by_cell[cell] for cell in cells], dtype=np.str_)
+    if rows.stored or not len(rows.files):
         return None
-    if len(present) < len(_BOX):
-        missing = next(name for name in _BOX if name not in present)
-        raise MisconfigurationException(f"{path} has {', '.join(present)}, but no column {missing}.")
-    try:
-        columns = [table[name].cast(pa.float64()).to_numpy() for name in _BOX]
-    except pa.ArrowException as error:
-        raise MisconfigurationException(
-            f"{path} has a box that is no number: {' '.join(str(error).split())}."
-        ) from error
-    boxes = np.stack(columns, axis=1)
-    if (np.abs(boxes) > _FARTHEST).any():
-        row = np.argwhere(np.abs(boxes) > _FARTHEST)[0][0]
-        raise MisconfigurationException(f"{path} has a box in row {row + 1} that no picture is large enough for.")
-    if not np.isfinite(boxes).all():
-        raise MisconfigurationException(
-            f"{path} has an incomplete box in row {np.argwhere(~np.isfinite(boxes))[0][0] + 1}."
-        )
-    return np.round(boxes).astype(np.int64)
+    base = "" if str(path.parent) == "." else f"{path.parent}/"
+    folders = [file[len(base) :].partition("/")[0] if file.startswith(base) else "" for file in rows.files.tolist()]
+    part_by_folder = {folder: part_of(folder) for folder in {*folders}}
+    if None in part_by_folder.values() or "train" not in part_by_folder.values() or len(part_by_folder) < 2:
+        return None
+    named = ", ".join(sorted(part_by_folder))
+    rows.notes.append(f"{path.name} has no column split: the folders {named} are the parts.")
+    return np.array([part_by_folder[folder] for folder in folders], dtype=np.str_)

@@ -1,0 +1,104 @@
+"""An account of every file below a data set's root: used, or why not."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
+
+from datamodules.file_search import PassedOver, find_images
+from datamodules.layouts import SPLIT_FILE, Layout
+
+MISSING = "in the table but missing"
+NOT_RECORDED = f"not in {SPLIT_FILE}"
+
+
+def account_for(root: Path, layout: Layout, files: Iterable[str]) -> PassedOver:
+    """Find out what isn't used of a data set.
+
+    Args:
+        root: The folder that was named, or the table: then the folders of its files are looked at, but not what is
+            below them.
+        layout: What was recognised in it.
+        files: The files that it lists.
+
+    Returns:
+        What isn't used, by reason, and what is listed but missing.
+    """
+    used = {_plain(file) for file in files}
+    passed = PassedOver()
+    if root.is_dir():
+        found = {_plain(file) for file in find_images(root, passed, lambda error: _note_closed(passed, error))}
+    else:
+        folders = {os.path.dirname(file) or "." for file in used}  # noqa: PTH120
+        there = [folder for folder in sorted(folders) if os.path.isdir(folder)]  # noqa: PTH112
+        ignore = PassedOver()
+        found = {
+            _plain(file)
+            for folder in there
+            for file in find_images(folder, ignore, lambda error: _note_closed(passed, error), recursive=False)
+        }
+    for file in sorted(found - used):
+        passed.note(_reason(layout), file, picture=True)
+    for file in sorted(used - found):
+        if not os.path.lexists(file):
+            passed.note(MISSING, file, picture=True)
+    passed.forget([*layout.own_files, *(layout.annotations or {}).values()])
+    return passed
+
+
+def tell(passed: PassedOver, root: Path, used: int) -> None:
+    """Sum up in one line what isn't used of a data set.
+
+    Args:
+        passed: What isn't used.
+        root: The data set.
+        used: How many photographs are.
+    """
+    left = {reason: passed.by_reason[reason] for reason in passed.by_reason if reason != NOT_RECORDED}
+    new = passed.count(NOT_RECORDED)
+    if new:
+        rank_zero_warn(
+            f"{new} photographs in {root} are not in {SPLIT_FILE} and won't be used: add them to it, or delete it to "
+            "divide all photographs anew."
+        )
+    if left:
+        say = rank_zero_warn if any(item.picture for noted in left.values() for item in noted) else rank_zero_info
+        summary = passed.summary([*left])
+        say(f"{root}: {used} photographs are listed; passed over: {summary} (train.py check lists them).")
+
+
+def require_present(passed: PassedOver, table: Path, listed: int) -> None:
+    """Refuse a table none of whose files exists.
+
+    Args:
+        passed: What isn't there.
+        table: The table, or the folder that was recognised.
+        listed: How many files it lists.
+
+    Raises:
+        MisconfigurationException: If all of them are missing.
+    """
+    missing = passed.by_reason.get(MISSING, [])
+    if listed and len(missing) == listed:
+        raise MisconfigurationException(
+            f"None of the {listed} files that {table} lists exists, such as {missing[0].path}: its paths are relative "
+            "to its own folder, so put it beside the photographs or mend them."
+        )
+
+
+def _note_closed(passed: PassedOver, error: OSError) -> None:
+    passed.note(f"unreadable ({error.strerror})", str(error.filename))
+
+
+def _plain(file: str) -> str:
+    return file.removeprefix("./")
+
+
+def _reason(layout: Layout) -> str:
+    if layout.annotations:
+        return "without an annotation"
+    if layout.folder.is_file():
+        return f"not in {layout.folder.name}"
+    return "not in the tables" if layout.kind.endswith("tables") else "outside of the class folders"

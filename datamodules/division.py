@@ -1,0 +1,161 @@
+"""Dividing samples in two parts with the same mixture of classes, without parting what belongs together."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from sklearn.model_selection import train_test_split
+
+from datamodules.samples import NO_LABEL, Samples
+
+_NAMED = 3
+
+
+class Division(NamedTuple):
+    """Two parts of samples.
+
+    Attributes:
+        first: The larger part, in the original order.
+        second: The other one, in the original order.
+        notes: What isn't as it was asked for, in sentences.
+    """
+
+    first: Samples
+    second: Samples
+    notes: list[str]
+
+
+def divide(
+    samples: Samples,
+    fraction: float,
+    seed: int,
+    option: str = "data.val_fraction",
+    pairs: Sequence[tuple[int, int]] = (),
+    class_names: Sequence[str] = (),
+) -> Division:
+    """Divide samples, stratified by class.
+
+    Where no pair and no group is to be kept together and every class is large enough, this is scikit-learn's
+    ``train_test_split``. Else the parts of that division give up as few samples as it takes: a group goes as a whole
+    to the part that has most of it, and others of its classes take their places as far as that is possible.
+
+    Args:
+        samples: Labelled samples; their ``groups`` are kept together.
+        fraction: The second part's share, between 0 and 1.
+        seed: The same seed gives the same division.
+        option: What the fraction is called in a config, for messages.
+        pairs: Positions of samples to keep together as well.
+        class_names: Names of the classes, for messages.
+
+    Returns:
+        The parts. A class with one sample, or one group, is in the first part alone; so is, in turn, one that is too
+        small for its share.
+
+    Raises:
+        MisconfigurationException: If the fraction is none, or there are too few samples for two parts.
+    """
+    if not 0 < fraction < 1:
+        raise MisconfigurationException(f"{option} is {fraction}: it has to lie between 0 and 1.")
+    if len(samples) < 2:
+        raise MisconfigurationException(
+            f"Can't split off {option}={fraction} of {len(samples)} images: two are needed at least."
+        )
+    assert samples.labels is not None
+    in_second = _stratified(samples.labels, fraction, seed)
+    unit = _units(len(samples), samples.groups, pairs)
+    notes = []
+    if len({*unit.tolist()}) < len(samples):
+        together = _together(in_second, samples.labels, unit, seed)
+        if together.any() and not together.all():
+            in_second = together
+        else:
+            notes.append(
+                f"{option}: nearly all images belong together, by their group or since they show the same picture; "
+                "they are divided nevertheless, so that scores will be too high."
+            )
+    absent = sorted({*samples.labels.tolist()} - {*samples.labels[in_second].tolist()})
+    if absent:
+        names = [repr(class_names[label]) if label < len(class_names) else str(label) for label in absent]
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        notes.append(
+            f"{option}={fraction:g} takes {in_second.sum()} of {len(samples)} images, none of them of "
+            f"{'the class' if len(names) == 1 else f'{len(names)} classes'} {', '.join(names[:_NAMED])}{more}, which "
+            f"{'has' if len(names) == 1 else 'have'} too few."
+        )
+    return Division(samples.take(np.flatnonzero(~in_second)), samples.take(np.flatnonzero(in_second)), notes)
+
+
+def _stratified(labels: npt.NDArray[np.int64], fraction: float, seed: int) -> npt.NDArray[np.bool_]:
+    """Choose the second part's samples."""
+    in_second = np.zeros(len(labels), dtype=bool)
+    try:
+        _, second = train_test_split(np.arange(len(labels)), test_size=fraction, random_state=seed, stratify=labels)
+        in_second[second] = True
+    except ValueError:  # a class has one sample, or there are more classes than samples in a part
+        random = np.random.default_rng(seed)
+        wanted = min(max(1, round(fraction * len(labels))), len(labels) - 1)
+        classes, index, counts = np.unique(labels, return_inverse=True, return_counts=True)
+        ideal = counts * wanted / len(labels)
+        # the largest remainders, in random order where they are equal; each class keeps one in the first part
+        taken = np.minimum(np.floor(ideal).astype(np.int64), counts - 1)
+        order = np.lexsort((random.random(len(classes)), taken - ideal))
+        while (missing := wanted - int(taken.sum())) > 0 and (free := order[(taken < counts - 1)[order]]).size:
+            taken[free[:missing]] += 1
+        shuffled = np.lexsort((random.random(len(labels)), index))
+        rank = np.arange(len(labels)) - (np.cumsum(counts) - counts)[index[shuffled]]
+        in_second[shuffled[rank < taken[index[shuffled]]]] = True
+        if not in_second.any():  # all classes have one sample: some aren't in the first part
+            in_second[random.permutation(len(labels))[:wanted]] = True
+    return in_second
+
+
+def _units(size: int, groups: npt.NDArray[np.int64] | None, pairs: Sequence[tuple[int, int]]) -> npt.NDArray[np.int64]:
+    """Number what belongs together, by the smallest position in it (union-find)."""
+    parent = list(range(size))
+
+    def root(position: int) -> int:
+        while parent[position] != position:
+            parent[position] = parent[parent[position]]
+            position = parent[position]
+        return position
+
+    first: dict[int, int] = {}
+    grouped = [
+        (first.setdefault(group, position), position)
+        for position, group in enumerate([] if groups is None else groups.tolist())
+        if group != NO_LABEL
+    ]
+    for one, other in (*grouped, *pairs):
+        low, high = sorted((root(one), root(other)))
+        parent[high] = low
+    return np.array([root(position) for position in range(size)], dtype=np.int64)
+
+
+def _together(
+    in_second: npt.NDArray[np.bool_], labels: npt.NDArray[np.int64], unit: npt.NDArray[np.int64], seed: int
+) -> npt.NDArray[np.bool_]:
+    """Move samples until no unit is parted, and the classes' shares are as before, as nearly as units allow."""
+    size = np.bincount(unit, minlength=len(unit))
+    inside = np.bincount(unit, weights=in_second, minlength=len(unit))
+    moved = (inside * 2 > size)[unit]
+    wanted = np.bincount(labels[in_second], minlength=labels.max() + 1)
+    surplus = np.bincount(labels[moved], minlength=labels.max() + 1) - wanted
+    mixed = np.unique(unit[labels != labels[unit]])
+    movable = ~np.isin(unit, mixed)
+    random = np.random.default_rng(seed)
+    by_unit = np.argsort(unit, kind="stable")
+    begin = np.cumsum(size) - size
+    for label in np.flatnonzero(surplus):
+        left = int(surplus[label])
+        of_label = labels == label
+        units = random.permutation(np.unique(unit[of_label & movable & (moved == (left > 0))]))
+        if left < 0 and len(units) and not (of_label & ~moved & ~np.isin(unit, units)).any():
+            units = units[:-1]  # the first part has something of every class
+        for chosen in units:
+            count = int(size[chosen])
+            if abs(abs(left) - count) < abs(left):
+                moved[by_unit[begin[chosen] : begin[chosen] + count]] = left < 0
+                left += count if left < 0 else -count
+    return moved

@@ -1,0 +1,111 @@
+"""Which photographs show the same picture, looked at once for each data set."""
+
+import hashlib
+import io
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from datamodules.fingerprints import Fingerprint, fingerprint_of, linked
+from datamodules.image_reader import UnreadableImageError, decode_image, read_bytes
+
+_EDITION = 1  # count up when fingerprints change
+_SILENT = 500  # so many take no time worth a bar
+_KEPT = 4  # fingerprints of files that aren't there any more, as a multiple of those that are
+
+_Known: TypeAlias = dict[bytes, Fingerprint | None]
+
+
+def equal_pictures(files: Sequence[str], folder: Path) -> list[tuple[int, int]]:
+    """Find photographs that are equal, or nearly so, whatever their size, format and quality.
+
+    Every photograph is decoded, which takes a few milliseconds; what was seen is kept in the user's cache
+    (``XDG_CACHE_HOME``, else ``~/.cache``) until the file changes.
+
+    Args:
+        files: Paths.
+        folder: The data set that they belong to, which has one file in the cache.
+
+    Returns:
+        Pairs of positions. Of three files of the same content, the first is paired with each of the others. What can't
+        be read has no equal.
+    """
+    keys = [_key(file) for file in files]
+    cache = _cache_file(folder)
+    known = _load(cache)
+    new = {key: file for key, file in zip(keys, files, strict=True) if key not in known}
+    if new:
+        with ThreadPoolExecutor(os.cpu_count()) as threads:  # decoding releases the interpreter
+            found = threads.map(_look_at, new.values())
+            bar = tqdm(found, "looking for equal pictures", len(new), unit=" images", disable=len(new) < _SILENT)
+            seen = dict(zip(new, bar, strict=True))
+        kept = known if len(known) < _KEPT * len(keys) else {}
+        known |= seen
+        _save(cache, {**kept, **{key: known[key] for key in keys}})
+    return linked([known[key] for key in keys])
+
+
+def _look_at(file: str) -> Fingerprint | None:
+    try:
+        data = read_bytes(file)
+        return fingerprint_of(data, decode_image(data, file))
+    except UnreadableImageError:
+        return None
+
+
+def _key(file: str) -> bytes:
+    """Identify a file as it is now."""
+    try:
+        found = os.stat(file)  # noqa: PTH116 - one of a million
+        state = f"{found.st_size} {found.st_mtime_ns}"
+    except (OSError, ValueError):
+        state = ""
+    name = os.path.abspath(file)  # noqa: PTH100 - links stay as they are
+    return hashlib.blake2b(f"{name}\0{state}".encode(errors="surrogateescape"), digest_size=16).digest()
+
+
+def _cache_file(folder: Path) -> Path:
+    base = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    name = hashlib.sha256(f"{_EDITION} {folder.absolute()}".encode(errors="surrogateescape")).hexdigest()[:24]
+    return base / "carspotter" / "fingerprints" / f"{name}.npz"
+
+
+def _load(cache: Path) -> _Known:
+    try:
+        with np.load(cache) as content:
+            keys, digests = content["keys"].tobytes(), content["digests"].tobytes()
+            bits, thumbnails, readable = content["bits"].tolist(), content["thumbnails"], content["readable"]
+    except (OSError, ValueError, KeyError, EOFError):  # not there yet, or torn
+        return {}
+    return {
+        keys[16 * row : 16 * row + 16]: Fingerprint(digests[16 * row : 16 * row + 16], bits[row], thumbnails[row])
+        if readable[row]
+        else None
+        for row in range(len(bits))
+    }
+
+
+def _save(cache: Path, known: _Known) -> None:
+    empty = Fingerprint(bytes(16), 0, np.zeros((8, 8, 3), dtype=np.uint8))
+    prints = [found or empty for found in known.values()]
+    content = io.BytesIO()
+    np.savez(
+        content,
+        keys=np.frombuffer(b"".join(known), dtype=np.uint8),
+        digests=np.frombuffer(b"".join(found.digest for found in prints), dtype=np.uint8),
+        bits=np.array([found.bits for found in prints], dtype=np.uint64),
+        thumbnails=np.stack([found.thumbnail for found in prints]),
+        readable=np.array([found is not None for found in known.values()]),
+    )
+    draft = cache.with_name(f".{cache.name}.{os.getpid()}")
+    try:
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_bytes(content.getvalue())
+        draft.replace(cache)
+    except OSError:  # a home that can't be written to costs the time once more
+        draft.unlink(missing_ok=True)

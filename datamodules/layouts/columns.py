@@ -1,0 +1,242 @@
+"""What the columns of a table mean, whatever people call them."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+from datamodules.layouts.class_name import class_name, respelled
+from datamodules.layouts.table_file import Table
+from datamodules.path_spelling import found_file
+from datamodules.samples import NO_LABEL
+
+Role: TypeAlias = Literal["path", "label", "split", "group"]
+
+# the first that a table has counts
+NAMES: dict[Role, tuple[str, ...]] = {
+    "path": (
+        *("path", "file", "filename", "file_name", "filepath", "file_path", "image", "image_path", "imagepath"),
+        *("image_file", "image_name", "img", "img_path", "photo", "picture"),
+    ),
+    "label": ("label", "class", "target", "class_name", "classname", "label_name", "category", "labels"),
+    "split": ("split", "set", "part", "subset"),
+    "group": ("group", "group_id"),
+}
+BOX = ("x1", "y1", "x2", "y2")
+_ROLE_OF: dict[str, Role | Literal["box"]] = {
+    **{name: role for role, names in NAMES.items() for name in names},
+    **dict.fromkeys(BOX, "box"),
+}
+_FARTHEST = 1e9  # pixels; beyond 2^63 a number would turn into another one
+
+
+def role_of(name: str) -> str | None:
+    """Tell what a column means.
+
+    Args:
+        name: Its name in the header.
+
+    Returns:
+        One of the roles, or ``box``; None if it means nothing here.
+    """
+    return _ROLE_OF.get(_key(name))
+
+
+def _key(name: str) -> str:
+    return name.strip().casefold().replace(" ", "_").replace("-", "_")
+
+
+class Columns:
+    """A table's columns by what they mean.
+
+    Args:
+        table: The table.
+
+    Attributes:
+        table: The table.
+        names: The column of each role that there is.
+        notes: What was found out about the table and may differ from what its author thinks.
+    """
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self.names: dict[Role, str] = {}
+        self.notes: list[str] = []
+        by_key: dict[str, str] = {}
+        for name in table.columns:
+            if _key(name) in by_key and role_of(name):
+                raise MisconfigurationException(
+                    f"{table.path} ({table.format}) has the column {_key(name)!r} twice, as {by_key[_key(name)]!r} and "
+                    f"{name!r}: remove one of them."
+                )
+            by_key[_key(name)] = name
+        for role, names in NAMES.items():
+            found = [by_key[name] for name in names if name in by_key]
+            if found:
+                self.names[role] = found[0]
+            if found and len(found) > 1:
+                self.notes.append(f"{table.path.name}: the {role} is taken from {found[0]!r}, not from {found[1]!r}.")
+        self._boxes = [by_key[name] for name in BOX if name in by_key]
+        usual = table.format in ("separated by commas, UTF-8", "Parquet", "JSON lines")
+        if not usual or any(name != role for role, name in self.names.items()):
+            columns = ", ".join(f"{role} from {name!r}" for role, name in self.names.items() if name != role)
+            self.notes.insert(0, f"{table.path.name} is {table.format}" + (f": {columns}." if columns else "."))
+
+    def __contains__(self, role: Role) -> bool:
+        return role in self.names
+
+    def require(self, *roles: Role) -> None:
+        """Refuse a table that lacks columns.
+
+        Args:
+            *roles: What has to be there.
+
+        Raises:
+            MisconfigurationException: If something isn't, with what was found.
+        """
+        for role in roles:
+            if role not in self.names:
+                raise MisconfigurationException(
+                    f"{self.table.path} can't be used: a list of photographs needs the columns path and label (or "
+                    f"{', '.join(NAMES['path'][1:5])} ...; {', '.join(NAMES['label'][1:4])} ...), and it lacks {role}. "
+                    f"Read as {self.table.format}, it has {', '.join(map(repr, self.table.columns)) or 'nothing'}. "
+                    "Mend its first line, or move the file elsewhere if it isn't meant."
+                )
+
+    def texts(self, role: Role) -> list[str | None]:
+        """Read a column as text.
+
+        Args:
+            role: What it means.
+
+        Returns:
+            A text for each row; None for an empty cell.
+
+        Raises:
+            MisconfigurationException: If a cell holds something else than text, a number or a truth value.
+        """
+        name = self.names[role]
+        cells = self.table.columns[name]
+        try:
+            return [self._text(cell) for cell in cells]
+        except TypeError as error:
+            raise MisconfigurationException(
+                f"The column {name!r} of {self.table.path} {error}: one {role} in each row is expected."
+            ) from error
+
+    @staticmethod
+    def _text(cell: Any) -> str | None:
+        if type(cell) is str:
+            return cell
+        if cell is None or (isinstance(cell, float) and math.isnan(cell)):
+            return None
+        if isinstance(cell, bytes):
+            return cell.decode()
+        if isinstance(cell, list | dict | tuple):
+            raise TypeError(f"holds {'lists' if isinstance(cell, list | tuple) else 'objects'}")
+        return str(cell)
+
+    def files(self, base: str) -> npt.NDArray[np.str_]:
+        """Read the paths.
+
+        Args:
+            base: What they are relative to.
+
+        Returns:
+            Paths, shape (n,).
+
+        Raises:
+            MisconfigurationException: If a row has none.
+        """
+        names = self.texts("path")
+        self._require_all("path", names)
+        prefix = "" if base == "." else f"{base}/"
+        return np.array([found_file(prefix, str(name)) for name in names], dtype=np.str_)
+
+    def labels(self) -> list[str | None]:
+        """Read the names of classes.
+
+        Returns:
+            A name for each row, without blanks at its ends, with accents composed; None where there is none.
+        """
+        if "label" not in self.names:
+            return [None] * len(self.table)
+        cells = self.texts("label")
+        spelled = {cell: class_name(cell) for cell in {*cells} if cell is not None}
+        self.notes += [f"{self.table.path.name}: {note}" for note in respelled(spelled)]
+        blanks = sum(cell is not None and cell != cell.strip() for cell in cells)
+        if blanks:
+            self.notes.append(f"{self.table.path.name}: blanks around {blanks} labels are dropped.")
+        return [None if cell is None else spelled[cell] or None for cell in cells]
+
+    def splits(self) -> list[str]:
+        """Read the column ``split``.
+
+        Returns:
+            A text for each row.
+
+        Raises:
+            MisconfigurationException: If a row has none.
+        """
+        cells = self.texts("split")
+        self._require_all("split", cells)
+        return [str(cell) for cell in cells]
+
+    def groups(self) -> npt.NDArray[np.int64] | None:
+        """Number the groups.
+
+        Returns:
+            A number for each row, int64 of shape (n,), ``NO_LABEL`` for a row of its own; None without such a column.
+        """
+        if "group" not in self.names:
+            return None
+        cells = [None if cell is None else cell.strip() for cell in self.texts("group")]
+        numbers = {cell: number for number, cell in enumerate(dict.fromkeys(cell for cell in cells if cell))}
+        return np.array([numbers[cell] if cell else NO_LABEL for cell in cells], dtype=np.int64)
+
+    def boxes(self) -> npt.NDArray[np.int64] | None:
+        """Read the boxes.
+
+        Returns:
+            Boxes (x1, y1, x2, y2), int64 of shape (n, 4); None if there are none.
+
+        Raises:
+            MisconfigurationException: If columns are missing, or a box makes no sense.
+        """
+        path = self.table.path
+        if not self._boxes:
+            return None
+        if len(self._boxes) < len(BOX):
+            present = [_key(name) for name in self._boxes]
+            missing = next(name for name in BOX if name not in present)
+            raise MisconfigurationException(f"{path} has {', '.join(self._boxes)}, but no column {missing}.")
+        columns = [[_number(cell) for cell in self.table.columns[name]] for name in self._boxes]
+        if any(value is None for column in columns for value in column):
+            row = next(row for row, values in enumerate(zip(*columns, strict=True), start=1) if None in values)
+            raise MisconfigurationException(f"{path} has a box that is no number in row {row}.")
+        boxes = np.array(columns, dtype=np.float64).reshape(len(BOX), -1).T
+        if (np.abs(boxes) > _FARTHEST).any():
+            row = np.argwhere(np.abs(boxes) > _FARTHEST)[0][0]
+            raise MisconfigurationException(f"{path} has a box in row {row + 1} that no picture is large enough for.")
+        if not np.isfinite(boxes).all():
+            row = np.argwhere(~np.isfinite(boxes))[0][0]
+            raise MisconfigurationException(f"{path} has an incomplete box in row {row + 1}.")
+        return np.round(boxes).astype(np.int64)
+
+    def _require_all(self, role: Role, cells: Sequence[str | None]) -> None:
+        empty = next((row for row, cell in enumerate(cells, start=1) if cell is None or not cell.strip()), None)
+        if empty is not None:
+            raise MisconfigurationException(f"{self.table.path} has no {role} in row {empty}.")
+
+
+def _number(cell: Any) -> float | None:
+    """Read a number, with a comma for a point as spreadsheets write it in much of Europe; nan for an empty cell."""
+    if cell is None or (isinstance(cell, str) and not cell.strip()):
+        return math.nan
+    try:
+        return float(cell.replace(",", ".") if isinstance(cell, str) else cell)
+    except (ValueError, TypeError):
+        return None

@@ -1,0 +1,36 @@
+"""Writing down how a data set is divided."""
+
+import csv
+import io
+from pathlib import Path
+
+import numpy as np
+
+from datamodules.layouts.columns import BOX
+from datamodules.layouts.layout import Part
+from datamodules.samples import NO_LABEL, Samples
+
+
+def write_split(path: Path, folder: Path, parts: dict[Part, Samples], class_names: list[str]) -> None:
+    """Write down which file belongs to which part, whole or not at all.
+
+    Args:
+        path: The CSV file, in UTF-8; a name of a file that is none stands in its bytes.
+        folder: What its paths are relative to.
+        parts: Samples by part.
+        class_names: Names of the classes.
+    """
+    lists = [(part, samples) for part, samples in parts.items() if len(samples)]
+    boxed = bool(lists) and all(samples.boxes is not None for _, samples in lists)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["path", "label", "split", *(BOX if boxed else ())])
+    for part, samples in lists:
+        labels = np.full(len(samples), NO_LABEL) if samples.labels is None else samples.labels
+        boxes = samples.boxes.tolist() if boxed and samples.boxes is not None else [()] * len(samples)
+        for file, label, box in zip(samples.files.tolist(), labels.tolist(), boxes, strict=True):
+            name = "" if label == NO_LABEL else class_names[label]
+            writer.writerow([file.removeprefix(f"{folder}/"), name, part, *box])
+    draft = path.with_name(f".{path.name}")
+    draft.write_text(text.getvalue(), encoding="utf-8", errors="surrogateescape", newline="")
+    draft.replace(path)

@@ -1,0 +1,120 @@
+"""Parquet tables that hold the photographs themselves, as Hugging Face's data sets do."""
+
+import shutil
+import tempfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from pyarrow import parquet
+from tqdm.auto import tqdm
+
+_ROWS = 64  # in memory at once
+
+
+@dataclass(frozen=True)
+class StoredImages:
+    """Photographs in a table, and the files that they are written to, since training reads in any order.
+
+    Attributes:
+        table: The Parquet file.
+        column: The column of the photographs: ``{bytes, path}``, or the bytes alone.
+        files: Where each row's photograph goes, shape (n,).
+    """
+
+    table: Path
+    column: str
+    files: npt.NDArray[np.str_]
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the files, which no other table and no other version of this one has."""
+        with self.table.open("rb") as file:
+            file.seek(-8, 2)
+            size = int.from_bytes(file.read(4), "little")
+            file.seek(-8 - size, 2)
+            check = zlib.crc32(file.read(size))
+        return self.table.with_name(f"{self.table.stem}.images-{check:08x}")
+
+    def write(self) -> None:
+        """Write the files, all or none, unless they are there.
+
+        Raises:
+            MisconfigurationException: If they can't be written, or a row has no photograph.
+        """
+        folder = self.folder
+        if folder.is_dir():
+            return
+        try:
+            draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        except OSError as error:
+            raise self._unwritable(error) from error
+        try:
+            self._write(draft)
+            draft.chmod(0o755)
+            if not folder.is_dir():  # another run may have been faster
+                draft.rename(folder)
+        except (OSError, pa.ArrowException) as error:
+            raise self._unwritable(error) from error
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+
+    def _write(self, draft: Path) -> None:
+        names = iter(self.files.tolist())
+        file = parquet.ParquetFile(self.table)
+        with tqdm(total=len(self.files), desc=f"unpacking {self.table.name}", unit=" images") as bar:
+            for batch in file.iter_batches(batch_size=_ROWS, columns=[self.column]):
+                for row in batch.column(0).to_pylist():
+                    data = row["bytes"] if isinstance(row, dict) else row
+                    if data is None:
+                        raise MisconfigurationException(f"{self.table} has no photograph in row {bar.n + 1}.")
+                    (draft / Path(next(names)).name).write_bytes(data)
+                    bar.update()
+
+    def _unwritable(self, error: Exception) -> MisconfigurationException:
+        reason = error.strerror if isinstance(error, OSError) else error
+        return MisconfigurationException(
+            f"Can't unpack the photographs of {self.table} into {self.folder}: {reason}. Copy the table to a folder "
+            "that can be written to."
+        )
+
+
+def holds_images(kind: pa.DataType) -> bool:
+    """Tell whether a column's type is that of photographs.
+
+    Args:
+        kind: The type.
+
+    Returns:
+        Whether it is bytes, or a structure with a field ``bytes``.
+    """
+    if pa.types.is_struct(kind):
+        return bool(kind.get_field_index("bytes") >= 0)
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+def stored_images(table: Path, column: str, original: list[Any]) -> StoredImages:
+    """Plan where the photographs of a table go.
+
+    Args:
+        table: The Parquet file.
+        column: The column that holds them.
+        original: Their original paths, as far as they are known.
+
+    Returns:
+        The plan; nothing is written yet.
+    """
+    plan = StoredImages(table, column, np.zeros(0, dtype=np.str_))
+    folder = plan.folder
+    files = [f"{folder / _name(row, path)}" for row, path in enumerate(original, start=1)]
+    return StoredImages(table, column, np.array(files, dtype=np.str_))
+
+
+def _name(row: int, original: Any) -> str:
+    name = PurePosixPath(str(original or "").replace("\\", "/").replace("\0", "")).name
+    return f"{row:06d}-{name[-100:]}" if name else f"{row:06d}.jpg"

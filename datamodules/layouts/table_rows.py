@@ -1,0 +1,159 @@
+"""Tables as lists of samples."""
+
+from collections.abc import Sequence
+from functools import partial
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+from datamodules.layouts.columns import Columns, role_of
+from datamodules.layouts.layout import Layout, Part
+from datamodules.layouts.part_names import PARTS
+from datamodules.layouts.table_file import SPREADSHEETS, TABLE_SUFFIXES, read_table
+from datamodules.samples import NO_LABEL, Samples
+
+
+def open_table(path: Path) -> Columns:
+    """Read a table and find out what its columns mean.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its columns.
+
+    Raises:
+        MisconfigurationException: If it can't be read, or is of another kind.
+    """
+    if path.suffix.lower() in SPREADSHEETS:
+        raise MisconfigurationException(f"{path} is a spreadsheet, which can't be read: save it as CSV.")
+    if path.suffix.lower() not in TABLE_SUFFIXES:
+        raise MisconfigurationException(
+            f"{path} is no list with the columns path and label: it has to be a CSV, TSV, JSON Lines or Parquet file "
+            f"({', '.join(TABLE_SUFFIXES)})."
+        )
+    return Columns(read_table(path, role_of))
+
+
+class Rows:
+    """What a table says of its rows.
+
+    Args:
+        columns: The table.
+
+    Attributes:
+        path: The table's file.
+        files: Paths, shape (n,).
+        labels: The class of each, None where there is none.
+        notes: What was found out about the table.
+        stored: The photographs, if they lie in the table.
+    """
+
+    def __init__(self, columns: Columns) -> None:
+        self.path = columns.table.path
+        self.stored = columns.table.stored.get(columns.names["path"])
+        self.files = self.stored.files if self.stored else columns.files(str(self.path.parent))
+        self.labels = columns.labels()
+        self._boxes = columns.boxes()
+        self._groups = columns.groups()
+        self.notes = columns.notes
+
+    def samples(self, index: dict[str, int]) -> Samples:
+        """Number the labels.
+
+        Args:
+            index: The number of each class.
+
+        Returns:
+            The samples.
+        """
+        labels = np.array([NO_LABEL if label is None else index[label] for label in self.labels], dtype=np.int64)
+        return Samples(self.files, labels, self._boxes, self._groups)
+
+    def missing(self) -> npt.NDArray[np.bool_]:
+        """Tell which rows have no label, bool of shape (n,)."""
+        return np.array([label is None for label in self.labels], dtype=bool)
+
+
+def part_layout(tables: dict[Part, list[Path]], folder: Path, kind: str) -> Layout:
+    """Read tables that are the parts of a data set.
+
+    Args:
+        tables: The tables of each part.
+        folder: The folder that the layout is found in.
+        kind: What the layout is called.
+
+    Returns:
+        The layout, its classes sorted by name.
+
+    Raises:
+        MisconfigurationException: If a table can't be used.
+    """
+    columns = {part: [open_table(path) for path in paths] for part, paths in tables.items()}
+    lists: dict[Part, list[Rows]] = {}
+    for part, found in columns.items():
+        for one in found:
+            one.require("path")
+            if part == "train":
+                one.require("label")
+        lists[part] = [Rows(one) for one in found]
+    every = [one for found in lists.values() for one in found]
+    names = sorted({label for one in every for label in one.labels if label is not None})
+    index = {name: number for number, name in enumerate(names)}
+
+    def read(part: Part) -> Samples:
+        found = [one.samples(index) for one in lists[part]]
+        if part == "train":
+            for one in lists[part]:
+                require_labels(one.path, one.missing())
+        return joined(found)
+
+    return Layout(
+        kind,
+        folder,
+        names,
+        {part: partial(read, part) for part in PARTS if part in lists},
+        own_files=tuple(chain.from_iterable(tables.values())),
+        notes=tuple(dict.fromkeys(note for one in every for note in one.notes)),
+        stored=tuple(one.stored for one in every if one.stored),
+    )
+
+
+def joined(parts: Sequence[Samples]) -> Samples:
+    """Put lists of samples together.
+
+    Args:
+        parts: The lists.
+
+    Returns:
+        All of their samples; boxes and groups only if all lists have them.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    boxes = [part.boxes for part in parts if part.boxes is not None]
+    labels = [np.full(len(part), NO_LABEL) if part.labels is None else part.labels for part in parts]
+    return Samples(
+        np.concatenate([part.files for part in parts]),
+        np.concatenate(labels),
+        np.concatenate(boxes) if len(boxes) == len(parts) else None,
+    )
+
+
+def require_labels(path: Path, missing: npt.NDArray[np.bool_]) -> None:
+    """Refuse rows without a label.
+
+    Args:
+        path: The table.
+        missing: Which of its rows need a label and have none, bool of shape (n,).
+
+    Raises:
+        MisconfigurationException: If there are such rows.
+    """
+    if missing.any():
+        raise MisconfigurationException(
+            f"{path} has no label in row {np.flatnonzero(missing)[0] + 1}: only rows whose split is val or test may "
+            "do without."
+        )
