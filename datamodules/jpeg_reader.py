@@ -1,7 +1,7 @@
 """Decoding JPEGs strictly: whole pictures with odd headers are read, pictures that lack data never."""
 
 import re
-import zlib
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -16,9 +16,8 @@ Image = npt.NDArray[np.uint8]
 
 _STRAY = re.compile(r"(\d+) extraneous bytes before marker 0x(\w\w)")
 _MAX_STRAY = 64  # a few bytes that the picture doesn't need, which some cameras leave; more are looked at
-_WINDOW = 64
+_LONGEST_PERIOD = 16
 _AHEAD = 8  # bytes that libjpeg may have taken from the file without need
-_ATTEMPTS = 8
 _RESTART = re.compile(rb"(\xff[\xd0-\xd7])")
 
 
@@ -80,55 +79,67 @@ def _decode(data: bytes, max_pixels: int) -> Image:
 
 
 def _without_strays(parts: JpegParts, max_pixels: int) -> Image:
-    """Decode with more passes each time, so that it is known which of them has bytes left over; cut those off."""
-    strays = 0
-    for count in range(1, len(parts.scans) + 1):
-        while True:
-            try:
-                image = _decode(parts.file(count), max_pixels)
-                break
-            except ValueError as error:
-                found = _STRAY.search(str(error))
-                strays += 1
-                if found is None or strays > _ATTEMPTS:
-                    raise
-                _cut(parts, count - 1, int(found[1]), error, restart=found[2][0] == "d" and found[2] < "d8")
+    """Decode with one pass more each time, so that it is known which of them has bytes left over; cut those off."""
+    for number in range(len(parts.scans)):
+        image = _decode_pass(parts, number, max_pixels)
     return image
 
 
-def _cut(parts: JpegParts, number: int, stray: int, error: ValueError, restart: bool) -> None:
-    """Cut off what a pass has left over, unless it is picture data that damage before it has left over."""
+def _decode_pass(parts: JpegParts, number: int, max_pixels: int) -> Image:
     scan = parts.scans[number]
-    if restart:
-        pieces = _RESTART.split(scan.data)
-        kept = b"".join(piece[: len(piece) - _run(piece)] if _run(piece) > 2 else piece for piece in pieces)
-    else:
-        if stray > _MAX_STRAY and not _is_filler(scan.data, stray):
-            raise error
-        kept = scan.data[: len(scan.data) - stray]
-    if len(kept) in (0, len(scan.data)):
-        raise error
-    parts.scans[number] = scan._replace(data=kept)
+    try:
+        return _decode(parts.file(number + 1), max_pixels)
+    except ValueError as error:
+        found = _STRAY.search(str(error))
+        if found is None:
+            raise
+        reason = error
+    within = "d0" <= found[2] <= "d7"
+    for data in _between_restarts(scan.data) if within else _without_rest(scan.data, int(found[1])):
+        parts.scans[number] = scan._replace(data=data)
+        try:
+            return _decode(parts.file(number + 1), max_pixels)
+        except ValueError:  # it was needed
+            continue
+    parts.scans[number] = scan
+    raise reason
 
 
-def _is_filler(coded: bytes, stray: int) -> bool:
-    """Say whether the bytes left over at the end are regular, and those that were decoded before them are not.
+def _without_rest(coded: bytes, stray: int) -> Iterator[bytes]:
+    """Cut off what a pass has left over, unless it is picture data that damage before it has left over.
 
-    Coded data looks random. A hole of zeros in it leaves coded data over at its end; a hole up to the end was decoded.
+    Coded data looks random, so a hole in it leaves random bytes over at its end; regular ones were put there by
+    whoever wrote the file. As all of them are cut off, a hole that reaches the end isn't taken for them.
     """
-    run = _run(coded)
-    if run >= stray:
-        return run <= stray + _AHEAD
-    left, before = coded[-stray:], coded[-stray - _AHEAD - _WINDOW : -stray - _AHEAD]
-    windows = [left[end - _WINDOW : end] for end in range(len(left), _WINDOW - 1, -_WINDOW)]
-    return all(map(_is_regular, windows)) and not _is_regular(before)
+    runs = [(run, slack) for run, slack in ((_periodic_run(coded), 2), (_ascii_run(coded), 8)) if run >= stray]
+    for run, slack in runs:
+        if run <= stray + _AHEAD + slack:
+            yield from (coded[: len(coded) - run + needed] for needed in range(slack + 1))
+    if stray <= _MAX_STRAY and not any(run > stray + _AHEAD + slack for run, slack in runs):
+        yield from (coded[: len(coded) - stray - ahead] for ahead in range(_AHEAD))
 
 
-def _is_regular(piece: bytes) -> bool:
-    steps = np.diff(np.frombuffer(piece, np.uint8)).tobytes()
-    return piece.isascii() or min(len(zlib.compress(piece)), len(zlib.compress(steps))) < 0.7 * len(piece)
+def _between_restarts(coded: bytes) -> Iterator[bytes]:
+    """Cut off bytes that are repeated at the end of an interval, as of a whole pass."""
+    pieces = _RESTART.split(coded)
+    runs = [len(piece) - len(piece.rstrip(piece[-1:])) for piece in pieces]
+    for needed in (0, 1):
+        cuts = [max(0, run - needed) if run > 2 else 0 for run in runs]
+        yield b"".join(piece[: len(piece) - cut] for piece, cut in zip(pieces, cuts, strict=True))
 
 
-def _run(piece: bytes) -> int:
-    """Count how often the last byte is repeated at the end."""
-    return len(piece) - len(piece.rstrip(piece[-1:])) if piece else 0
+def _periodic_run(coded: bytes) -> int:
+    """Count the bytes at the end that repeat a pattern, or rise or fall by one."""
+    values = np.frombuffer(coded, np.uint8)[::-1]
+    longest = 0
+    for series, extra in ((values, 0), (np.diff(values), 1)):
+        for period in range(1, _LONGEST_PERIOD + 1):
+            same = series[period:] == series[:-period]
+            run = len(same) if same.all() else int(same.argmin())
+            longest = max(longest, run + period + extra if run > period else 0)
+    return longest
+
+
+def _ascii_run(coded: bytes) -> int:
+    high = np.flatnonzero(np.frombuffer(coded, np.uint8) > 127)
+    return len(coded) - (int(high[-1]) + 1 if len(high) else 0)
