@@ -108,7 +108,7 @@ def is_strictly_right(data: bytes) -> bool:
 def holes_in(variant: str) -> Iterator[bytes]:
     data = clean(variant)
     start = data.rindex(b"\xff\xda") + 14
-    for share in (0.05, 0.5, 0.8):
+    for share in (0.05, 0.4, 0.7):
         place = start + int(share * (len(data) - 2 - start))
         end = min(place + 300, len(data) - 2)
         yield data[:place] + b"\xff\xd9"
@@ -120,10 +120,12 @@ def holes_in(variant: str) -> Iterator[bytes]:
 @pytest.mark.parametrize("oddity", ODDITIES)
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_an_odd_header_hides_no_missing_data(variant: str, oddity: str) -> None:
-    assert len(torn_in(variant)) >= 8
-    for torn in torn_in(variant):
+    odd = [ODDITIES[oddity](torn) for torn in torn_in(variant)]
+    odd = [torn for torn in odd if not is_strictly_right(torn)]  # what is inserted may happen to fill a hole
+    assert len(odd) >= 6
+    for torn in odd:
         with pytest.raises(UnreadableImageError, match=r"torn\.jpg"):
-            decode_image(ODDITIES[oddity](torn), "torn.jpg")
+            decode_image(torn, "torn.jpg")
 
 
 @pytest.mark.parametrize("variant", ["baseline", "optimised", "restarts"])
