@@ -121,7 +121,8 @@ def holes_in(variant: str) -> Iterator[bytes]:
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_an_odd_header_hides_no_missing_data(variant: str, oddity: str) -> None:
     odd = [ODDITIES[oddity](torn) for torn in torn_in(variant)]
-    odd = [torn for torn in odd if not is_strictly_right(torn)]  # what is inserted may happen to fill a hole
+    if oddity.endswith("before the end"):  # what is inserted may happen to fill a hole
+        odd = [torn for torn in odd if not is_strictly_right(torn)]
     assert len(odd) >= 6
     for torn in odd:
         with pytest.raises(UnreadableImageError, match=r"torn\.jpg"):
