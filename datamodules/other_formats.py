@@ -35,7 +35,11 @@ def decode_other(data: bytes, max_pixels: int) -> Image:
     reason = refusal(kind) if kind else None
     if reason:
         raise UndecodableError(reason)
-    damaged = f"it is {kind.name} that is cut off or damaged" if kind else "it is truncated or no image"
+    damaged = (
+        f"it is {kind.name} that is cut off or damaged"
+        if kind
+        else "it is of no known format, or damaged from its beginning"
+    )
     try:
         if kind and kind.format == "TIFF":
             return decode_tiff(data, max_pixels)
