@@ -211,7 +211,7 @@ def _text(head: bytes) -> Kind | None:
         text = head.decode("utf-8", errors="replace")
     text = text.lstrip("\ufeff\0")
     if _HTML.match(text):
-        return _other("an HTML page", "download the picture itself")
+        return _other("an HTML page", "a web page was saved in place of the picture")
     if _SVG.match(text):
         return _other("an SVG drawing", "save it as PNG")
     if _XML.match(text):

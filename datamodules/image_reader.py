@@ -1,25 +1,21 @@
-"""Finding and decoding photographs."""
+"""Reading photographs."""
 
 import os
-import re
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
-import cv2
 import numpy as np
 import numpy.typing as npt
-import simplejpeg
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+from datamodules.jpeg_reader import decode_jpeg
 from datamodules.orientation import turn_upright
+from datamodules.other_formats import decode_other
+from datamodules.undecodable import UndecodableError
 
 Image: TypeAlias = npt.NDArray[np.uint8]
 Box: TypeAlias = tuple[int, int, int, int]
 
-# A few stray bytes between the parts of a file, which some cameras leave, don't touch the picture; many do.
-_STRAY = re.compile(r"(\d+) extraneous bytes")
-_MAX_STRAY = 64
-_WEB_PAGE = re.compile(rb"(\xef\xbb\xbf)?\s*<(!doctype html|html|head|body)\b", re.IGNORECASE)
 MAX_PIXELS = int(os.environ.get("OPENCV_IO_MAX_IMAGE_PIXELS", "100000000"))
 
 
@@ -36,6 +32,20 @@ class UnreadableImageError(MisconfigurationException):
         self.reason = reason or message
 
 
+class StoredImage(NamedTuple):
+    """A picture as it is stored.
+
+    Attributes:
+        image: Pixels before they are turned, uint8 of shape (height, width, 3), RGB.
+        data: Content of the file, set right where its headers are odd; tells how the picture has to be turned.
+        odd_header: Whether it was set right.
+    """
+
+    image: Image
+    data: bytes
+    odd_header: bool = False
+
+
 def read_image(path: str | Path, box: Box | None = None) -> Image:
     """Read a photograph as RGB, upright.
 
@@ -45,8 +55,8 @@ def read_image(path: str | Path, box: Box | None = None) -> Image:
             as its EXIF orientation asks; what lies outside of the picture is left out.
 
     Returns:
-        The picture, uint8 of shape (height, width, 3), RGB. A transparent picture loses its transparency, an animated
-        one all frames but the first.
+        The picture, uint8 of shape (height, width, 3), RGB. A transparent picture lies on white, one of 16 bits is
+        scaled, of an animated one the first frame counts.
 
     Raises:
         UnreadableImageError: If the file is missing, empty, truncated, damaged, too large or no picture, or the box
@@ -99,9 +109,8 @@ def decode_image(data: bytes, path: str | Path, box: Box | None = None) -> Image
     Returns:
         The picture.
     """
-    if not data:
-        raise _undecodable(path, "the file is empty")
-    image = _decode_jpeg(data, path) if data[:3] == b"\xff\xd8\xff" else _decode_other(data, path)
+    stored = decode_stored(data, path)
+    image = stored.image
     if box is not None:
         height, width = image.shape[:2]
         left, top, right, bottom = max(0, box[0]), max(0, box[1]), min(width, box[2]), min(height, box[3])
@@ -109,36 +118,29 @@ def decode_image(data: bytes, path: str | Path, box: Box | None = None) -> Image
             outside = f"lies outside of the {width}x{height} image"
             raise UnreadableImageError(f"The box {box} of {path} {outside}.", f"the box {box} {outside}")
         image = image[top:bottom, left:right]
-    return turn_upright(image, data)
+    return turn_upright(image, stored.data)
 
 
-def _decode_jpeg(data: bytes, path: str | Path) -> Image:
-    """Decode strictly: OpenCV and Pillow return JPEGs whose middle is missing half grey, and report nothing."""
+def decode_stored(data: bytes, path: str | Path) -> StoredImage:
+    """Decode the content of an image file, and leave it as it is stored.
+
+    Args:
+        data: The content.
+        path: The file's name, for messages.
+
+    Returns:
+        The picture before it is turned.
+
+    Raises:
+        UnreadableImageError: If it can't be decoded.
+    """
     try:
-        height, width, colors, _ = simplejpeg.decode_jpeg_header(data)
-        if height * width > MAX_PIXELS:
-            raise _undecodable(path, f"its {width}x{height} pixels are more than the {MAX_PIXELS} allowed")
-        if colors not in ("CMYK", "YCCK"):
-            image: Image = simplejpeg.decode_jpeg(data, colorspace="RGB")
-            return image
-    except ValueError as error:
-        stray = _STRAY.search(str(error))
-        if not stray or int(stray[1]) > _MAX_STRAY:
-            raise _undecodable(path, str(error).rstrip(".")) from error
-    return _decode_other(data, path)
-
-
-def _decode_other(data: bytes, path: str | Path) -> Image:
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
-    except cv2.error as error:
-        raise _undecodable(path, error.err) from error
-    if image is None:
-        if _WEB_PAGE.match(data):
-            raise _undecodable(path, "it is a web page, no image")
-        raise _undecodable(path, f"it is truncated or no image ({len(data)} bytes)")
-    return image.astype(np.uint8, copy=False)
-
-
-def _undecodable(path: str | Path, reason: str) -> UnreadableImageError:
-    return UnreadableImageError(f"Can't decode the image {path}: {reason}.", reason)
+        if not data:
+            raise UndecodableError("the file is empty")
+        if data[:2] != b"\xff\xd8":
+            return StoredImage(decode_other(data, MAX_PIXELS), data)
+        image, tidied = decode_jpeg(data, MAX_PIXELS)
+        return StoredImage(image, tidied or data, odd_header=tidied is not None)
+    except UndecodableError as error:
+        reason = str(error).rstrip(".")
+        raise UnreadableImageError(f"Can't decode the image {path}: {reason}.", reason) from error

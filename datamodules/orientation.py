@@ -1,6 +1,7 @@
 """Turning pictures as their EXIF data ask."""
 
 import io
+import warnings
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +22,7 @@ def exif_orientation(data: bytes) -> int:
     if data[:2] == b"\xff\xd8" and b"Exif\0" not in data[:65536]:  # most JPEGs: no need to parse anything
         return 1
     try:
-        with Image.open(io.BytesIO(data)) as picture:
+        with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data)) as picture:
             orientation = picture.getexif().get(_TAG, 1)
     except Exception:  # Pillow raises whatever the damaged bytes lead to, and the pixels are read without it
         return 1

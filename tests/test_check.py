@@ -201,3 +201,24 @@ def test_oddities_are_counted(tmp_path: Path, suffix: str) -> None:
         assert inspect_image(str(path)).traits == ("16 bits",)
         Image.new("RGBA", (40, 40)).save(path)
         assert inspect_image(str(path)).traits == ("transparency",)
+
+
+def test_what_becomes_of_odd_pictures_is_said(photos: Path, check: Check) -> None:
+    train = images(photos, "train")
+    Image.open(train[0]).convert("RGBA").save(train[0], format="PNG")
+    cv2.imwrite(str(train[1].with_suffix(".png")), np.full((40, 40, 3), 4000, np.uint16))
+    data = train[2].read_bytes()
+    train[2].write_bytes(data[:2] + bytes(100) + data[2:-2] + bytes(258) + data[-2:])
+    train[3].rename(train[3].with_suffix(".jfif"))
+    train[4].rename(train[4].with_suffix(".jpe"))
+    Image.open(train[5]).save(train[5].with_suffix(".jpe"), format="PNG")
+    train[6].write_text("<html>")
+    _, problems = check(photos)
+    found = {row["problem"]: row["file"] for row in problems}
+    assert found["transparency, on white when read"] == str(train[0].relative_to(photos))
+    assert found["16 bits, scaled to 8 when read"].endswith(".png")
+    assert found["odd JPEG header, read nevertheless"] == str(train[2].relative_to(photos))
+    wrong = {row["file"] for row in problems if row["problem"] == "wrong extension (PNG)"}
+    assert {Path(file).stem for file in wrong} == {train[0].stem, train[5].stem}
+    (refused,) = (row for row in problems if row["severity"] == "error" and row["file"].endswith(train[6].name))
+    assert "it is an HTML page" in refused["detail"]

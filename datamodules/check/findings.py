@@ -9,6 +9,7 @@ import numpy as np
 
 from datamodules.account import MISSING
 from datamodules.check.duplicates import shared_boxes
+from datamodules.check.exchanged_colours import exchanged_colours
 from datamodules.check.inspection import Inspection
 from datamodules.check.labelled_files import LabelledFiles
 from datamodules.fingerprints import exact_duplicates, near_duplicates
@@ -16,6 +17,14 @@ from datamodules.fingerprints import exact_duplicates, near_duplicates
 Severity = Literal["error", "warning", "note"]
 
 _SMALL, _HUGE, _SLENDER = 32, 40_000_000, 6.0
+_EXAMPLES = 6
+_TREATMENTS = {
+    "transparency": "on white when read",
+    "16 bits": "scaled to 8 when read",
+    "floating point": "scaled to 8 bits when read",
+    "animation": "of which the first frame is read",
+    "odd JPEG header": "read nevertheless",
+}
 
 
 @dataclass
@@ -27,12 +36,16 @@ class Finding:
         title: What is wrong.
         files: For each case: what there is to say about it, and the files concerned.
         exclude: Files that are better left out.
+        advice: What there is to say about all cases.
+        exchange: Whether each picture is to be shown with red and blue exchanged, too.
     """
 
     severity: Severity
     title: str
     files: list[tuple[str, list[str]]] = field(default_factory=list)
     exclude: list[str] = field(default_factory=list)
+    advice: str = ""
+    exchange: bool = False
 
 
 def find_problems(data: LabelledFiles, inspections: list[Inspection]) -> list[Finding]:
@@ -47,6 +60,7 @@ def find_problems(data: LabelledFiles, inspections: list[Inspection]) -> list[Fi
     """
     findings = [*_unreadable(data, inspections), *_boxes(data, inspections), *_duplicates(data, inspections)]
     findings += [*_classes(data), *_sizes(data, inspections), *_traits(data, inspections)]
+    findings += _exchanged(data, inspections)
     return [finding for finding in findings if finding.files]
 
 
@@ -154,8 +168,23 @@ def _traits(data: LabelledFiles, inspections: list[Inspection]) -> Iterator[Find
             by_trait.setdefault(trait, []).append(file)
     for trait, files in sorted(by_trait.items()):
         severity: Severity = "warning" if trait.startswith("wrong") else "note"
-        title = trait if severity == "warning" else f"{trait}, converted when read"
+        title = trait if severity == "warning" else f"{trait}, {_TREATMENTS.get(trait, 'converted when read')}"
         yield Finding(severity, title, [("", [file]) for file in files])
+
+
+def _exchanged(data: LabelledFiles, inspections: list[Inspection]) -> Iterator[Finding]:
+    known = [(found.balance, index) for index, found in enumerate(inspections) if found.balance is not None]
+    evidence = exchanged_colours([balance for balance, _ in known])
+    if evidence is None:
+        return
+    bluest = sorted(known, key=lambda item: item[0].red - item[0].blue)[:_EXAMPLES]
+    yield Finding(
+        "warning",
+        "red and blue may be exchanged",
+        [("as it is, and exchanged", [data.files[index]]) for _, index in bluest],
+        advice=f"{evidence}; if the exchanged pictures are right, write the files again (cv2.imwrite takes BGR)",
+        exchange=True,
+    )
 
 
 def excluded(findings: Iterable[Finding]) -> list[str]:

@@ -2,7 +2,6 @@
 
 import io
 import os
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -11,21 +10,35 @@ from PIL import Image as Pillow
 from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
 
+from datamodules.check.exchanged_colours import ColourBalance, colour_balance
+from datamodules.eight_bits import is_transparent
+from datamodules.file_kinds import recognise
 from datamodules.fingerprints import Fingerprint, fingerprint_of
-from datamodules.image_reader import UnreadableImageError, decode_image, read_bytes
-from datamodules.orientation import exif_orientation
+from datamodules.image_reader import UnreadableImageError, decode_stored, read_bytes
+from datamodules.orientation import exif_orientation, turn_upright
 
 _SUFFIXES = {
-    "JPEG": {".jpg", ".jpeg"},
-    "MPO": {".jpg", ".jpeg"},
-    "PNG": {".png"},
-    "WEBP": {".webp"},
-    "AVIF": {".avif"},
+    "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".jfi", ".mpo"},
+    "PNG": {".png", ".apng"},
+    "WebP": {".webp"},
+    "AVIF": {".avif", ".avifs"},
+    "HEIC": {".heic", ".heif", ".hif"},
     "GIF": {".gif"},
-    "BMP": {".bmp"},
+    "BMP": {".bmp", ".dib"},
     "TIFF": {".tif", ".tiff"},
+    "JPEG 2000": {".jp2", ".j2k", ".jpf", ".jpx"},
+    "JPEG XL": {".jxl"},
 }
-_MODES = {"L": "greyscale", "1": "greyscale", "LA": "greyscale", "CMYK": "CMYK", "P": "palette", "PA": "palette"}
+_MODES = {
+    "L": "greyscale",
+    "1": "greyscale",
+    "LA": "greyscale",
+    "CMYK": "CMYK",
+    "P": "palette",
+    "PA": "palette",
+    "LAB": "LAB",
+}
+_BITS_PER_SAMPLE = 258  # number of the TIFF tag
 
 
 class Inspection(NamedTuple):
@@ -37,6 +50,7 @@ class Inspection(NamedTuple):
         width: Width in pixels, as it is stored.
         height: Height in pixels, as it is stored.
         fingerprint: What equal pictures have in common; None if it can't be read.
+        balance: Strong red and blue.
     """
 
     problem: str | None
@@ -44,6 +58,7 @@ class Inspection(NamedTuple):
     width: int = 0
     height: int = 0
     fingerprint: Fingerprint | None = None
+    balance: ColourBalance | None = None
 
 
 def inspect_image(path: str) -> Inspection:
@@ -57,18 +72,19 @@ def inspect_image(path: str) -> Inspection:
     """
     try:
         data = read_bytes(path)
-        image = decode_image(data, path)
+        stored = decode_stored(data, path)
     except UnreadableImageError as error:
         return Inspection(str(error))
-    height, width = image.shape[:2]
-    if exif_orientation(data) > 4:
-        height, width = width, height
+    image = turn_upright(stored.image, stored.data)
+    height, width = stored.image.shape[:2]
+    traits = _traits(stored.data, path)
     return Inspection(
         None,
-        tuple(_traits(data, path)),
+        tuple([*traits, "odd JPEG header"] if stored.odd_header else traits),
         width,
         height,
         fingerprint_of(data, image),
+        colour_balance(image),
     )
 
 
@@ -106,17 +122,19 @@ def _traits(data: bytes, path: str) -> list[str]:
     try:
         with Pillow.open(io.BytesIO(data)) as picture:
             traits = [_MODES[picture.mode]] if picture.mode in _MODES else []
-            if picture.mode.startswith("I") or (picture.format == "PNG" and data[24] == 16):
-                traits.append("16 bits")
-            if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
+            deepest = max(getattr(picture, "tag_v2", {}).get(_BITS_PER_SAMPLE, (1,)))  # of TIFFs
+            if picture.mode[0] in "IF" or (picture.format == "PNG" and data[24] == 16) or deepest > 8:
+                traits.append("16 bits" if picture.mode != "F" else "floating point")
+            if is_transparent(picture):
                 traits.append("transparency")
             if getattr(picture, "n_frames", 1) > 1 and picture.format != "MPO":
                 traits.append("animation")
-            kind = str(picture.format)
     except Exception:  # Pillow knows fewer files than OpenCV, and raises whatever their bytes lead to
-        return []
+        traits = []
     if exif_orientation(data) != 1:
         traits.append("EXIF orientation")
-    if os.path.splitext(path)[1].lower() not in _SUFFIXES.get(kind, {Path(path).suffix.lower()}):  # noqa: PTH122
-        traits.append(f"wrong extension ({kind})")
+    kind, suffix = recognise(data), os.path.splitext(path)[1].lower()  # noqa: PTH122
+    promised = {name for name, suffixes in _SUFFIXES.items() if suffix in suffixes}
+    if kind and promised and kind.format not in promised:
+        traits.append(f"wrong extension ({kind.format})")
     return traits

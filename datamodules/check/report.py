@@ -43,6 +43,7 @@ def write_report(findings: Sequence[Finding], folder: Path, base: Path, summary:
         findings=findings,
         limit=_PICTURES,
         thumbnail=cache(_thumbnail),
+        exchanged=_exchanged,
         relative=relative,
     )
     table = io.StringIO()
@@ -76,7 +77,9 @@ def summary_lines(findings: Sequence[Finding]) -> list[str]:
     lines = []
     for finding in findings:
         lines.append(f"{finding.severity:8} {len(finding.files):7}  {finding.title}")
-        if finding.severity == "error" or len(finding.files) == 1:
+        if finding.advice:
+            lines.append(f"{'':17}  {finding.advice}")
+        elif finding.severity == "error" or len(finding.files) == 1:
             lines += [f"{'':17}  {' '.join([*files, text]).strip()}" for text, files in finding.files[:3]]
     return lines
 
@@ -87,11 +90,16 @@ def _write(path: Path, text: str) -> None:
     draft.replace(path)
 
 
-def _thumbnail(file: str) -> str | None:
+def _exchanged(file: str) -> str | None:
+    return _thumbnail(file, exchanged=True)
+
+
+def _thumbnail(file: str, exchanged: bool = False) -> str | None:
     try:
         image = read_image(file)
     except UnreadableImageError:
         return None
+    image = image[..., ::-1] if exchanged else image
     width = max(1, round(image.shape[1] * _HEIGHT / image.shape[0]))
     small = cv2.resize(image, (min(width, 6 * _HEIGHT), _HEIGHT), interpolation=cv2.INTER_AREA)
     encoded = cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 75])[1]
