@@ -43,7 +43,7 @@ def excluded_files(files: Iterable[str], folder: Path, exclude: str) -> set[str]
     for number, line in enumerate(decode_lines(text), start=1):
         if not line.strip():
             continue
-        path = existing_path(os.path.join(folder, line))  # noqa: PTH118 - pathlib drops what a link leads through
+        path = existing_path(str(folder), line)
         if line.startswith("#") and not os.path.lexists(path):
             continue
         if not os.path.lexists(path):

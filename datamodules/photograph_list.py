@@ -83,7 +83,7 @@ def _photograph(
     box = _box([row[index] for index in boxes]) if len(boxes) == len(BOX) else None
     reason = box if isinstance(box, str) and cropping else ""
     folder = str(Path(path).parent)
-    file = found_file("" if folder == "." else f"{folder}/", row[column])
+    file = found_file("" if folder == "." else folder, row[column])
     return Photograph(file, None if isinstance(box, str) else box, reason)
 
 

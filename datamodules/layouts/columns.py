@@ -154,8 +154,8 @@ class Columns:
         """
         names = self.texts("path")
         self._require_all("path", names)
-        prefix = "" if base == "." else f"{base}/"
-        return np.array([found_file(prefix, str(name)) for name in names], dtype=np.str_)
+        folder = "" if base == "." else base
+        return np.array([found_file(folder, str(name)) for name in names], dtype=np.str_)
 
     def labels(self) -> list[str | None]:
         """Read the names of classes.

@@ -66,6 +66,10 @@ def _first_row(text: str, separator: str) -> list[str]:
 
 def _names_files(raw: str, base: Path) -> bool:
     """Tell whether a cell that is no UTF-8 names a file as it is in bytes."""
-    line = next((line for line in raw.split("\n") if any("\udc80" <= sign <= "\udcff" for sign in line)), "")
+    line = next((line for line in raw.split("\n") if _has_raw_bytes(line)), "")
     cells = [cell.strip(' "') for sign in _SEPARATORS for cell in line.rstrip("\r").split(sign)]
-    return any(os.path.lexists(base / cell) for cell in cells if cell and "\0" not in cell)
+    return any(os.path.lexists(base / cell) for cell in cells if _has_raw_bytes(cell) and "\0" not in cell)
+
+
+def _has_raw_bytes(text: str) -> bool:
+    return any("\udc80" <= sign <= "\udcff" for sign in text)

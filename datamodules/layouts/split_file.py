@@ -23,7 +23,7 @@ def write_split(path: Path, folder: Path, parts: dict[Part, Samples], class_name
     lists = [(part, samples) for part, samples in parts.items() if len(samples)]
     boxed = bool(lists) and all(samples.boxes is not None for _, samples in lists)
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)  # else \r would stand unquoted
     writer.writerow(["path", "label", "split", *(BOX if boxed else ())])
     for part, samples in lists:
         labels = np.full(len(samples), NO_LABEL) if samples.labels is None else samples.labels
