@@ -8,6 +8,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from datamodules.image_reader import Image
 
@@ -16,6 +18,7 @@ _THUMBNAIL = 8
 # original; of the 18.7 million pairs of 6,114 car photographs, 12 are, all of them the same photograph.
 _MAX_BITS = 3
 _MAX_DIFFERENCE = 6.0
+_MANY, _MOST_PAIRS = 1_000, 1_000_000  # beyond which pairs say nothing more, and take memory
 _BANDS = 4  # a pair that differs in three bits agrees in at least one of four bands
 
 
@@ -60,9 +63,13 @@ def exact_duplicates(prints: Sequence[Fingerprint | None]) -> list[tuple[int, in
         prints: The fingerprints, None of what can't be read.
 
     Returns:
-        Pairs of positions.
+        Pairs of positions; of very many files with one content, the first with each of the others.
     """
-    return [pair for group in _same_files(prints) for pair in combinations(group, 2)]
+    return [
+        pair
+        for group in _same_files(prints)
+        for pair in (combinations(group, 2) if len(group) <= _MANY else ((group[0], other) for other in group[1:]))
+    ]
 
 
 def near_duplicates(prints: Sequence[Fingerprint | None]) -> list[tuple[int, int]]:
@@ -72,10 +79,10 @@ def near_duplicates(prints: Sequence[Fingerprint | None]) -> list[tuple[int, int
         prints: The fingerprints, None of what can't be read.
 
     Returns:
-        Pairs of positions, without those of exactly the same content.
+        Pairs of positions, without those of exactly the same content; of millions, as many as link all that any of
+        them links.
     """
-    readable = [index for index, found in enumerate(prints) if found is not None]
-    return _near(prints, readable)
+    return _near(prints, [index for index, found in enumerate(prints) if found is not None])
 
 
 def linked(prints: Sequence[Fingerprint | None]) -> list[tuple[int, int]]:
@@ -106,32 +113,69 @@ def _near(prints: Sequence[Fingerprint | None], chosen: list[int]) -> list[tuple
     known = [found for index in chosen if (found := prints[index]) is not None]
     if len(known) < 2:
         return []
+    _, contents = np.unique([found.digest for found in known], return_inverse=True)
     bits = np.array([found.bits for found in known], dtype=np.uint64)
-    pairs = np.unique(np.concatenate([*_candidates(bits)]), axis=0)
-    near = [
-        (chosen[first], chosen[second])
-        for first, second in pairs.tolist()
-        if known[first].digest != known[second].digest and _difference(known[first], known[second]) <= _MAX_DIFFERENCE
-    ]
-    return sorted(near)
+    thumbnails = np.stack([found.thumbnail for found in known]).reshape(len(known), -1)
+    kept, pairs = _without_crowds(bits, thumbnails)
+    place = np.array(chosen, dtype=np.int64)
+    new, count = [pairs], 0
+    for candidates in _candidates(bits[kept], thumbnails[kept]):
+        one, other = kept[candidates].T
+        difference = np.abs(thumbnails[one].astype(np.int16) - thumbnails[other]).mean(axis=1)
+        near = (difference <= _MAX_DIFFERENCE) & (contents[one] != contents[other])
+        new.append(np.sort(np.stack([one[near], other[near]], axis=1), axis=1))
+        count += len(new[-1])
+        if count > _MOST_PAIRS:
+            new, count = [_spanning(np.concatenate(new), len(known))], 0
+    pairs = place[np.unique(np.concatenate(new), axis=0)]
+    return [(first, second) for first, second in pairs.tolist()]
 
 
-def _difference(one: Fingerprint, other: Fingerprint) -> float:
-    return float(np.abs(one.thumbnail.astype(np.int16) - other.thumbnail).mean())
+def _without_crowds(
+    bits: npt.NDArray[np.uint64], thumbnails: Image
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Leave one of each thousand pictures without a difference, such as black ones; pair the others with it."""
+    rows = np.concatenate([bits.view(np.uint8).reshape(-1, 8), thumbnails], axis=1)
+    _, first, group, counts = np.unique(
+        rows.view(f"V{rows.shape[1]}").ravel(), return_index=True, return_inverse=True, return_counts=True
+    )
+    position = np.arange(len(bits))
+    spare = (counts > _MANY)[group] & (first[group] != position)
+    return position[~spare], np.stack([first[group][spare], position[spare]], axis=1)
 
 
-def _candidates(bits: npt.NDArray[np.uint64]) -> Iterator[npt.NDArray[np.int64]]:
-    """Pair what differs in few bits, looking only at what agrees in one band of them, not at all with all."""
+def _candidates(bits: npt.NDArray[np.uint64], thumbnails: Image) -> Iterator[npt.NDArray[np.int64]]:
+    """Pair what differs in few bits, looking only at what agrees in one band of them, not at all with all.
+
+    The mean colours of two pictures differ by no more than the mean difference of their pixels.
+    """
     width = 64 // _BANDS
+    mask = np.uint64((1 << width) - 1)
+    colours = thumbnails.reshape(len(bits), -1, 3).mean(axis=1)
+    brightness = colours.mean(axis=1)
     for band in range(_BANDS):
-        keys = (bits >> np.uint64(band * width)) & np.uint64((1 << width) - 1)
-        order = np.argsort(keys, kind="stable")
-        keys = keys[order]
+        keys = (bits >> np.uint64(band * width)) & mask
+        order = np.lexsort((brightness, keys))
+        keys, light = keys[order], brightness[order]
         first, step = np.arange(len(keys) - 1), 1
         while len(first):  # each with the next one of the same key, the one after that, and so on
             first = first[first + step < len(keys)]
-            first = first[keys[first] == keys[first + step]]
+            alike = (keys[first] == keys[first + step]) & (light[first + step] - light[first] <= _MAX_DIFFERENCE)
+            first = first[alike]
             one, other = order[first], order[first + step]
-            near = np.bitwise_count(bits[one] ^ bits[other]) <= _MAX_BITS
-            yield np.sort(np.stack([one[near], other[near]], axis=1), axis=1)
+            differing = bits[one] ^ bits[other]
+            near = np.bitwise_count(differing) <= _MAX_BITS
+            near &= np.abs(colours[one] - colours[other]).sum(axis=1) <= 3 * _MAX_DIFFERENCE
+            for earlier in range(band):  # in which the pair was met already
+                near &= (differing >> np.uint64(earlier * width)) & mask != 0
+            yield np.stack([one[near], other[near]], axis=1)
             step += 1
+
+
+def _spanning(pairs: npt.NDArray[np.int64], size: int) -> npt.NDArray[np.int64]:
+    """Link with fewer pairs what these link: the first of each component with each of the others."""
+    graph = coo_array((np.ones(len(pairs), dtype=bool), (pairs[:, 0], pairs[:, 1])), shape=(size, size))
+    _, component = connected_components(graph, directed=False)
+    _, first = np.unique(component, return_index=True)
+    others = np.flatnonzero(first[component] != np.arange(size))
+    return np.stack([first[component][others], others], axis=1)
