@@ -9,7 +9,7 @@ import numpy.typing as npt
 import simplejpeg
 from PIL import Image as Pillow
 
-from datamodules.jpeg_parts import JpegParts, jpeg_parts
+from datamodules.jpeg_parts import JpegParts, Scan, jpeg_parts
 from datamodules.undecodable import UndecodableError, refuse_huge
 
 Image = npt.NDArray[np.uint8]
@@ -96,7 +96,7 @@ def _decode_pass(parts: JpegParts, number: int, max_pixels: int) -> Image:
         reason = error
     within = "d0" <= found[2] <= "d7"
     for data in _between_restarts(scan.data) if within else _without_rest(scan.data, int(found[1])):
-        parts.scans[number] = scan._replace(data=data)
+        parts.scans[number] = Scan(scan.tables, scan.header, data)
         try:
             return _decode(parts.file(number + 1), max_pixels)
         except ValueError:  # it was needed

@@ -69,7 +69,8 @@ class LoadingDataModule(L.LightningDataModule):
         dataset = self.datasets["train"]
         if len(dataset) < self.batch_size:
             raise MisconfigurationException(
-                f"data.batch_size is {self.batch_size}, but there are only {len(dataset)} training images: lower it."
+                f"data.batch_size is {self.batch_size}, but there {'is' if len(dataset) == 1 else 'are'} only "
+                f"{len(dataset)} training image{'s' * (len(dataset) != 1)}: lower it."
             )
         share = self.batch_size // replicas
         sampler = self._train_sampler(lambda: share * self._batches_done())

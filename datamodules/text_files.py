@@ -29,8 +29,8 @@ def decode_text(data: bytes, names_file: Callable[[str], bool] | None = None) ->
         ValueError: If it is no text in UTF-8, UTF-16, UTF-32 or cp1252.
     """
     for mark, codec, name in _MARKS:
-        if data.startswith(mark):
-            return data.decode(codec), name
+        if data.startswith(mark):  # a list that this program has written may hold names of files in bytes
+            return data.decode(codec, errors="surrogateescape" if codec == "utf-8-sig" else "strict"), name
     sample = data[:_SAMPLE]
     if b"\0" in sample:  # text in the alphabets of Europe has zeros in every other byte, if at all
         order = "utf-16-le" if sample[1::2].count(0) >= sample[0::2].count(0) else "utf-16-be"

@@ -8,6 +8,7 @@ import csv
 import io
 import os
 import shutil
+import unicodedata
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -136,7 +137,7 @@ def test_a_table_says_what_python_reads_in_it(folder: Path, data: st.DataObject)
     for part in layout.parts:
         samples = unless_refused(str(root), layout.read, part)
         if samples is None:
-            assert any(row["split"] == "train" and not row["label"] for row in rows)
+            assert any(row["split"].lower() == "train" and not row["label"] for row in rows)
             return
         parts[part] = samples
     names = [*layout.class_names, ""]  # the last is that of rows without a label
@@ -146,7 +147,7 @@ def test_a_table_says_what_python_reads_in_it(folder: Path, data: st.DataObject)
         assert samples.labels is not None
         found += [(file, names[label]) for file, label in zip(samples.files, samples.labels, strict=True)]
         boxes += [] if samples.boxes is None else samples.boxes.tolist()
-    assert sorted(found) == sorted((str(root / row["path"]), row["label"]) for row in rows)
+    assert sorted(found) == sorted((f"{root}/{row['path'].strip()}", row["label"].strip()) for row in rows)
     if "x1" in kinds:
         assert sorted(boxes) == sorted([round(float(row[name])) for name in ("x1", "y1", "x2", "y2")] for row in rows)
     if "all" not in parts:
@@ -185,12 +186,20 @@ def test_folders_of_any_name_are_classes_as_torchvision_has_them(folder: Path, n
         for name in names:
             (root / part / name).mkdir(parents=True)
             (root / part / name / "1.png").write_bytes(pictures()["drawing.png"])
-    layout = recognise_layout(root)
+    layout = unless_refused(str(root), recognise_layout, root)
+    if layout is None:
+        assert any(not name.strip() for name in names)
+        return
     reference = torchvision.datasets.ImageFolder(str(root / "train"))
-    assert layout.class_names == reference.classes
+    spelled = {name: unicodedata.normalize("NFC", name).strip() for name in reference.classes}
+    assert layout.class_names == sorted({*spelled.values()})
     samples = layout.read("train")
     assert samples.labels is not None
-    assert [(str(file), label) for file, label in zip(samples.files, samples.labels, strict=True)] == reference.samples
+    found = [
+        (file, layout.class_names[label])
+        for file, label in zip(samples.files.tolist(), samples.labels.tolist(), strict=True)
+    ]
+    assert sorted(found) == sorted((file, spelled[reference.classes[label]]) for file, label in reference.samples)
 
 
 @cases(1)
@@ -258,7 +267,7 @@ def test_predictions_are_of_what_can_be_read(
     options += [f"--data.predict_dir={root}"]
     main(["predict", "--config", str(checkpoint.parents[1] / "config.yaml"), f"--ckpt_path={checkpoint}", *options])
     written = checkpoint.parents[1] / "predict"
-    with (written / "predictions.csv").open(newline="", errors="surrogateescape") as table:
+    with (written / "predictions.csv").open(newline="", encoding="utf-8-sig", errors="surrogateescape") as table:
         rows = list(csv.DictReader(table))
     shutil.rmtree(written)
     assert {row["file"] for row in rows if not row["error"]} == set(readable)
