@@ -17,8 +17,8 @@ _SYSTEM_FOLDERS = frozenset(
 )
 _SYSTEM_FILES = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"})
 
-HIDDEN, SYSTEM, OTHER = "hidden", "thumbnails and system files", "not a picture"
-LOOP = "links to folders that are searched already"
+HIDDEN, OTHER, LOOP = "hidden", "not a picture", "reached by a link again"
+SYSTEM = "of the system (thumbnails, deleted files)"
 
 
 class Passed(NamedTuple):
@@ -218,7 +218,7 @@ def _is_picture(entry: os.DirEntry[str], passed: PassedOver) -> bool:
         return False
     reason = refusal(kind)
     if reason:
-        passed.note(f"{kind.format} pictures that can't be read ({kind.remedy})", entry.path, detail=reason)
+        passed.note(f"in {kind.format} format ({kind.remedy})", entry.path, detail=reason)
     return not reason
 
 

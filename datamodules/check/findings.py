@@ -1,6 +1,7 @@
 """What is wrong with a data set, and what is merely worth knowing."""
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
@@ -66,6 +67,9 @@ def find_problems(data: LabelledFiles, inspections: list[Inspection]) -> list[Fi
 
 def _unreadable(data: LabelledFiles, inspections: list[Inspection]) -> Iterator[Finding]:
     bad = [(found.problem, data.files[index]) for index, found in enumerate(inspections) if found.problem]
+    met: Counter[str] = Counter()
+    rank = {file: met.update([problem]) or met[problem] for problem, file in bad}
+    bad.sort(key=lambda case: rank[case[1]])  # so that each reason is among the first
     missing = {file for _, file in bad if not os.path.lexists(file)}
     for title, cases in (
         ("can't be read", [(problem, file) for problem, file in bad if file not in missing]),
@@ -137,7 +141,8 @@ def _classes(data: LabelledFiles) -> Iterator[Finding]:
         present = of_class[of_class > 0]
         low, high = int(present.min()), int(present.max())
         number = f"{low} to {high} images" if low < high else f"{low} image{'s' * (low > 1)}"
-        text = f"{number} in each of {len(present)} classes" + (f", {of_class.sum()} in all" if low < high else "")
+        classes = "1 class" if len(present) == 1 else f"{len(present)} classes"
+        text = f"{number} in each of {classes}" + (f", {of_class.sum()} in all" if low < high else "")
         yield Finding("note", f"images per class in {split}", [(text, [])])
     alike: dict[str, list[str]] = {}
     for name in data.class_names:

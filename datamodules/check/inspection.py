@@ -74,7 +74,7 @@ def inspect_image(path: str) -> Inspection:
         data = read_bytes(path)
         stored = decode_stored(data, path)
     except UnreadableImageError as error:
-        return Inspection(str(error))
+        return Inspection(error.reason)
     image = turn_upright(stored.image, stored.data)
     height, width = stored.image.shape[:2]
     traits = _traits(stored.data, path)
