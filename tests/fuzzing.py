@@ -25,9 +25,17 @@ ENCODINGS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "drawing.gif": ("P", "GIF", {}),
     "old.bmp": ("RGB", "BMP", {}),
     "scan.tiff": ("RGB", "TIFF", {"compression": "tiff_lzw"}),
+    "turned.tiff": ("RGB", "TIFF", {"exif": Image.Exif()}),
+    "press.tiff": ("CMYK", "TIFF", {}),
+    "deep.tiff": ("I;16", "TIFF", {}),
+    "deep.png": ("I;16", "PNG", {}),
+    "restarts.jpg": ("RGB", "JPEG", {"restart_marker_rows": 1}),
+    "transparent.webp": ("RGBA", "WEBP", {}),
+    "transparent.tiff": ("RGBA", "TIFF", {"compression": "tiff_deflate"}),
     **({"phone.avif": ("RGB", "AVIF", {})} if features.check("avif") else {}),
 }
-ENCODINGS["turned.jpg"][2]["exif"][0x0112] = 6
+for _name in ("turned.jpg", "turned.tiff"):
+    ENCODINGS[_name][2]["exif"][0x0112] = 6
 
 
 def cases(share: float) -> Callable[[Any], Any]:

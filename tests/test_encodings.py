@@ -83,7 +83,8 @@ def test_an_ascii_locale_changes_no_name(options: list[str], photos: Path, tmp_p
     locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     locale |= dict.fromkeys(("PYTHONIOENCODING", "LANG", "LC_CTYPE"), "")
     for command in commands(options, photos, tmp_path):
-        if command[0] == "check":  # the same in this respect
+        if command[0] != "fit":  # the same in this respect
+            main(command)
             continue
         finished = subprocess.run(
             [sys.executable, "train.py", *command], cwd=CHECKOUT, capture_output=True, check=False,

@@ -68,7 +68,10 @@ def find_problems(data: LabelledFiles, inspections: list[Inspection]) -> list[Fi
 def _unreadable(data: LabelledFiles, inspections: list[Inspection]) -> Iterator[Finding]:
     bad = [(found.problem, data.files[index]) for index, found in enumerate(inspections) if found.problem]
     met: Counter[str] = Counter()
-    rank = {file: met.update([problem]) or met[problem] for problem, file in bad}
+    rank = {}
+    for problem, file in bad:
+        rank[file] = met[problem]
+        met[problem] += 1
     bad.sort(key=lambda case: rank[case[1]])  # so that each reason is among the first
     missing = {file for _, file in bad if not os.path.lexists(file)}
     for title, cases in (
