@@ -22,24 +22,30 @@ def account_for(root: Path, layout: Layout, files: Iterable[str]) -> PassedOver:
         root: The folder that was named, or the table: then the folders of its files are looked at, but not what is
             below them.
         layout: What was recognised in it.
-        files: The files that it lists.
+        files: The files that it lists; all of them have been read.
 
     Returns:
         What isn't used, by reason, and what is listed but missing.
     """
-    used = {_plain(file) for file in files}
     passed = PassedOver()
-    if root.is_dir():
-        found = {_plain(file) for file in find_images(root, passed, lambda error: _note_closed(passed, error))}
+
+    def note_closed(error: OSError) -> None:
+        passed.note(f"unreadable ({error.strerror})", str(error.filename))
+
+    if layout.searched:  # only what lies beside those folders is left to be looked at
+        used: set[str] = set()
+        for noted in layout.passed.values():
+            passed.add(noted)
+        found = {*find_images(root, passed, note_closed, searched=frozenset(map(str, layout.searched)))}
+    elif root.is_dir():
+        used = {_plain(file) for file in files}
+        found = {_plain(file) for file in find_images(root, passed, note_closed)}
     else:
+        used = {_plain(file) for file in files}
         folders = {os.path.dirname(file) or "." for file in used}  # noqa: PTH120
         there = [folder for folder in sorted(folders) if os.path.isdir(folder)]  # noqa: PTH112
         ignore = PassedOver()
-        found = {
-            _plain(file)
-            for folder in there
-            for file in find_images(folder, ignore, lambda error: _note_closed(passed, error), recursive=False)
-        }
+        found = {_plain(file) for folder in there for file in find_images(folder, ignore, note_closed, recursive=False)}
     for file in sorted(found - used):
         passed.note(_reason(layout), file, picture=True)
     for file in sorted(used - found):
@@ -88,10 +94,6 @@ def require_present(passed: PassedOver, table: Path, listed: int) -> None:
             f"None of the {listed} files that {table} lists exists, such as {missing[0].path}: its paths are relative "
             "to its own folder, so put it beside the photographs or mend them."
         )
-
-
-def _note_closed(passed: PassedOver, error: OSError) -> None:
-    passed.note(f"unreadable ({error.strerror})", str(error.filename))
 
 
 def _plain(file: str) -> str:

@@ -9,13 +9,12 @@ from datamodules.file_kinds import HEAD, recognise, refusal
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".avif", ".gif", ".bmp", ".tif", ".tiff"})
 # What archives and network drives put into every folder: thumbnails, deleted files, descriptions.
-_SYSTEM_FOLDERS = frozenset(
+_SYSTEM = frozenset(
     {
         *("__macosx", "@eadir", "@recycle", "#recycle", "$recycle.bin", "@recently-snapshot", "#snapshot", "@tmp"),
-        *("system volume information", "lost+found"),
+        *("system volume information", "lost+found", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"),
     }
 )
-_SYSTEM_FILES = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"})
 
 HIDDEN, OTHER, LOOP = "hidden", "not a picture", "reached by a link again"
 SYSTEM = "of the system (thumbnails, deleted files)"
@@ -125,6 +124,7 @@ def find_images(
     passed: PassedOver | None = None,
     unlisted: Callable[[OSError], None] | None = None,
     recursive: bool = True,
+    searched: frozenset[str] = frozenset(),
 ) -> list[str]:
     """List the photographs below a folder, in sorted order.
 
@@ -137,6 +137,7 @@ def find_images(
         unlisted: Takes the error of each folder that can't be listed, its ``filename`` being the folder, and the
             search goes on without; None raises the error.
         recursive: Whether to search sub-folders.
+        searched: Sub-folders, as they are called below ``folder``, that were searched already.
 
     Returns:
         The paths, each starting with ``folder``. Links are listed without a look at what they point to.
@@ -148,7 +149,7 @@ def find_images(
         above.add(parent)
         real = parent
     noted = PassedOver() if passed is None else passed
-    return list(_images_below(top, os.path.realpath(top), above, noted, unlisted, recursive))
+    return list(_images_below(top, os.path.realpath(top), above, noted, unlisted, recursive, searched))
 
 
 def _images_below(
@@ -158,6 +159,7 @@ def _images_below(
     passed: PassedOver,
     unlisted: Callable[[OSError], None] | None,
     recursive: bool,
+    searched: frozenset[str],
 ) -> Iterator[str]:
     try:
         with os.scandir(folder) as entries:
@@ -171,16 +173,18 @@ def _images_below(
         reason = reason_by_name(entry.name)
         if reason:
             passed.note(reason, entry.path, _count(entry))
+        elif _has_suffix(entry) and (entry.is_symlink() or entry.is_file()):
+            yield entry.path
         elif entry.is_dir():
-            if not recursive:
+            if not recursive or entry.path in searched:
                 continue
             place = os.path.realpath(entry.path) if entry.is_symlink() else f"{real}/{entry.name}"
             if place in seen:
                 passed.note(LOOP, entry.path)
                 continue
             seen.add(place)
-            yield from _images_below(entry.path, place, seen, passed, unlisted, recursive)
-        elif (_has_suffix(entry) and (entry.is_file() or entry.is_symlink())) or _is_picture(entry, passed):
+            yield from _images_below(entry.path, place, seen, passed, unlisted, recursive, searched)
+        elif _is_picture(entry, passed):
             yield entry.path
 
 
@@ -195,7 +199,7 @@ def reason_by_name(name: str) -> str:
     """
     if name[0] == ".":
         return HIDDEN
-    return SYSTEM if name.lower() in _SYSTEM_FOLDERS or name.lower() in _SYSTEM_FILES else ""
+    return SYSTEM if name.lower() in _SYSTEM else ""
 
 
 def _has_suffix(entry: os.DirEntry[str]) -> bool:

@@ -21,6 +21,8 @@ from datamodules.samples import NO_LABEL, Samples
 
 Split: TypeAlias = Literal["train", "val", "test"]
 
+_MANY = 100_000  # photographs, to look at all of which takes minutes
+
 
 class ImageFolderDataModule(ImageDataModule):
     """Photographs in class folders or listed in a table; the layout is recognised.
@@ -47,7 +49,7 @@ class ImageFolderDataModule(ImageDataModule):
         exclude: Text file with the images or folders to leave out, one path a line, relative to the layout's folder;
             ``train.py check`` proposes one.
         keep_equal_together: Keep photographs that show the same picture in one part when dividing. Every photograph is
-            looked at for that, once.
+            looked at for that, once; null does so where there are 100,000 of them or fewer.
         class_folders: Which folders are classes, the ``outer`` ones or the innermost (``inner``, with names like
             ``Audi/A4``); null takes the outer ones if they hold photographs themselves.
         **options: Arguments of ``ImageDataModule``.
@@ -62,7 +64,7 @@ class ImageFolderDataModule(ImageDataModule):
         crop_to_box: bool = False,
         box_margin: float = 0.05,
         exclude: str | None = None,
-        keep_equal_together: bool = True,
+        keep_equal_together: bool | None = None,
         class_folders: ClassLevel = None,
         **options: Any,
     ) -> None:
@@ -240,7 +242,13 @@ class ImageFolderDataModule(ImageDataModule):
         return self._division
 
     def _divide(self, samples: Samples, fraction: float, option: str) -> tuple[Samples, Samples]:
-        pairs = equal_pictures(samples.files.tolist(), self.layout.base) if self.keep_equal_together else []
+        together = self.keep_equal_together
+        if together is None and len(samples) > _MANY:
+            rank_zero_info(
+                f"Equal pictures among these {len(samples)} may be parted: data.keep_equal_together=true looks at all."
+            )
+            together = False
+        pairs = [] if together is False else equal_pictures(samples.files.tolist(), self.layout.base)
         division = divide(samples, fraction, self.split_seed, option, pairs, self.layout.class_names)
         for note in division.notes:
             rank_zero_warn(note)

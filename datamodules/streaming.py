@@ -12,8 +12,10 @@ from datamodules.image_data_module import ImageDataModule
 from datamodules.image_dataset import ImageDataset
 from datamodules.image_reader import Image, decode_image, read_bytes
 from datamodules.layouts import Part, recognise_layout, write_split
+from datamodules.layouts.class_name import class_name
 from datamodules.loading_data_module import Split
 from datamodules.samples import Samples
+from datamodules.text_files import decode_lines, encode_lines
 
 TABLE = "samples.csv"
 CLASSES = "classes.txt"
@@ -96,7 +98,7 @@ class StreamingDataModule(ImageDataModule):
     def class_names(self) -> list[str]:
         """Names of the classes, in the order of the data set that was converted."""
         try:
-            return (self.root / CLASSES).read_text(encoding="utf-8").splitlines()
+            return [class_name(name) for name in decode_lines((self.root / CLASSES).read_text(encoding="utf-8"))]
         except OSError as error:
             raise MisconfigurationException(
                 f"data.root is {self.root}, which train.py convert hasn't written: there is no {CLASSES}."
@@ -172,6 +174,6 @@ def convert(data: ImageDataModule, output: Path) -> None:
         writer.merge()
         parts[split] = samples
     names = data.class_names
-    (draft / CLASSES).write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
+    (draft / CLASSES).write_text(encode_lines(names), encoding="utf-8")
     write_split(draft / TABLE, Path(), parts, names)
     draft.rename(output)

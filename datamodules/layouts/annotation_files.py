@@ -11,6 +11,7 @@ import numpy.typing as npt
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from scipy.io import loadmat, savemat
 
+from datamodules.layouts.class_name import class_name
 from datamodules.samples import Samples
 
 META = Path("devkit/cars_meta.mat")
@@ -88,7 +89,7 @@ def read_class_names(path: Path) -> list[str]:
     Raises:
         MisconfigurationException: If the file is damaged.
     """
-    return [str(name) for name in load(path, "class_names")]
+    return [class_name(str(name)) for name in load(path, "class_names")]
 
 
 def read_annotations(path: Path, images: Path, classes: int) -> tuple[Samples, npt.NDArray[Any]]:

@@ -12,7 +12,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from datamodules.file_search import PassedOver, find_images, holds_images, reason_by_name
 from datamodules.layouts.car_names import CAR_NAMES, official_index
 from datamodules.layouts.class_name import class_name, respelled
-from datamodules.layouts.layout import SPLIT_FILE, ClassLevel, Layout
+from datamodules.layouts.layout import SPLIT_FILE, ClassLevel, Layout, Part
 from datamodules.layouts.part_names import by_part, part_of
 from datamodules.layouts.table_rows import part_layout
 from datamodules.layouts.tables import list_tables
@@ -55,13 +55,19 @@ def recognise_divided(folder: Path, evaluation: bool = False, level: ClassLevel 
     level = level or _natural_level(places.values())
     folders = {part: _class_folders(place, level) for part, place in places.items()}
     classes = dict.fromkeys(next(iter(folders.values())))
+    passed: dict[Part, PassedOver] = {}
     if evaluation:
         classes |= dict.fromkeys(name for found in folders.values() for name in found)
     return Layout(
         "class folders",
         folder,
         list(classes),
-        {part: partial(_read, found, list(classes), full=part == "train") for part, found in folders.items()},
+        {
+            part: partial(_read, found, list(classes), part, passed, level, full=part == "train")
+            for part, found in folders.items()
+        },
+        passed=passed,
+        searched=_searched(folders.values(), level),
         notes=(*_level_note(level, list(classes)), *_spelling_notes(folders.values())),
     )
 
@@ -89,11 +95,14 @@ def recognise_undivided(
         return None
     if sum(any(map(holds_images, paths)) for paths in folders.values()) < fewest:
         return None
+    passed: dict[Part, PassedOver] = {}
     return Layout(
         "class folders without a split",
         folder,
         list(folders),
-        {"all": partial(_read, folders, list(folders), full=not evaluation)},
+        {"all": partial(_read, folders, list(folders), "all", passed, level, full=not evaluation)},
+        passed=passed,
+        searched=_searched([folders], level),
         split_file=folder / SPLIT_FILE,
         notes=(*_level_note(level, list(folders)), *_spelling_notes([folders])),
     )
@@ -124,20 +133,34 @@ def _spelling_notes(parts: Iterable[Folders]) -> list[str]:
     return respelled(path.name for folders in parts for paths in folders.values() for path in paths)
 
 
-def _read(folders: Folders, class_names: list[str], full: bool) -> Samples:
+def _searched(parts: Iterable[Folders], level: ClassLevel) -> tuple[Path, ...]:
+    """List the folders that are searched with all that is below them."""
+    return tuple(path for folders in parts for paths in folders.values() for path in paths) if level == "outer" else ()
+
+
+def _read(
+    folders: Folders,
+    class_names: list[str],
+    part: Part,
+    passed: dict[Part, PassedOver],
+    level: ClassLevel,
+    full: bool,
+) -> Samples:
     unknown = sorted(set(folders) - set(class_names))
     if unknown:
         raise MisconfigurationException(
             f"{folders[unknown[0]][0]} is a class that the first of the parts doesn't have: rename or remove it."
         )
     files: list[str] = []
+    noted = passed[part] = PassedOver()
     counts = np.zeros(len(class_names), dtype=np.int64)
     for label, name in enumerate(class_names):
         places = folders.get(name, [])
-        passed = PassedOver()
-        images = [file for place in places for file in find_images(place, passed)]
+        here = PassedOver()
+        images = [file for place in places for file in find_images(place, here, recursive=level == "outer")]
+        noted.add(here)
         if places and not images and full:
-            found = f", only {passed.summary()}" if passed.by_reason else ""
+            found = f", only {here.summary()}" if here.by_reason else ""
             raise MisconfigurationException(f"The class folder {places[0]} holds no images{found}.")
         counts[label] = len(images)
         files += images

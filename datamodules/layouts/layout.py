@@ -1,13 +1,14 @@
 """What every layout of a data set comes down to."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 import numpy as np
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+from datamodules.file_search import PassedOver
 from datamodules.layouts.stored_images import StoredImages
 from datamodules.samples import NO_LABEL, Samples
 
@@ -34,6 +35,8 @@ class Layout:
         own_files: Files of the data set that aren't photographs, as far as they aren't in ``annotations``.
         notes: What was found out about it and may differ from what its author thinks, in sentences.
         stored: Photographs that lie in tables, to be unpacked before they are read.
+        searched: Folders all of whose photographs are listed, so that they needn't be searched for others.
+        passed: What was passed over in them, by part, as soon as a part has been read.
     """
 
     kind: str
@@ -46,6 +49,8 @@ class Layout:
     own_files: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
     stored: tuple[StoredImages, ...] = ()
+    searched: tuple[Path, ...] = ()
+    passed: dict[Part, PassedOver] = field(default_factory=dict)
 
     @property
     def base(self) -> Path:
