@@ -171,6 +171,9 @@ class ClassifierCLI(LightningCLI):
 
     def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
         kwargs["usage"] = f"train.py {subcommand} {_WORDS.get(subcommand, '')}[options]"
+        first = next(iter(self.request.arguments), "--help")
+        if first != subcommand and (not first.startswith("-") or first in ("-h", "--help")):
+            return self.init_parser(**kwargs)  # only to be listed: all options of a command take a tenth of a second
         if subcommand == RUNS:  # which needs neither trainer nor model
             parser = self.init_parser(**kwargs)
             self._subcommand_method_arguments[subcommand] = parser.add_method_arguments(klass, subcommand)

@@ -222,3 +222,39 @@ def test_what_becomes_of_odd_pictures_is_said(photos: Path, check: Check) -> Non
     assert {Path(file).stem for file in wrong} == {train[0].stem, train[5].stem}
     (refused,) = (row for row in problems if row["severity"] == "error" and row["file"].endswith(train[6].name))
     assert "it is an HTML page" in refused["detail"]
+
+
+def test_what_somebody_else_has_written_is_kept(
+    photos: Path, check: Check, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train, out = images(photos, "train"), tmp_path / "out"
+    train[0].write_bytes(b"")
+    check(photos)
+    proposed = (out / "exclude.txt").read_text()
+    (out / "exclude.txt").write_text(f"{proposed}train/one of my own.jpg\n")
+    (out / "problems.csv").write_text("what,when\nthe brakes,2024\n")
+    (out / "report.html").write_text("<h1>Holidays</h1>")
+    check(photos)
+    assert (out / "exclude.txt").read_text() == proposed
+    assert (out / "exclude.1.txt").read_text().endswith("own.jpg\n")
+    assert "brakes" in (out / "problems.1.csv").read_text()
+    assert "Holidays" in (out / "report.1.html").read_text()
+    printed = capsys.readouterr().out
+    assert all(str(out / name) in printed for name in ("exclude.1.txt", "problems.1.csv", "report.1.html"))
+    train[1].write_bytes(b"")
+    check(photos)
+    assert (out / "exclude.txt").read_text() != proposed
+    assert len(list(out.iterdir())) == 6  # earlier reports are replaced
+
+
+def test_names_that_differ_in_case_are_a_warning(photos: Path, check: Check) -> None:
+    for split in ("train", "val", "test"):
+        first, *_ = sorted((photos / split).iterdir())
+        twin = first.with_name(first.name.swapcase())
+        twin.mkdir()
+        picture = sorted(first.iterdir())[0]
+        Image.fromarray(np.asarray(Image.open(picture))[::-1]).save(twin / "other.jpg")
+    code, problems = check(photos)
+    assert code == 0
+    (row,) = (row for row in problems if row["problem"] == "classes whose names differ in case only")
+    assert {repr(first.name), repr(twin.name)} == {*row["detail"].split(" and ")}

@@ -2,10 +2,12 @@
 
 import base64
 import csv
+import hashlib
 import io
 import os
 from collections.abc import Sequence
 from functools import cache
+from itertools import count
 from pathlib import Path
 
 import cv2
@@ -18,16 +20,24 @@ from datamodules.text_files import encode_lines
 
 _PICTURES = 60  # of each finding on the page
 _HEIGHT = 110
+_COLUMNS = ["severity", "problem", "detail", "file", "other file"]
+_HEADS = {"report.html": "<title>Data check: ", "problems.csv": ",".join(_COLUMNS)}
 
 
-def write_report(findings: Sequence[Finding], folder: Path, base: Path, summary: str) -> None:
+def write_report(findings: Sequence[Finding], folder: Path, base: Path, summary: str) -> list[Path]:
     """Write ``report.html``, ``problems.csv`` and, if something is better left out, ``exclude.txt``.
+
+    An earlier report is replaced. A file of such a name that somebody else has written, or a list that somebody has
+    changed, is kept under another name.
 
     Args:
         findings: The findings.
         folder: Folder to write to.
         base: What the paths in ``exclude.txt`` are relative to.
         summary: A line for the head of the page.
+
+    Returns:
+        The files that were kept, under their new names.
 
     Raises:
         MisconfigurationException: If the folder can't be written to.
@@ -48,21 +58,26 @@ def write_report(findings: Sequence[Finding], folder: Path, base: Path, summary:
     )
     table = io.StringIO()
     writer = csv.writer(table)
-    writer.writerow(["severity", "problem", "detail", "file", "other file"])
+    writer.writerow(_COLUMNS)
     for finding in findings:
         for text, files in finding.files:
             writer.writerow([finding.severity, finding.title, text, *(relative(file) for file in files)])
-    listed = [relative(file) for file in excluded(findings)]
-    exclude = "# Proposed by train.py check; to be used as data.exclude.\n" + encode_lines(listed)
+    mark = "" if table.getvalue().isascii() else "\ufeff"  # by which Excel knows UTF-8
+    contents = {"report.html": html, "problems.csv": mark + table.getvalue()}
+    listed = encode_lines(relative(file) for file in excluded(findings))
+    if listed:
+        contents["exclude.txt"] = _title(listed) + listed
+    kept: list[Path] = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _write(folder / "report.html", html)
-        mark = "" if table.getvalue().isascii() else "\ufeff"  # by which Excel knows UTF-8
-        _write(folder / "problems.csv", mark + table.getvalue())
-        if listed:
-            _write(folder / "exclude.txt", exclude)
+        for name, text in contents.items():
+            if (folder / name).exists() and not _is_own(folder / name):
+                kept.append(_free(folder / name))
+                (folder / name).rename(kept[-1])
+            _write(folder / name, text)
     except OSError as error:
         raise MisconfigurationException(f"Can't write the report to {folder}: {error.strerror}.") from error
+    return kept
 
 
 def summary_lines(findings: Sequence[Finding]) -> list[str]:
@@ -82,6 +97,25 @@ def summary_lines(findings: Sequence[Finding]) -> list[str]:
         elif finding.severity == "error" or len(finding.files) == 1:
             lines += [f"{'':17}  {' '.join([*files, text]).strip()}" for text, files in finding.files[:3]]
     return lines
+
+
+def _title(listed: str) -> str:
+    """Make the first line of ``exclude.txt``, which tells whether the others were changed."""
+    digest = hashlib.sha256(listed.encode(errors="surrogateescape")).hexdigest()[:12]
+    return f"# Proposed by train.py check ({digest}); to be used as data.exclude.\n"
+
+
+def _is_own(path: Path) -> bool:
+    text = path.read_text(encoding="utf-8", errors="surrogateescape")
+    if path.name in _HEADS:
+        return _HEADS[path.name] in text[:200]
+    title, _, listed = text.partition("\n")
+    return f"{title}\n" == _title(listed)
+
+
+def _free(path: Path) -> Path:
+    names = (path.with_name(f"{path.stem}.{number}{path.suffix}") for number in count(1))
+    return next(name for name in names if not name.exists())
 
 
 def _write(path: Path, text: str) -> None:
