@@ -101,15 +101,17 @@ _SURE = 0.85  # of a slip of the pen rather than another program's word
 
 
 def command_meant(word: str) -> str | None:
-    """Tell which command another program's name stands for.
+    """Tell which command is meant by a word that is none, as by another program's name, both perhaps misspelled.
 
     Args:
         word: What was typed in the place of a command.
 
     Returns:
-        The command; None if nothing is known of the word.
+        The command; None if no known word is like it.
     """
-    return _COMMANDS_MEANT.get(_plain(word))
+    plain = _plain(word)
+    near = get_close_matches(plain, [*COMMANDS, *_COMMANDS_MEANT], n=1)
+    return _COMMANDS_MEANT.get(plain) or next((_COMMANDS_MEANT.get(name, name) for name in near), None)
 
 
 def option_meant(name: str, known: set[str]) -> str | None:

@@ -139,11 +139,11 @@ class StrictParser(LightningArgumentParser):
 def _suggest_command(word: str, typed: Sequence[str], commands: list[str]) -> str:
     if typed[0].startswith("-"):
         return f" Put the command before its options, as in: train.py {commands[0]} {typed[0]} ..."
-    meant = command_meant(word)
-    if meant in commands:
-        return f" Did you mean {meant!r}?"
     config = config_meant(word) if word.endswith(SUFFIXES) else None
-    return f" Did you mean '{commands[0]} --config {config}'?" if config else did_you_mean(word, commands)
+    if config:
+        return f" Did you mean '{commands[0]} --config {config}'?"
+    meant = command_meant(word)
+    return f" Did you mean {meant!r}?" if meant in commands else did_you_mean(word, commands)
 
 
 def _configs(args: Sequence[str]) -> Iterator[str]:

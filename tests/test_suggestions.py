@@ -50,6 +50,15 @@ def test_every_command_exists(capsys: pytest.CaptureFixture[str]) -> None:
     for command, others in COMMANDS.items():
         assert f"'{command}'" in said
         assert {command_meant(word) for word in others.split()} == {command}
+    slips = {
+        "trian": "fit",
+        "tets": "test",
+        "predcit": "predict",
+        "evalaute": "test",
+        "Fti": "fit",
+        "prevew": "preview",
+    }
+    assert {word: command_meant(word) for word in slips} == slips
 
 
 @pytest.mark.parametrize(
