@@ -135,6 +135,8 @@ def arguments(toy_root: Path, tmp_path: Path) -> list[str]:
         "--trainer.log_every_n_steps=1",
         "--trainer.enable_progress_bar=false",
         "--trainer.enable_model_summary=false",
+        "--previews.images=1",
+        "--previews.views=1",
         f"--trainer.logger.init_args.save_dir={tmp_path / 'logs'}",
     ]  # fmt: skip
 

@@ -24,7 +24,7 @@ CHECKOUT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PATH": f"{BIN}:{os.environ['PATH']}"}
 MORE = [
-    "--trainer.max_epochs=12", "--checkpoint.every_n_steps=2", "--data.batch_size=8", "--model.optimizer=sgd",
+    "--trainer.max_epochs=6", "--checkpoint.every_n_steps=2", "--data.batch_size=8", "--model.optimizer=sgd",
     "--ckpt_path=last",
 ]  # fmt: skip
 
@@ -143,7 +143,7 @@ def test_a_slurm_job_saves_queues_itself_again_and_goes_on(arguments: list[str],
     assert first.wait(timeout=200) == 128 + signal.SIGTERM
     assert (tmp_path / "scontrol").read_text() == "requeue 12345\n"
     steps = torch.load(run / "checkpoints/last.ckpt", weights_only=True)["global_step"]
-    assert 0 < steps < 12 * 8
+    assert 0 < steps < 6 * 8
     assert subprocess.run(job, cwd=CHECKOUT, env=environment, capture_output=True, timeout=200).returncode == 0
-    assert torch.load(run / "checkpoints/last.ckpt", weights_only=True)["global_step"] == 12 * 8
+    assert torch.load(run / "checkpoints/last.ckpt", weights_only=True)["global_step"] == 6 * 8
     assert [path.name for path in run.parent.iterdir()] == ["job-12345"]
