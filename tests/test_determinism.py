@@ -29,7 +29,9 @@ def epochs(data: ToyCarsDataModule, count: int = 2) -> list[list[tuple[Tensor, T
     return batches
 
 
-@pytest.mark.parametrize("context", [None, "spawn", "forkserver"])
+@pytest.mark.parametrize(
+    "context", [None, *(pytest.param(name, marks=pytest.mark.slow) for name in ("spawn", "forkserver"))]
+)
 def test_batches_do_not_depend_on_workers(
     toy_data: ToyData, context: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,6 +24,7 @@ from datamodules.layouts import CAR_NAMES
 from datamodules.layouts.official_annotations import COUNTS
 from tests.hub_server import HubServer, serve
 
+pytestmark = pytest.mark.slow
 CHECKOUT = Path(__file__).parent.parent
 MIRROR = "owner/cars"
 NAMES = [name.replace("/", "-") for name in sorted(CAR_NAMES)]  # not the official order, as with some mirrors

@@ -40,6 +40,7 @@ def test_interrupted_drawing_leaves_nothing(tmp_path: Path, monkeypatch: pytest.
     assert [path.name for path in tmp_path.iterdir()] == [data.folder.name]
 
 
+@pytest.mark.slow
 def test_a_linear_model_on_pixels_fails(tmp_path: Path) -> None:
     data = ToyCarsDataModule(root=str(tmp_path), train_images=80, test_images=40)
     data.prepare_data()
