@@ -178,6 +178,23 @@ class FrozenAtTheEnd(Callback):
         pl_module.on_before_optimizer_step = note  # type: ignore[method-assign]
 
 
+class Saves(Callback):
+    """Writes a line for each checkpoint: its name and the number of optimizer steps behind it."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        save = trainer.strategy.save_checkpoint
+
+        def note(checkpoint: dict[str, Any], *others: Any, **options: Any) -> None:
+            with Path(self.file).open("a") as file:
+                file.write(f"{Path(others[0]).name.removeprefix('.draft-')} {checkpoint['global_step']}\n")
+            save(checkpoint, *others, **options)
+
+        trainer.strategy.save_checkpoint = note  # type: ignore[method-assign]
+
+
 class CheckpointScores(Callback):
     """Writes a line for each checkpoint: when it was saved, and the names of its scores."""
 
