@@ -26,6 +26,7 @@ from callbacks.loop_state import (
 from callbacks.run_folder import run_folder
 from callbacks.scored_checkpoint import ScoredCheckpoint
 from callbacks.stop_signals import StopSignals
+from callbacks.validation_clock import ValidationClock
 from callbacks.weights_alone import leave_weights
 from runs.commands import next_command
 from runs.run import CHECKPOINTS
@@ -74,6 +75,7 @@ class Checkpoint(ScoredCheckpoint):
         self.every_n_minutes = every_n_minutes
         self.weights_alone = save_weights_only
         self.signals = StopSignals()
+        self.clock = ValidationClock()
         self._saved_step, self._saved_at = 0, 0.0
         self._describe: Callable[[dict[str, Any]], None] | None = None
         self._moment: str | None = None  # at which the checkpoint was saved that the run goes on from
@@ -125,6 +127,13 @@ class Checkpoint(ScoredCheckpoint):
         if batch_idx and self._is_due(trainer):
             self._save_last(trainer, between_batches)
             self._stop_if_asked(trainer)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Let all devices validate at once, since each validation saves; arguments as in ``on_train_batch_start``."""
+        self.clock.agree(trainer)
+        super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save what the epoch has learned, should the validation be interrupted; arguments as in ``on_train_start``."""

@@ -64,6 +64,7 @@ ATTRIBUTES: list[tuple[str, Callable[[Path], Any], type]] = [
     ("_last_checkpoint_saved", lambda _: ModelCheckpoint(), str),
     ("metrics_keys", lambda folder: CSVLogger(folder).experiment, list),
     ("_should_accumulate", lambda _: Trainer(logger=False).fit_loop.epoch_loop, MethodType),
+    ("_val_check_time_interval", lambda _: Trainer(logger=False, val_check_interval="00:00:00:01"), float),
     ("_has_run", lambda _: Trainer(logger=False).fit_loop.epoch_loop.val_loop, bool),
     ("_actions", lambda _: LightningArgumentParser(), list),
     ("_SubParsersAction", lambda _: argparse, type),

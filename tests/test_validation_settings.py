@@ -1,15 +1,18 @@
 """Saving, stopping and resuming under every setting of when to validate."""
 
 import signal
+import time
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from callbacks.validation_clock import ValidationClock
 from tests.interruptions import interrupted
 from tests.run_files import tensorboard_curves
 from tests.test_resume import assert_same
@@ -102,3 +105,27 @@ def test_the_best_of_all_validations_is_kept(
     assert scores_of("fit_scores.json")["best val/f1"] == pytest.approx(best)
     run("validate", *SHORT[:2], f"--ckpt_path={folder / 'checkpoints/best.ckpt'}")
     assert scores_of("val_scores.json")["val/f1"] == pytest.approx(best, abs=1e-6)
+
+
+@pytest.mark.parametrize("others", [False, True])
+def test_devices_validate_by_one_clock(others: bool) -> None:
+    decisions: list[bool] = []
+
+    def decide(decision: bool, all: bool) -> bool:  # noqa: A002 - named by Lightning
+        decisions.append(decision)
+        return decision or others
+
+    trainer: Any = SimpleNamespace(
+        _val_check_time_interval=3600.0,
+        _last_val_time=time.monotonic(),
+        world_size=2,
+        strategy=SimpleNamespace(reduce_boolean_decision=decide),
+    )
+    clock = ValidationClock()
+    for _ in range(2):
+        clock.agree(trainer)
+        assert (time.monotonic() - trainer._last_val_time >= 3600) is others  # as Lightning asks
+    trainer._last_val_time = time.monotonic() - 3601
+    clock.agree(trainer)
+    assert time.monotonic() - trainer._last_val_time >= 3600
+    assert decisions == [False, False, True]
