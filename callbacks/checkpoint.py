@@ -35,9 +35,9 @@ from runs.run import CHECKPOINTS
 class Checkpoint(ScoredCheckpoint):
     """Writes ``checkpoints/best.ckpt`` whenever the monitored score improves, and ``checkpoints/last.ckpt`` often.
 
-    ``last.ckpt`` is written before the first step, every so many steps or minutes, before each validation unless gradients
-    of the batches before still wait for their step, after each epoch, and when SIGTERM, SIGUSR1 or Ctrl-C ask the run
-    to stop, which it then does with exit code 128 + signal number. It replaces the one before, which is kept as
+    ``last.ckpt`` is written before the first step, every so many steps or minutes, before each validation unless
+    gradients of the batches before still wait for their step, after each epoch, and when SIGTERM, SIGUSR1 or Ctrl-C ask
+    the run to stop, which it then does with exit code 128 + signal number. It replaces the one before, which is kept as
     ``previous.ckpt``. All saves lie between two optimizer steps, after everything that was logged has been written, so
     that a resumed run ends as the uninterrupted one, whatever ended it: an error loses what was trained since the last
     save, and no more. ``scores`` in a checkpoint are those of its weights.
