@@ -11,11 +11,23 @@ from lightning import LightningModule, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.strategies import ModelParallelStrategy
 from lightning.pytorch.utilities import rank_zero_info
+from torch import Tensor
 
-from callbacks.loop_state import before_training, before_validation, begin_validation, between_batches
+from callbacks.loop_state import (
+    accumulates,
+    after_validation,
+    before_training,
+    before_validation,
+    begin_validation,
+    between_batches,
+    go_on,
+    moment_of,
+)
 from callbacks.run_folder import run_folder
 from callbacks.scored_checkpoint import ScoredCheckpoint
 from callbacks.stop_signals import StopSignals
+from callbacks.validation_clock import ValidationClock
+from callbacks.weights_alone import leave_weights
 from runs.commands import next_command
 from runs.run import CHECKPOINTS
 
@@ -23,19 +35,19 @@ from runs.run import CHECKPOINTS
 class Checkpoint(ScoredCheckpoint):
     """Writes ``checkpoints/best.ckpt`` whenever the monitored score improves, and ``checkpoints/last.ckpt`` often.
 
-    ``last.ckpt`` is written before the first step, every so many steps or minutes, before each validation, after each
-    epoch, and when SIGTERM, SIGUSR1 or Ctrl-C ask the run to stop, which it then does with exit code 128 + signal
-    number. It replaces the one before, which is kept as ``previous.ckpt``. All saves lie between two optimizer steps,
-    after everything that was logged has been written, so that a resumed run ends as the uninterrupted one, whatever
-    ended it: an error loses what was trained since the last save, and no more. ``scores`` in a checkpoint are
-    those of its weights.
+    ``last.ckpt`` is written before the first step, every so many steps or minutes, before each validation unless
+    gradients of the batches before still wait for their step, after each epoch, and when SIGTERM, SIGUSR1 or Ctrl-C ask
+    the run to stop, which it then does with exit code 128 + signal number. It replaces the one before, which is kept as
+    ``previous.ckpt``. All saves lie between two optimizer steps, after everything that was logged has been written, so
+    that a resumed run ends as the uninterrupted one, whatever ended it: an error loses what was trained since the last
+    save, and no more. ``scores`` in a checkpoint are those of its weights.
 
     Args:
         monitor: Name of the score.
         mode: ``max`` if more is better, else ``min``.
         every_n_steps: Optimizer steps between two saves within an epoch; null saves by time alone.
         every_n_minutes: Minutes between two saves within an epoch; null saves by steps alone.
-        save_weights_only: Leave out what it takes to resume, the optimizer's state above all, and the scores.
+        save_weights_only: Leave out of ``best.ckpt`` what it takes to resume, the optimizer's state above all.
 
     Raises:
         MisconfigurationException: If the intervals aren't positive.
@@ -56,15 +68,18 @@ class Checkpoint(ScoredCheckpoint):
             filename="best",
             monitor=monitor,
             mode=mode,
-            save_weights_only=save_weights_only,
             auto_insert_metric_name=False,  # the slash in val/f1 would make folders
             enable_version_counter=False,
         )
         self.every_n_steps = every_n_steps
         self.every_n_minutes = every_n_minutes
+        self.weights_alone = save_weights_only
         self.signals = StopSignals()
+        self.clock = ValidationClock()
         self._saved_step, self._saved_at = 0, 0.0
         self._describe: Callable[[dict[str, Any]], None] | None = None
+        self._moment: str | None = None  # at which the checkpoint was saved that the run goes on from
+        self._resumable = False  # whether the state before the present validation has been saved
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Put the checkpoints into the folder of the run, whatever the logger.
@@ -87,6 +102,8 @@ class Checkpoint(ScoredCheckpoint):
         """
         super().on_train_start(trainer, pl_module)
         self._saved_step, self._saved_at = trainer.global_step, time.monotonic()
+        go_on(trainer, self._moment)
+        self._moment = None
         if self._saves(trainer):
             self.signals.install()
             begun = trainer.fit_loop.epoch_loop.batch_progress.total.ready
@@ -104,20 +121,28 @@ class Checkpoint(ScoredCheckpoint):
             batch: The batch.
             batch_idx: Its number.
         """
-        if not self._saves(trainer):
+        if not self._saves(trainer) or batch_idx % trainer.accumulate_grad_batches:
             return
-        # after a validation in mid-epoch Lightning would count the step before twice
-        validated = batch_idx % (trainer.val_check_batch or 1) == 0
-        if not batch_idx % trainer.accumulate_grad_batches and not validated and self._is_due(trainer):
+        # before the first batch the epoch before has saved; Lightning takes a restored 0 for the end of an epoch
+        if batch_idx and self._is_due(trainer):
             self._save_last(trainer, between_batches)
             self._stop_if_asked(trainer)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Let all devices validate at once, since each validation saves; arguments as in ``on_train_batch_start``."""
+        self.clock.agree(trainer)
+        super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save what the epoch has learned, should the validation be interrupted; arguments as in ``on_train_start``."""
         if self._saves(trainer):
             begin_validation(trainer)
-            self._save_last(trainer, before_validation)
-            self._stop_if_asked(trainer)
+            self._resumable = not accumulates(trainer)
+            if self._resumable:
+                self._save_last(trainer, before_validation)
+                self._stop_if_asked(trainer)
 
     def on_validation_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
         """Stop a validation where a signal asks for it; a resumed run begins it again.
@@ -127,7 +152,7 @@ class Checkpoint(ScoredCheckpoint):
             pl_module: The classifier.
             *args: Outputs, batch and number of the batch.
         """
-        if self._saves(trainer):
+        if self._saves(trainer) and self._resumable:
             self._stop_if_asked(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -152,6 +177,11 @@ class Checkpoint(ScoredCheckpoint):
         if self._describe is not None:
             self._describe(checkpoint)
 
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Note how far the run is; arguments as in ``on_save_checkpoint``."""
+        super().on_load_checkpoint(trainer, pl_module, checkpoint)
+        self._moment = moment_of(checkpoint)
+
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Leave signals to others again; arguments as in ``on_train_start``, and the stage."""
         self.signals.remove()
@@ -166,6 +196,18 @@ class Checkpoint(ScoredCheckpoint):
         due |= self.every_n_steps is not None and steps >= self.every_n_steps
         due |= self.every_n_minutes is not None and seconds >= 60 * self.every_n_minutes
         return trainer.strategy.reduce_boolean_decision(due, all=False)
+
+    def _update_best_and_save(self, current: Tensor, trainer: Trainer, monitor_candidates: dict[str, Tensor]) -> None:
+        self._describe = self._describe_best(trainer)
+        try:
+            super()._update_best_and_save(current, trainer, monitor_candidates)
+        finally:
+            self._describe = None
+
+    def _describe_best(self, trainer: Trainer) -> Callable[[dict[str, Any]], None] | None:
+        if self.weights_alone:
+            return leave_weights
+        return after_validation if trainer.validating else None
 
     def _save_last(self, trainer: Trainer, describe: Callable[[dict[str, Any]], None] | None) -> None:
         for logger in trainer.loggers:
@@ -183,7 +225,5 @@ class Checkpoint(ScoredCheckpoint):
         if trainer.strategy.reduce_boolean_decision(self.signals.received is not None, all=False):
             number = self.signals.received or signal.SIGTERM  # which has reached another device
             command = next_command("fit", run_folder(trainer))
-            lost = "checkpoint.save_weights_only leaves nothing to go on from"
-            news = lost if self.save_weights_only else f"to go on:\nnext: {command}"
-            rank_zero_info(f"Stopped after step {trainer.global_step}; {news}")
+            rank_zero_info(f"Stopped after step {trainer.global_step}; to go on:\nnext: {command}")
             sys.exit(128 + number)

@@ -6,6 +6,11 @@ from lightning import Trainer
 
 _LOOP = "epoch_loop.batch_progress"
 _VALIDATION = "epoch_loop.val_loop.batch_progress"
+_STATE = "epoch_loop.state_dict"
+_MOMENT = "moment"
+# what a resumed run is to be told when it asks whether to validate after the last batch before the interruption: time
+# and changed settings would give other answers, and each pass through this place counts the batch before again
+_ANSWERS = {"between batches": [False], "before validation": [True, True], "after validation": [True]}
 
 
 def before_training(checkpoint: dict[str, Any]) -> None:
@@ -28,6 +33,7 @@ def between_batches(checkpoint: dict[str, Any]) -> None:
     checkpoint["loops"]["fit_loop"][_LOOP]["is_last_batch"] = False
     for counts in _counters(checkpoint, _LOOP):
         counts["ready"] = counts["started"] = counts["processed"] = counts["completed"]
+    _note(checkpoint, "between batches")
 
 
 def before_validation(checkpoint: dict[str, Any]) -> None:
@@ -38,6 +44,63 @@ def before_validation(checkpoint: dict[str, Any]) -> None:
     """
     for counts in _counters(checkpoint, _VALIDATION):
         counts["ready"] = counts["started"] = counts["completed"] + 1
+    _note(checkpoint, "before validation")
+
+
+def after_validation(checkpoint: dict[str, Any]) -> None:
+    """Describe a validation that has ended, after which training goes on.
+
+    Args:
+        checkpoint: What is about to be saved; changed in place.
+    """
+    _note(checkpoint, "after validation")
+
+
+def moment_of(checkpoint: dict[str, Any]) -> str | None:
+    """Read when a checkpoint was saved.
+
+    Args:
+        checkpoint: Its content.
+
+    Returns:
+        The moment; None at the ends of epochs, and in checkpoints that an older version wrote.
+    """
+    moment: str | None = checkpoint.get("loops", {}).get("fit_loop", {}).get(_STATE, {}).get(_MOMENT)
+    return moment
+
+
+def go_on(trainer: Trainer, moment: str | None) -> None:
+    """Let a resumed run begin where the checkpoint was saved, and not validate too often, too rarely or twice.
+
+    Args:
+        trainer: The trainer, which is about to train; changed in place.
+        moment: What ``moment_of`` has read.
+    """
+    loop: Any = trainer.fit_loop.epoch_loop
+    answers = list(_ANSWERS.get(moment or "", []))
+
+    def answer(data_fetcher: Any) -> bool:
+        if answers and loop.restarting:
+            return answers.pop(0)
+        del loop._should_check_val_fx  # that of its class comes back
+        again: bool = loop._should_check_val_fx(data_fetcher)
+        return again
+
+    if answers:
+        loop._should_check_val_fx = answer
+
+
+def accumulates(trainer: Trainer) -> bool:
+    """Tell whether gradients of the last batch still wait for an optimizer step, which no checkpoint holds.
+
+    Args:
+        trainer: The trainer, which isn't in the midst of a batch.
+
+    Returns:
+        Whether they do.
+    """
+    waits: bool = trainer.fit_loop.epoch_loop._should_accumulate()
+    return waits
 
 
 def begin_validation(trainer: Trainer) -> None:
@@ -48,6 +111,10 @@ def begin_validation(trainer: Trainer) -> None:
     """
     counts: Any = trainer.fit_loop.epoch_loop.val_loop.batch_progress.total
     counts.ready = counts.started = counts.completed
+
+
+def _note(checkpoint: dict[str, Any], moment: str) -> None:
+    checkpoint["loops"]["fit_loop"][_STATE][_MOMENT] = moment
 
 
 def _counters(checkpoint: dict[str, Any], loop: str) -> list[dict[str, int]]:

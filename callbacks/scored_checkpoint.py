@@ -41,6 +41,7 @@ class ScoredCheckpoint(WholeCheckpoint):
         """
         if not trainer.sanity_checking:
             self._validated = trainer.global_step
+            self._last_global_step_saved = _NEVER  # two validations of a step compete too, as do those before the first
         super().on_validation_end(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -56,6 +57,7 @@ class ScoredCheckpoint(WholeCheckpoint):
             pl_module: The classifier.
             checkpoint: What is about to be saved; changed in place.
         """
+        super().on_save_checkpoint(trainer, pl_module, checkpoint)
         checkpoint[_KEY] = self._present_scores(trainer)
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:

@@ -7,17 +7,46 @@ from typing import Any
 from lightning import LightningModule, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import ModelCheckpoint
+from torch import Tensor
 
+from callbacks.finite_tensors import first_not_finite, norm_of
 from runs import whole_file
 
 _DRAFT = ".draft-"
+_STATES = ("state_dict", "current_model_state")  # with a moving average it is the second that training goes on with
 
 
 class WholeCheckpoint(ModelCheckpoint):
     """Lightning's callback, but files (and the folders of sharded checkpoints) appear when they are complete.
 
-    ``last.ckpt`` doesn't vanish when it is replaced: it becomes ``previous.ckpt``.
+    ``last.ckpt`` doesn't vanish when it is replaced: it becomes ``previous.ckpt``. What isn't finite is never
+    written.
     """
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Refuse to save what can't be used.
+
+        Args:
+            trainer: The trainer.
+            pl_module: The classifier.
+            checkpoint: What is about to be saved.
+
+        Raises:
+            MisconfigurationException: If a weight or a buffer is NaN or infinite, on any device.
+        """
+        tensors = [
+            (name, value)
+            for state in _STATES
+            for name, value in checkpoint.get(state, {}).items()
+            if isinstance(value, Tensor)
+        ]
+        broken = None if norm_of(tensor for _, tensor in tensors).isfinite() else first_not_finite(tensors)
+        if trainer.strategy.reduce_boolean_decision(broken is not None, all=False):
+            raise MisconfigurationException(
+                f"{broken or 'A weight or buffer on another device'} is NaN or infinite after step "
+                f"{trainer.global_step}, which is not saved, so that the checkpoints before stay: lower "
+                "model.learning_rate, or look at the images."
+            )
 
     def _save_checkpoint(self, trainer: Trainer, filepath: str) -> None:
         path = Path(filepath)

@@ -122,6 +122,11 @@ def _take(start: Start, config: Any, command: str, request: Request) -> None:
     content = read_checkpoint(start.checkpoint)
     start.hyper_parameters = content["hyper_parameters"]
     stored = start.hyper_parameters
+    if command == "fit" and "callbacks" not in content:
+        raise MisconfigurationException(
+            f"{start.checkpoint} holds weights alone (checkpoint.save_weights_only), from which no run can go on: name "
+            "the folder of its run, or begin a new training by model.weights."
+        )
     for key in ("backbone", "optimizer") if command == "fit" else ("backbone",):
         if config.model[key] != stored.get(key, config.model[key]):
             raise MisconfigurationException(

@@ -45,6 +45,7 @@ class StrictTrainer(Trainer):
     """
 
     folder: Path | None = None
+    val_check_interval: Any = None  # Lightning doesn't set it where it is a time, but reads it
     _log_interval: int | None = None
 
     def __init__(

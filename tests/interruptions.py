@@ -27,9 +27,9 @@ class Signal(Callback):
     """Sends a signal to its own process at a moment of a run.
 
     Args:
-        moment: "batch" (its step has been made), "step" (in its middle), "validation" (in its middle), "writing" (half
-            of a checkpoint has been), "renaming" (the old checkpoint has been renamed, the new one hasn't), "scores"
-            (an epoch has been logged, but not saved).
+        moment: "batch" (its step has been made), "step" (in its middle), "validation" (in its middle), "validated" (the
+            validation has ended), "writing" (half of a checkpoint has been), "renaming" (the old checkpoint has been
+            renamed, the new one hasn't), "scores" (an epoch has been logged, but not saved).
         count: How many such moments to let pass.
         number: The signal.
         rank: The device that gets it; None sends it to all.
@@ -74,6 +74,10 @@ class Signal(Callback):
     def on_validation_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
         if not trainer.sanity_checking:
             self.at("validation")
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not trainer.sanity_checking:
+            self.at("validated")
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.at("scores")

@@ -53,6 +53,51 @@ class ImageRecord(Callback):
                 file.write(f"{trainer.global_step} {hashlib.sha256(image.numpy().tobytes()).hexdigest()}\n")
 
 
+def poisoned(what: str, batch: int, rank: int = 0) -> list[str]:
+    """Options that hang a ``Poison`` into a run."""
+    options = {"what": what, "batch": batch, "rank": rank}
+    values = [f"--trainer.callbacks.{name}={value}" for name, value in options.items()]
+    return ["--trainer.callbacks+=tests.probes.Poison", *values]
+
+
+class Poison(Callback):
+    """Makes the loss, a gradient or a statistic of batch normalisation NaN once.
+
+    Args:
+        what: "loss", "gradient" or "statistic".
+        batch: How many training batches to let pass.
+        rank: The device on which it happens.
+    """
+
+    def __init__(self, what: str, batch: int, rank: int = 0) -> None:
+        self.what, self.batch, self.rank = what, batch, rank
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        def poison(network: nn.Module, inputs: Any, logits: Tensor) -> Tensor:
+            if not network.training or trainer.fit_loop.epoch_loop.total_batch_idx != self.batch:
+                return logits
+            if self.what == "gradient":
+                logits.register_hook(lambda gradient: gradient * torch.nan)  # type: ignore[no-untyped-call]
+            elif self.what == "statistic":
+                next(buffer for buffer in network.buffers() if buffer.is_floating_point())[0] = torch.nan
+            return logits * torch.nan if self.what == "loss" else logits
+
+        network = pl_module.network
+        assert isinstance(network, nn.Module)
+        if trainer.global_rank == self.rank:
+            network.register_forward_hook(poison)
+
+
+class Errors(Callback):
+    """Writes what ends a run, on each device."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        Path(f"{self.file}.rank{trainer.global_rank}").write_text(str(exception))
+
+
 class WeightsOfEachDevice(Callback):
     """Saves the weights of every process at the end of training."""
 
@@ -131,6 +176,23 @@ class FrozenAtTheEnd(Callback):
             Path(f"{self.file}.rates").write_text(" ".join(str(rate) for rate in rates.values()))
 
         pl_module.on_before_optimizer_step = note  # type: ignore[method-assign]
+
+
+class Saves(Callback):
+    """Writes a line for each checkpoint: its name and the number of optimizer steps behind it."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        save = trainer.strategy.save_checkpoint
+
+        def note(checkpoint: dict[str, Any], *others: Any, **options: Any) -> None:
+            with Path(self.file).open("a") as file:
+                file.write(f"{Path(others[0]).name.removeprefix('.draft-')} {checkpoint['global_step']}\n")
+            save(checkpoint, *others, **options)
+
+        trainer.strategy.save_checkpoint = note  # type: ignore[method-assign]
 
 
 class CheckpointScores(Callback):

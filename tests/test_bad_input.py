@@ -262,8 +262,13 @@ def test_a_mistake_gets_one_sentence(
 def test_a_loss_that_is_no_number_stops_the_run_and_names_the_images(
     mistake: Callable[..., str], tmp_path: Path
 ) -> None:
-    answer = mistake("fit", "--model.pixel_mean=[.nan,.nan,.nan]", "--data.batch_size=4")
-    assert "became nan in epoch 0, batch 0 (" in answer
+    poison = [
+        "--trainer.callbacks+=tests.probes.Poison",
+        "--trainer.callbacks.what=loss",
+        "--trainer.callbacks.batch=0",
+    ]
+    answer = mistake("fit", *poison, "--data.batch_size=4")
+    assert "The training loss became nan in epoch 0, batch 0 (" in answer
     named = answer.partition("batch 0 (")[2].partition(")")[0].split(", ")
     assert len(set(named)) == 4
     assert all(name.endswith(".jpg") for name in named)

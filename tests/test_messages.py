@@ -28,7 +28,7 @@ pytestmark = pytest.mark.slow
 
 Run = Callable[..., None]
 Scores = Callable[..., dict[str, Any]]
-PLUNGE = ["--model.learning_rate=100", "--finite_loss.enabled=false"]  # no later epoch is better
+PLUNGE = ["--model.learning_rate=1"]  # no later epoch is better
 
 
 @pytest.fixture
@@ -165,10 +165,7 @@ def test_a_stop_tells_how_to_go_on(run: Run, said: io.StringIO, tmp_path: Path, 
         )  # fmt: skip
     assert stopped.value.code == 128 + signal.SIGTERM
     lines = said.getvalue().splitlines()
-    if weights_only:
-        assert "checkpoint.save_weights_only leaves nothing to go on from" in lines[-1]
-    else:
-        assert lines[-1] == f"next: python train.py fit '{run_folder}'"
+    assert lines[-1] == f"next: python train.py fit '{run_folder}'"
 
 
 @pytest.mark.parametrize("name", ["plain", "with space", "it's $HOME; rm -rf *", "中文"])

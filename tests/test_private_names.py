@@ -9,7 +9,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
+from types import MethodType, ModuleType
 from typing import Any
 
 import jsonargparse
@@ -63,6 +63,8 @@ ATTRIBUTES: list[tuple[str, Callable[[Path], Any], type]] = [
     ("_last_global_step_saved", lambda _: ModelCheckpoint(), int),
     ("_last_checkpoint_saved", lambda _: ModelCheckpoint(), str),
     ("metrics_keys", lambda folder: CSVLogger(folder).experiment, list),
+    ("_should_accumulate", lambda _: Trainer(logger=False).fit_loop.epoch_loop, MethodType),
+    ("_val_check_time_interval", lambda _: Trainer(logger=False, val_check_interval="00:00:00:01"), float),
     ("_has_run", lambda _: Trainer(logger=False).fit_loop.epoch_loop.val_loop, bool),
     ("_actions", lambda _: LightningArgumentParser(), list),
     ("_SubParsersAction", lambda _: argparse, type),
@@ -124,6 +126,7 @@ def test_loops_count_and_save_what_checkpoints_correct(tmp_path: Path) -> None:
     trainer = Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, default_root_dir=tmp_path)
     loop = trainer.fit_loop.epoch_loop
     assert list(inspect.signature(trainer.fit_loop.setup_data).parameters) == []
+    assert list(inspect.signature(loop._should_check_val_fx).parameters) == ["data_fetcher"]
     assert loop.batch_idx == -1
     for progress in (loop.batch_progress, loop.val_loop.batch_progress):
         assert progress.is_last_batch is False
@@ -132,6 +135,10 @@ def test_loops_count_and_save_what_checkpoints_correct(tmp_path: Path) -> None:
     saved = trainer.fit_loop.state_dict()
     for name in ("epoch_loop.batch_progress", "epoch_loop.val_loop.batch_progress"):
         assert saved[name].keys() == {"total", "current", "is_last_batch"}
+    assert saved["epoch_loop.state_dict"] == {"_batches_that_stepped": 0}
+    loop.load_state_dict({**loop.state_dict(), "state_dict": {"_batches_that_stepped": 3, "moment": "of ours"}})
+    assert loop.restarting is True
+    assert loop._batches_that_stepped == 3
 
 
 def test_no_other_private_name_is_used() -> None:

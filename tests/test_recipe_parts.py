@@ -44,6 +44,28 @@ def test_the_average_of_the_weights_is_what_is_saved_and_validated(
     assert scores_of("val_scores.json")["val/loss"] == pytest.approx(within_fit["val/loss"], abs=1e-5)
 
 
+@pytest.mark.parametrize("decay", ["null", "0.7"])
+def test_the_best_weights_alone_are_those_that_were_validated(
+    run: Callable[..., None], mistake: Callable[..., str], scores_of: Callable[..., dict[str, float]], tmp_path: Path,
+    decay: str,
+) -> None:  # fmt: skip
+    alone = ["--checkpoint.save_weights_only=true", f"--ema.decay={decay}", "--model.learning_rate=0.01"]
+    run("fit", *alone)
+    within_fit = scores_of("fit_scores.json")
+    saved = checkpoint(tmp_path, name="best")
+    assert not saved.keys() & {"optimizer_states", "lr_schedulers", "callbacks", "current_model_state"}
+    assert saved["scores"]["val/f1"] == within_fit["best val/f1"]
+    run("validate", "--ckpt_path=best")
+    assert scores_of("val_scores.json")["val/loss"] == pytest.approx(within_fit["val/loss"], abs=1e-5)
+    weights = checkpoint(tmp_path)["state_dict"]
+    answer = mistake("fit", *alone, "--trainer.max_epochs=3", "--ckpt_path=best")
+    assert "best.ckpt holds weights alone" in answer
+    run("fit", *alone, "--trainer.max_epochs=3", "--ckpt_path=last")
+    longer = checkpoint(tmp_path)
+    assert longer["epoch"] == 2
+    assert not torch.equal(longer["state_dict"]["network.classifier.1.weight"], weights["network.classifier.1.weight"])
+
+
 def test_a_trainer_that_has_averaged_tests_the_average(
     toy_data: Callable[..., ToyCarsDataModule], tmp_path: Path
 ) -> None:
