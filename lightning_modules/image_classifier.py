@@ -210,13 +210,14 @@ class ImageClassifier(PhotographClassifier):
         if self.trainer.state.fn != "fit":
             self.log("step", float(self.steps_trained))  # Lightning's name for where a logger puts the others
 
-    def predict_step(self, batch: Any, batch_idx: int) -> Tensor | tuple[list[str], Tensor]:
+    def predict_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> Tensor | tuple[list[str], Tensor]:
         """Compute the probabilities of a batch.
 
         Args:
             batch: Images as in ``training_step``, alone or followed by labels or whatever else; or what a data module
                 of this project makes for ``predict``.
             batch_idx: Its number.
+            dataloader_idx: Number of its loader.
 
         Returns:
             Probabilities, float32 (batch, classes); of a data module, before them the files that could be read.
