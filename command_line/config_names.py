@@ -20,8 +20,11 @@ def installed_config(name: str) -> Path | None:
         own; None for any other name.
     """
     path = _CONFIGS.parent / name
-    own = Path(name).parts[:1] == (_CONFIGS.name,) and not Path(name).exists()
-    return path if own and path.is_file() else None
+    try:
+        own = Path(name).parts[:1] == (_CONFIGS.name,) and not Path(name).exists()
+        return path if own and path.is_file() else None
+    except (OSError, ValueError):  # no name of a file
+        return None
 
 
 def config_meant(name: str) -> Path | None:

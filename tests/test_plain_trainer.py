@@ -1,6 +1,10 @@
 """The classifier with Lightning's own trainer and loaders of one's own, without a data module."""
 
+import lzma
+import re
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +18,9 @@ from torchvision.transforms import v2
 from datamodules import ToyCarsDataModule
 from lightning_modules import ImageClassifier
 from lightning_modules.networks import PixelNormalization
+from tests.photos import class_folders
+from tests.test_old_checkpoints import OLD_RUN
+from tests.test_packages import CHECKOUT
 
 CLASSES = ["bus", "car", "lorry"]
 IMAGES = torch.randint(256, (10, 3, 64, 64), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
@@ -66,6 +73,29 @@ def test_it_fits_tests_and_predicts_every_image(model: ImageClassifier, trainer:
     both = trainer.predict(model, [loader(IMAGES), loader(FLOATS)])
     assert both is not None
     assert [len(found) for found in both] == [3, 3]
+
+
+def test_the_lines_of_the_readme_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use, plain = re.findall(r"```python\n(.*?)```", (CHECKOUT / "README.md").read_text(), re.DOTALL)
+    (tmp_path / "run.ckpt").write_bytes(lzma.decompress((OLD_RUN / "last.ckpt.xz").read_bytes()))
+    class_folders(tmp_path / "photos", CLASSES, each=3)
+    shutil.copy(tmp_path / "photos/bus/0.jpg", tmp_path / "photo.jpg")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {"paths": sorted(map(str, tmp_path.glob("photos/*/*.jpg")))}
+    for written, here in {"logs/own_photos/version_0": "run.ckpt", "num_workers=4": "num_workers=1"}.items():
+        assert written in use
+        use = use.replace(written, here)
+    for written, here in {
+        '"resnet18", ': '"squeezenet1_1", None, ',
+        "224": "32",
+        "max_epochs=10": "max_epochs=1",
+    }.items():
+        assert written in plain
+        plain = plain.replace(written, here)
+    exec(use, names)  # noqa: S102
+    assert len(names["answers"]) == 9
+    exec(plain, names)  # noqa: S102
+    assert torch.cat(names["answers"]).shape == (9, 3)
 
 
 def test_the_type_of_pixels_says_what_they_mean() -> None:
