@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from lightning import Callback, LightningModule, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor
-from torchvision.transforms.v2.functional import horizontal_flip, resized_crop
 
 from lightning_modules import ImageClassifier
+from lightning_modules.views import SCALES, further_views
 
 
 class TestTimeAugmentation(Callback):
@@ -43,7 +43,7 @@ class TestTimeAugmentation(Callback):
     ) -> None:
         self.enabled = enabled
         self.flip = flip
-        self.scales = [1.0, 0.875] if scales is None else scales
+        self.scales = [*SCALES] if scales is None else scales
         self.shift = shift
         self.predict = predict
         if any(not 0 < scale <= 1 for scale in self.scales):
@@ -60,28 +60,7 @@ class TestTimeAugmentation(Callback):
         Yields:
             Batches of the same shape.
         """
-        if self.flip:
-            yield horizontal_flip(images)
-        height, width = images.shape[-2:]
-        directions = [(0.0, 0.0)]
-        if self.shift:
-            directions += [
-                (-self.shift, -self.shift),
-                (-self.shift, self.shift),
-                (self.shift, -self.shift),
-                (self.shift, self.shift),
-            ]
-        for scale in self.scales:
-            if scale == 1:
-                continue
-            crop_height, crop_width = round(scale * height), round(scale * width)
-            for down, right in directions:
-                top = round((height - crop_height) * (1 + down) / 2)
-                left = round((width - crop_width) * (1 + right) / 2)
-                crop = resized_crop(images, top, left, crop_height, crop_width, [height, width], antialias=True)
-                yield crop
-                if self.flip:
-                    yield horizontal_flip(crop)
+        yield from further_views(images, self.flip, self.scales, self.shift)
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Install the views.

@@ -23,6 +23,7 @@ from datamodules import ImageDataModule
 from lightning_modules.sharding import accept_sharded
 from runs.checkpoints import compare_classes
 from runs.class_names import ClassNames
+from runs.commands import program
 from runs.history import Lock
 from runs.naming import attempt, release
 
@@ -170,7 +171,7 @@ class ClassifierCLI(LightningCLI):
         super()._run_subcommand(subcommand)
 
     def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
-        kwargs["usage"] = f"train.py {subcommand} {_WORDS.get(subcommand, '')}[options]"
+        kwargs["usage"] = f"{program()} {subcommand} {_WORDS.get(subcommand, '')}[options]"
         first = next(iter(self.request.arguments), "--help")
         if first != subcommand and (not first.startswith("-") or first in ("-h", "--help")):
             return self.init_parser(**kwargs)  # only to be listed: all options of a command take a tenth of a second

@@ -9,6 +9,24 @@ SUFFIXES = (".yaml", ".yml", ".json")
 _CONFIGS = Path(__file__).parent.parent / "configs"
 
 
+def installed_config(name: str) -> Path | None:
+    """Find a config of this project from any folder.
+
+    Args:
+        name: What was typed.
+
+    Returns:
+        ``configs/demo.yaml`` of this project for ``configs/demo.yaml``, unless the working directory has one of its
+        own; None for any other name.
+    """
+    path = _CONFIGS.parent / name
+    try:
+        own = Path(name).parts[:1] == (_CONFIGS.name,) and not Path(name).exists()
+        return path if own and path.is_file() else None
+    except (OSError, ValueError):  # no name of a file
+        return None
+
+
 def config_meant(name: str) -> Path | None:
     """Find the config file nearest to one that doesn't exist: in its folder, and among those of this project.
 

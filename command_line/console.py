@@ -11,6 +11,9 @@ from pathlib import Path
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+from command_line.trusted_classes import OWN
+from runs.commands import program
+
 _TRACEBACK = re.compile(r"^Caught (?s:.*)^[\w.]+(?:Exception|Error): ", re.MULTILINE)
 # what says nothing about a run, or what the run's own lines say better
 _NO_NEWS = (
@@ -21,7 +24,7 @@ _NO_NEWS = (
     "`Trainer.fit` stopped: `max_epochs=",
 )
 _FEW_WORKERS = re.compile(r"The '(\w+)' does not have many workers(?s:.*)num_workers=(\d+)`(?s:.*)")
-_CHECKOUT = Path(__file__).parent.parent
+_CHECKOUT = Path(__file__).parent.parent  # or where it is installed, beside other packages
 _DISK_ERRORS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOTDIR)
 
 
@@ -43,11 +46,11 @@ def mistakes_in_one_line() -> Iterator[None]:
             raise
         # an error in a loading process carries that process's traceback, which the message follows
         message = _TRACEBACK.split(str(cause))[-1]
-        sys.exit(f"train.py: error: {' '.join(message.split())}")
+        sys.exit(f"{program()}: error: {' '.join(message.split())}")
     except OSError as error:
         if error.errno not in _DISK_ERRORS:
             raise
-        sys.exit(f"train.py: error: Can't write {error.filename or 'a file'}: {error.strerror}.")
+        sys.exit(f"{program()}: error: Can't write {error.filename or 'a file'}: {error.strerror}.")
 
 
 def quieten() -> None:
@@ -75,6 +78,7 @@ def _format_warning(
 ) -> str:
     text = _FEW_WORKERS.sub(r"Few processes load images for \1: data.num_workers may go up to \2 here.", str(message))
     place = Path(filename)
-    own = place.is_relative_to(_CHECKOUT) and "site-packages" not in place.parts
+    inside = place.relative_to(_CHECKOUT).parts if place.is_relative_to(_CHECKOUT) else ()
+    own = bool(inside) and (inside[0] in OWN or "site-packages" not in place.parts)
     own |= "lightning" in place.parts and issubclass(category, UserWarning)  # most of them come from here, and ours do
     return f"warning: {text}\n" if own else f"warning: {text} ({category.__name__}, {filename}:{lineno})\n"

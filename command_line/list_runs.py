@@ -12,6 +12,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from results.run_table import SCORES, Row, run_rows
 from results.tables import write_csv
 from results.text_table import display_width, text_table
+from runs.commands import program
 from runs.finding import find_runs
 from runs.suggestions import did_you_mean
 
@@ -31,7 +32,7 @@ def list_runs(folder: Path, sort: str, output: Path | None) -> None:
         raise MisconfigurationException(f"There is no folder {folder}: give the one that holds the runs.")
     columns, rows = run_rows(find_runs(folder), folder)
     if not rows:
-        raise MisconfigurationException(f"There is no run in {folder}: train one by train.py fit --config FILE.")
+        raise MisconfigurationException(f"There is no run in {folder}: train one by {program()} fit --config FILE.")
     key = sort.removeprefix("-")
     if key not in columns:
         raise MisconfigurationException(f"--sort is {sort}, which is no column.{did_you_mean(key, columns)}")

@@ -10,7 +10,7 @@ from zipfile import is_zipfile
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from command_line.config_names import SUFFIXES, config_meant
+from command_line.config_names import SUFFIXES, config_meant, installed_config
 from command_line.options import CONFIG, files_first, split_words, value_of, without
 from command_line.paths import expand
 from command_line.stored_config import config_from_checkpoint
@@ -110,16 +110,21 @@ def read_request(arguments: Sequence[str], afterwards: ExitStack) -> Request:
 
 
 def _with_home(options: Sequence[str]) -> list[str]:
-    """Expand what names a config; a config that is typed as text is none of a file."""
+    """Expand what names a config, and find this project's own; a config that is typed as text is none of a file."""
     left: list[str] = []
     for position, option in enumerate(options):
         name, equals, value = option.partition("=")
         if name in CONFIG and equals and ":" not in value:
-            option = f"{name}={expand(value, name)}"
+            option = f"{name}={_config(value, name)}"
         elif position and options[position - 1] in CONFIG and ":" not in option:
-            option = expand(option, "--config")
+            option = _config(option, "--config")
         left.append(option)
     return left
+
+
+def _config(name: str, option: str) -> str:
+    path = expand(name, option)
+    return str(installed_config(path) or path)
 
 
 def _run_of_config(options: Sequence[str]) -> Run | None:

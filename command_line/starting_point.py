@@ -12,7 +12,7 @@ from command_line.request import Request
 from command_line.start import Start
 from command_line.stored_config import is_elsewhere
 from runs.checkpoints import read_checkpoint
-from runs.commands import shown
+from runs.commands import program, shown
 from runs.finding import find_checkpoint, run_of, runs_of
 from runs.naming import named_run
 from runs.run import Keyword
@@ -90,7 +90,7 @@ def _find_evaluation(start: Start, config: Any, command: str, request: Request, 
         start.checkpoint = named_run(start.experiment, name).checkpoint("best")
     elif wanted is None:
         raise MisconfigurationException(
-            f"{command} needs trained weights: name a run, as in train.py {command} "
+            f"{command} needs trained weights: name a run, as in {program()} {command} "
             f"{request.run.folder if request.run else 'RUN'}, or add --ckpt_path with a checkpoint, the folder of a "
             "run, best or last."
         )

@@ -18,6 +18,7 @@ from command_line.options import CONFIG
 from command_line.other_names import command_meant, option_meant
 from command_line.strict_yaml import MODE, RepeatedKeyError
 from command_line.trusted_classes import TRUSTED, untrusted_names
+from runs.commands import program
 from runs.suggestions import did_you_mean
 
 _SWITCH = "--trusted_only"
@@ -111,7 +112,7 @@ class StrictParser(LightningArgumentParser):
         """
         missing = missing_package(ex)
         hint = self._suggest(message) if suggestion is None else suggestion
-        sys.stderr.write(f"train.py: error: {missing or f'{one_line(message)}.{hint}'}\n")
+        sys.stderr.write(f"{program()}: error: {missing or f'{one_line(message)}.{hint}'}\n")
         sys.exit(2)
 
     def _suggest(self, message: str) -> str:
@@ -138,7 +139,7 @@ class StrictParser(LightningArgumentParser):
 
 def _suggest_command(word: str, typed: Sequence[str], commands: list[str]) -> str:
     if typed[0].startswith("-"):
-        return f" Put the command before its options, as in: train.py {commands[0]} {typed[0]} ..."
+        return f" Put the command before its options, as in: {program()} {commands[0]} {typed[0]} ..."
     config = config_meant(word) if word.endswith(SUFFIXES) else None
     if config:
         return f" Did you mean '{commands[0]} --config {config}'?"

@@ -9,12 +9,8 @@ from typing import Any
 import yaml
 
 # This project's packages, and the libraries whose classes its configs name.
-TRUSTED = frozenset(
-    {
-        "callbacks", "command_line", "datamodules", "lightning_modules", "results", "runs",
-        "albumentations", "lightning", "timm", "torch", "torchmetrics", "torchvision",
-    }
-)  # fmt: skip
+OWN = frozenset({"callbacks", "command_line", "datamodules", "lightning_modules", "results", "runs"})
+TRUSTED = OWN | {"albumentations", "lightning", "timm", "torch", "torchmetrics", "torchvision"}
 _DOTTED = re.compile(r"[A-Za-z_]\w*(\.\w+)+")
 _LARGEST = 1_000_000
 

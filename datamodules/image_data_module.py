@@ -21,7 +21,8 @@ from datamodules.samples import Samples
 from datamodules.scored_samples import scored_samples
 from datamodules.skipped_images import SkippedImages
 
-_SPLITS_OF_STAGE: dict[str, tuple[Split, ...]] = {
+_SPLITS_OF_STAGE: dict[str | None, tuple[Split, ...]] = {
+    None: ("train", "val", "test"),
     "fit": ("train", "val"),
     "validate": ("val",),
     "test": ("test",),
@@ -140,11 +141,11 @@ class ImageDataModule(LoadingDataModule, ABC):
         self.index_of = index_of
         self.trained_elsewhere = trained_elsewhere
 
-    def setup(self, stage: str) -> None:
+    def setup(self, stage: str | None = None) -> None:
         """Build the data sets that a stage needs, and no others.
 
         Args:
-            stage: ``fit``, ``validate``, ``test`` or ``predict``.
+            stage: ``fit``, ``validate``, ``test`` or ``predict``; None builds those of ``fit`` and ``test``.
 
         Raises:
             MisconfigurationException: If files are missing, a split is empty, or its classes aren't the network's.

@@ -23,8 +23,23 @@ def exif_orientation(data: bytes) -> int:
         return 1
     try:
         with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data)) as picture:
-            orientation = picture.getexif().get(_TAG, 1)
+            return orientation_of(picture)
     except Exception:  # Pillow raises whatever the damaged bytes lead to, and the pixels are read without it
+        return 1
+
+
+def orientation_of(picture: Image.Image) -> int:
+    """Read how a picture of Pillow has to be turned.
+
+    Args:
+        picture: The picture; Pillow turns some formats when it decodes them, and then says so.
+
+    Returns:
+        As ``exif_orientation``.
+    """
+    try:
+        orientation = picture.getexif().get(_TAG, 1)
+    except Exception:  # as above
         return 1
     return orientation if orientation in range(1, 9) else 1
 
@@ -39,7 +54,19 @@ def turn_upright(image: npt.NDArray[np.uint8], data: bytes) -> npt.NDArray[np.ui
     Returns:
         The picture upright, uint8 of shape (height, width, 3), or (width, height, 3) after a quarter turn.
     """
-    orientation = exif_orientation(data)
+    return turned(image, exif_orientation(data))
+
+
+def turned(image: npt.NDArray[np.uint8], orientation: int) -> npt.NDArray[np.uint8]:
+    """Turn and mirror a picture.
+
+    Args:
+        image: Pixels as they are stored, uint8 of shape (height, width, 3).
+        orientation: Its EXIF orientation, 1 to 8.
+
+    Returns:
+        As ``turn_upright``.
+    """
     if orientation == 1:
         return image
     if orientation in (5, 7):

@@ -3,10 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, Literal, Self
 
-import numpy as np
-import numpy.typing as npt
 import torch
-from lightning import LightningModule
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
@@ -18,7 +15,7 @@ from lightning_modules.hyper_parameters import check_hyper_parameters
 from lightning_modules.layerwise_optimization import LayerwiseOptimization
 from lightning_modules.networks import PixelNormalization, build_backbone, check_image_sizes, layer_groups, load_weights
 from lightning_modules.networks.image_size import check_trained_size
-from lightning_modules.preprocessing import preprocess
+from lightning_modules.photograph_classifier import PhotographClassifier
 from lightning_modules.sharding import shard_network, synchronize_buffers
 from lightning_modules.stage_metrics import StageMetrics, Views, probabilities_over_views
 from lightning_modules.step_seed import seed_step
@@ -26,7 +23,7 @@ from lightning_modules.training_accuracy import TrainingAccuracy
 from lightning_modules.training_loss import TrainingLoss, expected_accuracy
 
 
-class ImageClassifier(LightningModule):
+class ImageClassifier(PhotographClassifier):
     """Fine-tunes an image classification network.
 
     Lightning's hooks stand here, once each and in the order of a run; objects without hooks do the work.
@@ -101,9 +98,9 @@ class ImageClassifier(LightningModule):
         self.train_size: int | None = None  # to which a callback shrinks training images
         self.steps_trained = 0  # behind the loaded weights
 
-    def setup(self, stage: str) -> None:
-        """Try the network on the sizes of training and evaluation before a run begins."""
-        check_image_sizes(self, self.hparams, training=stage == "fit")
+    def setup(self, stage: str | None = None) -> None:
+        """Try the network on the sizes of training and evaluation before a run begins; without a stage, on both."""
+        check_image_sizes(self, self.hparams, training=stage in ("fit", None))
 
     def configure_model(self) -> None:
         """Shard the network where the strategy asks for it."""
@@ -111,7 +108,7 @@ class ImageClassifier(LightningModule):
             shard_network(self.network, self.device_mesh)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Compute logits, of shape (batch, classes), of pixels, uint8 of shape (batch, 3, height, width)."""
+        """Compute logits, (batch, classes), of images, uint8 or floats in [0, 1], (batch, 3, height, width)."""
         logits: Tensor = self.network(self.normalize(images))
         return logits
 
@@ -133,7 +130,9 @@ class ImageClassifier(LightningModule):
         return self
 
     def on_fit_start(self) -> None:
-        """Let the loss count the classes, where it is to be balanced."""
+        """Train, though the classifier may have been loaded for use; count the classes for a balanced loss."""
+        if not self.training:
+            self.train()
         if self.hparams["balanced_loss"]:
             data = self.trainer.datamodule  # type: ignore[attr-defined]
             if data is None:
@@ -156,7 +155,7 @@ class ImageClassifier(LightningModule):
         """Compute the training loss of a batch.
 
         Args:
-            batch: Images, uint8 (batch, 3, height, width), and labels, int64 (batch,).
+            batch: Images, uint8 or floats in [0, 1] (batch, 3, height, width), and labels, int64 (batch,).
             batch_idx: Its number.
 
         Returns:
@@ -211,13 +210,30 @@ class ImageClassifier(LightningModule):
         if self.trainer.state.fn != "fit":
             self.log("step", float(self.steps_trained))  # Lightning's name for where a logger puts the others
 
-    def predict_step(
-        self, batch: tuple[Tensor, tuple[list[str], list[str], Tensor]], batch_idx: int
-    ) -> tuple[list[str], Tensor]:
-        """Return those files of a batch that no reason keeps from being read, and their probabilities."""
-        images, (files, errors, _) = batch
+    def predict_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> Tensor | tuple[list[str], Tensor]:
+        """Compute the probabilities of a batch.
+
+        Args:
+            batch: Images as in ``training_step``, alone or followed by labels or whatever else; or what a data module
+                of this project makes for ``predict``.
+            batch_idx: Its number.
+            dataloader_idx: Number of its loader.
+
+        Returns:
+            Probabilities, float32 (batch, classes); of a data module, before them the files that could be read.
+        """
+        images, *rest = [batch] if isinstance(batch, Tensor | dict) else batch
+        if not isinstance(images, Tensor):
+            raise MisconfigurationException(
+                f"A batch to predict has to be a tensor of images, or a tuple or list that begins with one; this is a "
+                f"{type(batch).__name__} with a {type(images).__name__}."
+            )
+        probabilities = self.probabilities(images)[1]
+        if not (rest and hasattr(rest[0], "position")):
+            return probabilities
+        files, errors, _ = rest[0]
         read = [index for index, file in enumerate(files) if file and not errors[index]]
-        return [files[index] for index in read], self.probabilities(images)[1][read]
+        return [files[index] for index in read], probabilities[read]
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Build the optimizer and the schedule, which is stepped after every batch."""
@@ -240,21 +256,3 @@ class ImageClassifier(LightningModule):
             self.accuracy.restore(checkpoint["training_accuracy"])
         self.layers.restore(checkpoint)
         self.steps_trained = int(checkpoint.get("global_step", 0))
-
-    @torch.inference_mode()
-    def classify(self, image: npt.NDArray[np.uint8]) -> dict[str, float]:
-        """Classify one photograph, with the preprocessing that the weights were evaluated with.
-
-        Args:
-            image: The photograph, uint8 of shape (height, width, 3), RGB, of any size.
-
-        Returns:
-            Probability by class name, the most probable first.
-        """
-        pixels = preprocess(image, self.hparams["preprocessing"], self.hparams["image_size"]).to(self.device)
-        training = self.training
-        self.eval()
-        probabilities = self(pixels[None]).float().softmax(dim=1)[0]
-        self.train(training)
-        order = probabilities.argsort(descending=True).tolist()
-        return {self.class_names[index]: float(probabilities[index]) for index in order}

@@ -1,9 +1,19 @@
 """Commands that go on with a run, as a user can paste them."""
 
 import shlex
+import sys
 from pathlib import Path
 
-_PROGRAM = "python train.py"
+_INSTALLED = "carspotter"
+
+
+def program() -> str:
+    """Name this program as it was started.
+
+    Returns:
+        ``carspotter`` where it is installed, else ``train.py``.
+    """
+    return _INSTALLED if Path(sys.argv[0]).stem == _INSTALLED else "train.py"
 
 
 def shown(path: Path) -> Path:
@@ -29,4 +39,9 @@ def next_command(subcommand: str, run: Path) -> str:
     Returns:
         The command, quoted for a POSIX shell.
     """
-    return f"{_PROGRAM} {subcommand} {shlex.quote(str(shown(run)))}"
+    start = program()
+    if start != _INSTALLED:
+        start = f"python {start}"
+    elif sys.argv[0].endswith(".py"):
+        start = f"python -m {start}"
+    return f"{start} {subcommand} {shlex.quote(str(shown(run)))}"

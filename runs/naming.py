@@ -9,6 +9,7 @@ from shutil import rmtree
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+from runs.commands import program
 from runs.finding import version_of
 from runs.run import Run
 
@@ -59,8 +60,8 @@ def claim_run(experiment: Path, name: str | None, *, create: bool = True) -> Run
         run = named_run(experiment, name)
         if create and run.exists():
             raise MisconfigurationException(
-                f"{run.folder} exists already: train.py fit {run.folder} goes on with it, another --name begins a new "
-                "run."
+                f"{run.folder} exists already: {program()} fit {run.folder} goes on with it, another --name begins a "
+                "new run."
             )
         if create:
             claim_folder(run.folder, "--name")

@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from runs.checkpoints import epochs_of, newest_whole
+from runs.commands import program
 from runs.history import HISTORY, History
 
 Keyword: TypeAlias = Literal["best", "last"]
@@ -95,7 +96,8 @@ class Run:
         found = self.find_checkpoint(keyword) or self.find_checkpoint(others[keyword])
         if found is None:
             raise MisconfigurationException(
-                f"The run {self.folder} has no checkpoints/{keyword}.ckpt yet: train it by train.py fit {self.folder}."
+                f"The run {self.folder} has no checkpoints/{keyword}.ckpt yet: train it by {program()} fit "
+                f"{self.folder}."
             )
         return found
 

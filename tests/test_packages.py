@@ -15,15 +15,18 @@ MAY_IMPORT = {
     "callbacks": {"lightning_modules", "runs", "results"},
     "command_line": {"callbacks", "lightning_modules", "runs", "results", "datamodules"},
 }
+MAY_READ_PHOTOGRAPHS = "lightning_modules/photograph_classifier.py"  # one file, by one module, when it is asked to
 
 
 @pytest.mark.parametrize("package", MAY_IMPORT)
 def test_packages_import_only_what_they_may(package: str) -> None:
-    forbidden = {*MAY_IMPORT, "configs", "train", "tests", "benchmarks"} - MAY_IMPORT[package] - {package}
+    forbidden = {*MAY_IMPORT, "carspotter", "configs", "train", "tests", "benchmarks"} - MAY_IMPORT[package] - {package}
     for path in (CHECKOUT / package).rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if path == CHECKOUT / MAY_READ_PHOTOGRAPHS:
+                names = [name for name in names if name != "datamodules.given_photographs"]
             assert not {name.split(".")[0] for name in names} & forbidden, path
 
 

@@ -85,6 +85,8 @@ def test_one_device_and_two_take_a_sharded_checkpoint(
         content = load_sharded(sharded / "checkpoints/best.ckpt")
         model = ImageClassifier(**{**content["hyper_parameters"], "weights": None}).eval()
         model.load_state_dict(content["state_dict"])
+        loaded = ImageClassifier.load(sharded).state_dict()
+        assert all(torch.equal(loaded[name], tensor) for name, tensor in model.state_dict().items())
         samples = recognise_layout(next(sharded.parents[1].glob("cars/*"))).read("test")
         assert samples.labels is not None
         right = [model.class_names[label] for label in samples.labels]

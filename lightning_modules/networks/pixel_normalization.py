@@ -3,7 +3,11 @@
 from collections.abc import Sequence
 
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor, nn
+
+_EXPECTED = "give uint8 from 0 to 255, or floats from 0 to 1 (as ToTensor makes)"
+_OVERSHOOT = 0.25  # of bicubic and Lanczos interpolation
 
 
 class PixelNormalization(nn.Module):
@@ -24,15 +28,39 @@ class PixelNormalization(nn.Module):
         super().__init__()
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
+        self.checked = False
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Scale to [0, 1], subtract the mean and divide by the standard deviation.
+        """Bring pixels to [0, 1], subtract the mean and divide by the standard deviation.
+
+        The type says what the numbers mean, as in torchvision. Floats are looked at only to refuse other ones: on the
+        CPU each time, on a device that would have to wait for the answer in the first batch.
 
         Args:
-            pixels: uint8 (or floats in [0, 255]) of shape (batch, 3, height, width).
+            pixels: uint8 from 0 to 255 or floats from 0 to 1, of shape (batch, 3, height, width).
 
         Returns:
             Floats of the same shape, in the channels-last memory format.
+
+        Raises:
+            MisconfigurationException: If they are of another type, or floats of another range.
         """
-        scaled = pixels.to(self.mean.dtype) / 255
+        if pixels.dtype == torch.uint8:
+            scaled = pixels.to(self.mean.dtype) / 255
+        elif pixels.is_floating_point():
+            self._check_range(pixels)
+            scaled = pixels.to(self.mean.dtype)
+        else:
+            raise MisconfigurationException(f"Images are {pixels.dtype}: {_EXPECTED}.")
         return ((scaled - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
+
+    def _check_range(self, pixels: Tensor) -> None:
+        if torch.compiler.is_compiling() or not pixels.numel() or (self.checked and pixels.device.type != "cpu"):
+            return
+        low, high = (float(bound) for bound in torch.aminmax(pixels.detach()))
+        if not (low >= -_OVERSHOOT and high <= 1 + _OVERSHOOT):
+            raise MisconfigurationException(
+                f"Images are floats from {low:.3g} to {high:.3g}: {_EXPECTED}, and leave Normalize out, since the "
+                "network normalises."
+            )
+        self.checked = True
