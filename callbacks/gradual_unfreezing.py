@@ -1,6 +1,6 @@
 """Unfreezes a pretrained network from its head towards its input."""
 
-from typing import Any, Literal
+from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -8,6 +8,7 @@ from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
 from callbacks.frozen_for_good import advice, epochs_allowed
+from callbacks.score_direction import Mode, mode_of
 from lightning_modules import ImageClassifier
 from lightning_modules.sharding import FullySharded
 
@@ -28,12 +29,12 @@ class GradualUnfreezing(Callback):
             probe).
         patience: Unfreeze a further group when ``monitor`` has not improved for so many validations.
         monitor: Name of the score that ``patience`` watches.
-        mode: ``max`` if more is better, else ``min``.
+        mode: ``max`` if more is better, ``min`` if less is; null follows from the name of the score.
         min_delta: Smallest change that counts as improvement.
         warmup_epochs: Epochs over which the learning rate of what was just unfrozen rises, fractions allowed.
 
     Raises:
-        MisconfigurationException: If the schedule is none.
+        MisconfigurationException: If the schedule is none, or the mode is none of the score.
     """
 
     def __init__(
@@ -42,7 +43,7 @@ class GradualUnfreezing(Callback):
         epochs: list[int] | None = None,
         patience: int | None = None,
         monitor: str = "val/f1",
-        mode: Literal["min", "max"] = "max",
+        mode: Mode | None = None,
         min_delta: float = 0.0,
         warmup_epochs: float = 0.5,
     ) -> None:
@@ -63,7 +64,7 @@ class GradualUnfreezing(Callback):
         self.epochs = epochs
         self.patience = patience
         self.monitor = monitor
-        self.sign = 1 if mode == "max" else -1
+        self.sign = 1 if patience is None or mode_of("unfreezing", monitor, mode) == "max" else -1
         self.min_delta = min_delta
         self.warmup_epochs = warmup_epochs
         self.stalls, self.waited, self.best = 0, 0, float("-inf")

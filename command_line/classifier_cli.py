@@ -11,6 +11,7 @@ from lightning.pytorch.loggers import Logger
 
 from callbacks import RunConfig, RunHistory
 from command_line import loggers
+from command_line.before_run import forget_monitors
 from command_line.commands import DATA_COMMANDS, RUNS, Commands
 from command_line.defaults import CALLBACKS, RUN_DEFAULTS
 from command_line.missing_package import missing_package
@@ -91,6 +92,8 @@ class ClassifierCLI(LightningCLI):
         typed = config.clone()
         typed["ckpt_path"] = None  # a later command must not take an old one
         self.config_text = self._parser(command).dump(typed, skip_unset=False)
+        if command != "fit":
+            forget_monitors(config)
 
     def instantiate_classes(self) -> None:
         """Build everything, or for the commands that look at the data alone, the data."""

@@ -6,7 +6,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import nn
 
 _STD, _INPUTS = 0.01, 512
-_STD_OF_CONVOLUTIONS = 0.006  # SqueezeNet's features aren't normalised, and large with published weights
+_SHARE_OF_CONVOLUTIONS = 0.6  # SqueezeNet's features aren't normalised, and large with published weights
 
 
 def replace_head(network: nn.Module, num_classes: int) -> str:
@@ -53,7 +53,10 @@ def initialize_head(head: nn.Module) -> None:
     """
     if not isinstance(head, nn.Linear | nn.Conv2d):
         raise MisconfigurationException(f"A head has to be a linear layer or a convolution, not {type(head).__name__}.")
-    inputs, std = head.weight[0].numel(), _STD if isinstance(head, nn.Linear) else _STD_OF_CONVOLUTIONS
-    nn.init.trunc_normal_(head.weight, std=std * min(1.0, math.sqrt(_INPUTS / inputs)))
+    std = _STD * min(1.0, math.sqrt(_INPUTS / head.weight[0].numel()))
+    if isinstance(head, nn.Linear):
+        nn.init.trunc_normal_(head.weight, std=std)
+    else:
+        nn.init.normal_(head.weight, std=_SHARE_OF_CONVOLUTIONS * std)
     if head.bias is not None:
         nn.init.zeros_(head.bias)

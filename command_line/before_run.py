@@ -1,0 +1,15 @@
+"""What is answered before a run begins, and before its folder is made."""
+
+from typing import Any
+
+_MONITORS = ("checkpoint", "early_stopping", "unfreezing")
+
+
+def forget_monitors(config: Any) -> None:
+    """Leave out of a config what its training watched, which an evaluation doesn't need and has no reason to refuse.
+
+    Args:
+        config: The config of ``validate``, ``test`` or ``predict``; changed in place.
+    """
+    for name in _MONITORS:
+        config[f"{name}.monitor"], config[f"{name}.mode"] = "val/f1", None
