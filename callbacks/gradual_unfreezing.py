@@ -1,5 +1,6 @@
 """Unfreezes a pretrained network from its head towards its input."""
 
+import math
 from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
@@ -7,7 +8,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
-from callbacks.frozen_for_good import advice, epochs_allowed
+from callbacks.frozen_for_good import advice, epochs_allowed, patience_advice
 from callbacks.score_direction import Mode, mode_of
 from lightning_modules import ImageClassifier
 from lightning_modules.sharding import FullySharded
@@ -141,8 +142,7 @@ class GradualUnfreezing(Callback):
         if self.active:
             self.freeze_for(trainer, pl_module, trainer.current_epoch)
             self._announce(trainer, pl_module, "")
-            if self.patience is None:
-                self._tell_what_stays_frozen(trainer, pl_module)
+            self._tell_what_stays_frozen(trainer, pl_module)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Unfreeze what the schedule unfreezes in this epoch; arguments as in ``on_train_start``."""
@@ -152,8 +152,13 @@ class GradualUnfreezing(Callback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Tell what ``patience`` has left frozen; arguments as in ``on_train_start``."""
-        if self.patience is not None:
-            self._tell_what_stays_frozen(trainer, pl_module)
+        assert isinstance(pl_module, ImageClassifier)
+        never = ", ".join(name for name in pl_module.group_names if name in pl_module.frozen_groups)
+        if self.patience is not None and never and not trainer.fast_dev_run:  # type: ignore[attr-defined]
+            rank_zero_warn(
+                f"Never unfrozen: {never}, since {self.monitor} did not stall often enough. Lower "
+                "unfreezing.patience, raise unfreezing.min_delta, or train longer (trainer.max_epochs)."
+            )
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Look whether the score stalls; arguments as in ``on_train_start``.
@@ -214,18 +219,17 @@ class GradualUnfreezing(Callback):
         return [name for name in module.group_names if name in before - set(frozen)]
 
     def _tell_what_stays_frozen(self, trainer: Trainer, module: LightningModule) -> None:
-        """Say it at the start, or with ``patience`` at the end of the training."""
+        """Say it before anything is trained: with ``patience``, what stays frozen however often the score stalls."""
         assert isinstance(module, ImageClassifier)
         groups, epochs = [*module.group_names], epochs_allowed(trainer)
         if epochs is None or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         if self.patience is not None:
-            never = ", ".join(name for name in groups if name in module.frozen_groups)
-            if never:
-                rank_zero_warn(
-                    f"Never unfrozen: {never}, since {self.monitor} did not stall often enough. Lower "
-                    "unfreezing.patience, raise unfreezing.min_delta, or train longer (trainer.max_epochs)."
-                )
+            waited = self.waited if math.isfinite(self.best) else -1
+            frozen = self.frozen_groups(groups, trainer.current_epoch)
+            lack = patience_advice(trainer, frozen, epochs, self.patience, waited, self.monitor) if frozen else None
+            if lack:
+                rank_zero_warn(lack)
             return
         frozen = self.frozen_groups(groups, epochs - 1)
         if self.epochs == []:
