@@ -13,7 +13,7 @@ from lightning.pytorch.loggers.logger import DummyLogger
 
 from callbacks import RunConfig, RunHistory
 from command_line import loggers
-from command_line.before_run import forget_monitors, is_search
+from command_line.before_run import check_before, forget_monitors, is_search
 from command_line.commands import DATA_COMMANDS, RUNS, Commands
 from command_line.defaults import CALLBACKS, RUN_DEFAULTS
 from command_line.missing_package import missing_package
@@ -23,6 +23,7 @@ from command_line.request import RUN_COMMANDS, Request
 from command_line.start import Start
 from command_line.starting_point import find_start
 from datamodules import ImageDataModule
+from lightning_modules import ImageClassifier
 from lightning_modules.sharding import accept_sharded
 from runs.checkpoints import compare_classes
 from runs.class_names import ClassNames
@@ -136,6 +137,9 @@ class ClassifierCLI(LightningCLI):
         trainer = super().instantiate_trainer(**kwargs, logger=False)
         assert isinstance(trainer, Commands)
         accept_sharded(trainer.strategy, self.start.checkpoint, str(self.subcommand))
+        assert isinstance(self.model, ImageClassifier)
+        assert isinstance(self.datamodule, ImageDataModule)
+        check_before(str(self.subcommand), config, trainer, self.model, self.datamodule)
         if search:
             trainer.folder, trainer.loggers = self.start.experiment, [DummyLogger()]
             return trainer
