@@ -18,10 +18,10 @@ from lightning_modules import ImageClassifier
 
 
 class BatchSizeFinder(LightningBatchSizeFinder):
-    """Doubles the batch until memory runs out, draws images per second over it into TensorBoard, and ends.
+    """Doubles the batch until memory runs out, draws images per second over it, and ends.
 
     It searches with nothing frozen, since a batch that fits while the head alone trains may no longer fit when the
-    last layers have been unfrozen. The sizes are printed and not used.
+    last layers have been unfrozen. A search is no run: the sizes are printed and not used.
 
     Args:
         enabled: Search instead of training.

@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from lightning import LightningModule, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -24,6 +24,7 @@ from callbacks.loop_state import (
     moment_of,
 )
 from callbacks.run_folder import run_folder
+from callbacks.score_direction import Mode, mode_of
 from callbacks.scored_checkpoint import ScoredCheckpoint
 from callbacks.stop_signals import StopSignals
 from callbacks.validation_clock import ValidationClock
@@ -44,19 +45,19 @@ class Checkpoint(ScoredCheckpoint):
 
     Args:
         monitor: Name of the score.
-        mode: ``max`` if more is better, else ``min``.
+        mode: ``max`` if more is better, ``min`` if less is; null follows from the name of the score.
         every_n_steps: Optimizer steps between two saves within an epoch; null saves by time alone.
         every_n_minutes: Minutes between two saves within an epoch; null saves by steps alone.
         save_weights_only: Leave out of ``best.ckpt`` what it takes to resume, the optimizer's state above all.
 
     Raises:
-        MisconfigurationException: If the intervals aren't positive.
+        MisconfigurationException: If the intervals aren't positive, or the mode is none of the score.
     """
 
     def __init__(
         self,
         monitor: str = "val/f1",
-        mode: Literal["min", "max"] = "max",
+        mode: Mode | None = None,
         every_n_steps: int | None = None,
         every_n_minutes: float | None = 10.0,
         save_weights_only: bool = False,
@@ -67,7 +68,7 @@ class Checkpoint(ScoredCheckpoint):
         super().__init__(
             filename="best",
             monitor=monitor,
-            mode=mode,
+            mode=mode_of("checkpoint", monitor, mode),
             auto_insert_metric_name=False,  # the slash in val/f1 would make folders
             enable_version_counter=False,
         )

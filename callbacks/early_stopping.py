@@ -1,6 +1,6 @@
 """Early stopping that waits for layers to be unfrozen."""
 
-from typing import Any, Literal
+from typing import Any
 
 from lightning import LightningModule, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -9,6 +9,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
 from callbacks.gradual_unfreezing import GradualUnfreezing
+from callbacks.score_direction import Mode, mode_of
 from lightning_modules import ImageClassifier
 
 
@@ -20,24 +21,25 @@ class EarlyStopping(LightningEarlyStopping):
 
     Args:
         monitor: Name of the score.
-        mode: ``max`` if more is better, else ``min``.
+        mode: ``max`` if more is better, ``min`` if less is; null follows from the name of the score.
         patience: Validations without improvement that are tolerated; null never stops.
         min_delta: Smallest change that counts as improvement.
 
     Raises:
-        MisconfigurationException: If the patience is negative.
+        MisconfigurationException: If the patience is negative, or the mode is none of the score.
     """
 
     def __init__(
         self,
         monitor: str = "val/f1",
-        mode: Literal["min", "max"] = "max",
+        mode: Mode | None = None,
         patience: int | None = 10,
         min_delta: float = 0.0,
     ) -> None:
         if patience is not None and patience < 0:
             raise MisconfigurationException(f"early_stopping.patience is {patience}: it has to be 0 or more, or null.")
-        super().__init__(monitor, mode=mode, patience=0 if patience is None else patience, min_delta=min_delta)
+        direction = "max" if patience is None else mode_of("early_stopping", monitor, mode)
+        super().__init__(monitor, mode=direction, patience=0 if patience is None else patience, min_delta=min_delta)
         self.enabled = patience is not None
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -1,13 +1,15 @@
 """Unfreezes a pretrained network from its head towards its input."""
 
-from typing import Any, Literal
+import math
+from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
-from callbacks.frozen_for_good import advice, epochs_allowed
+from callbacks.frozen_for_good import advice, epochs_allowed, patience_advice
+from callbacks.score_direction import Mode, mode_of
 from lightning_modules import ImageClassifier
 from lightning_modules.sharding import FullySharded
 
@@ -28,12 +30,12 @@ class GradualUnfreezing(Callback):
             probe).
         patience: Unfreeze a further group when ``monitor`` has not improved for so many validations.
         monitor: Name of the score that ``patience`` watches.
-        mode: ``max`` if more is better, else ``min``.
+        mode: ``max`` if more is better, ``min`` if less is; null follows from the name of the score.
         min_delta: Smallest change that counts as improvement.
         warmup_epochs: Epochs over which the learning rate of what was just unfrozen rises, fractions allowed.
 
     Raises:
-        MisconfigurationException: If the schedule is none.
+        MisconfigurationException: If the schedule is none, or the mode is none of the score.
     """
 
     def __init__(
@@ -42,7 +44,7 @@ class GradualUnfreezing(Callback):
         epochs: list[int] | None = None,
         patience: int | None = None,
         monitor: str = "val/f1",
-        mode: Literal["min", "max"] = "max",
+        mode: Mode | None = None,
         min_delta: float = 0.0,
         warmup_epochs: float = 0.5,
     ) -> None:
@@ -63,7 +65,7 @@ class GradualUnfreezing(Callback):
         self.epochs = epochs
         self.patience = patience
         self.monitor = monitor
-        self.sign = 1 if mode == "max" else -1
+        self.sign = 1 if patience is None or mode_of("unfreezing", monitor, mode) == "max" else -1
         self.min_delta = min_delta
         self.warmup_epochs = warmup_epochs
         self.stalls, self.waited, self.best = 0, 0, float("-inf")
@@ -140,8 +142,7 @@ class GradualUnfreezing(Callback):
         if self.active:
             self.freeze_for(trainer, pl_module, trainer.current_epoch)
             self._announce(trainer, pl_module, "")
-            if self.patience is None:
-                self._tell_what_stays_frozen(trainer, pl_module)
+            self._tell_what_stays_frozen(trainer, pl_module)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Unfreeze what the schedule unfreezes in this epoch; arguments as in ``on_train_start``."""
@@ -151,8 +152,13 @@ class GradualUnfreezing(Callback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Tell what ``patience`` has left frozen; arguments as in ``on_train_start``."""
-        if self.patience is not None:
-            self._tell_what_stays_frozen(trainer, pl_module)
+        assert isinstance(pl_module, ImageClassifier)
+        never = ", ".join(name for name in pl_module.group_names if name in pl_module.frozen_groups)
+        if self.patience is not None and never and not trainer.fast_dev_run:  # type: ignore[attr-defined]
+            rank_zero_warn(
+                f"Never unfrozen: {never}, since {self.monitor} did not stall often enough. Lower "
+                "unfreezing.patience, raise unfreezing.min_delta, or train longer (trainer.max_epochs)."
+            )
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Look whether the score stalls; arguments as in ``on_train_start``.
@@ -213,18 +219,17 @@ class GradualUnfreezing(Callback):
         return [name for name in module.group_names if name in before - set(frozen)]
 
     def _tell_what_stays_frozen(self, trainer: Trainer, module: LightningModule) -> None:
-        """Say it at the start, or with ``patience`` at the end of the training."""
+        """Say it before anything is trained: with ``patience``, what stays frozen however often the score stalls."""
         assert isinstance(module, ImageClassifier)
         groups, epochs = [*module.group_names], epochs_allowed(trainer)
         if epochs is None or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         if self.patience is not None:
-            never = ", ".join(name for name in groups if name in module.frozen_groups)
-            if never:
-                rank_zero_warn(
-                    f"Never unfrozen: {never}, since {self.monitor} did not stall often enough. Lower "
-                    "unfreezing.patience, raise unfreezing.min_delta, or train longer (trainer.max_epochs)."
-                )
+            waited = self.waited if math.isfinite(self.best) else -1
+            frozen = self.frozen_groups(groups, trainer.current_epoch)
+            lack = patience_advice(trainer, frozen, epochs, self.patience, waited, self.monitor) if frozen else None
+            if lack:
+                rank_zero_warn(lack)
             return
         frozen = self.frozen_groups(groups, epochs - 1)
         if self.epochs == []:

@@ -3,24 +3,22 @@
 import math
 
 import numpy as np
-import numpy.typing as npt
 from lightning import LightningModule, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import LearningRateFinder as LightningLearningRateFinder
 from matplotlib.figure import Figure
 
 from callbacks.gradual_unfreezing import GradualUnfreezing
+from callbacks.learning_rate_valley import suggestion, unbiased
 from callbacks.run_folder import report_figure
 from lightning_modules import ImageClassifier
 
-_BETA = 0.98  # of the smoothing in Lightning's finder
-
 
 class LearningRateFinder(LightningLearningRateFinder):
-    """Raises the learning rate step by step, draws the loss over it into TensorBoard, names a good rate, and ends.
+    """Raises the learning rate step by step, draws the loss over it, names a good rate, and ends.
 
-    Smith, Cyclical Learning Rates, 2017, section 3.3. The suggestion is printed and not used, so that the config of a
-    run says what the run was trained with. Layers that the schedule freezes stay frozen, and layer-wise rates keep
+    Smith, Cyclical Learning Rates, 2017, section 3.3. A search is no run: the suggestion is printed, with the figure
+    that it is read from, and not used. Layers that the schedule freezes stay frozen, and layer-wise rates keep
     their ratio to the head's, which is the one reported.
 
     Args:
@@ -72,42 +70,15 @@ class LearningRateFinder(LightningLearningRateFinder):
         figure = Figure(figsize=(7, 4.5), layout="constrained")
         axes = figure.subplots()
         axes.plot(rates, losses)
-        line = "no learning rate lowers the loss: give more steps or another range"
+        line = (
+            f"no clear valley in {len(losses)} steps: too noisy, give more steps (lr_finder.steps), or another range "
+            "if no rate lowers the loss"
+        )
         if rate is not None:
             axes.axvline(rate, color="tab:red")
-            line = f"suggested: --model.learning_rate {rate:.1e}, a tenth of where the loss is lowest"
+            line = f"suggested: --model.learning_rate {rate:.1e}, the middle of the longest valley of the loss"
         bottom, top = losses[lowest], np.nanmax(losses[: lowest + 1])
         axes.set(xscale="log", xlabel="learning rate of the head", ylabel="training loss, smoothed", title=line)
         axes.set_ylim(bottom - 0.2 * (top - bottom) - 0.01, top + 0.5 * (top - bottom) + 0.01)
         axes.grid(alpha=0.3)
         report_figure(trainer, "learning_rate_finder", figure, line)
-
-
-def unbiased(losses: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Mend Lightning's smoothing, which corrects its bias by one step too many and so halves the first loss.
-
-    Args:
-        losses: What Lightning has recorded at steps 0, 1, 2, ..., shape (n,).
-
-    Returns:
-        Moving averages that start at the first loss, shape (n,).
-    """
-    steps = np.arange(len(losses))
-    mended: npt.NDArray[np.float64] = losses * (1 - _BETA ** (steps + 2)) / (1 - _BETA ** (steps + 1))
-    return mended
-
-
-def suggestion(rates: npt.NDArray[np.float64], losses: npt.NDArray[np.float64]) -> float | None:
-    """Take a tenth of the rate with the lowest loss, as fastai's ``minimum`` does; the steepest slope is mere noise.
-
-    Args:
-        rates: Learning rates, rising, shape (n,).
-        losses: Loss at each, smoothed, shape (n,).
-
-    Returns:
-        The rate, or None if the loss never falls by 1 % of where it stood.
-    """
-    lowest = int(np.nanargmin(losses))
-    if losses[lowest] > 0.99 * np.nanmax(losses[: lowest + 1]):
-        return None
-    return float(rates[lowest] / 10)

@@ -1,9 +1,9 @@
 """Where the files of a run go."""
 
+from itertools import chain, count
 from pathlib import Path
 
 from lightning import Trainer
-from lightning.pytorch.loggers import TensorBoardLogger
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -26,11 +26,11 @@ def run_folder(trainer: Trainer) -> Path:
 
 
 def report_figure(trainer: Trainer, name: str, figure: Figure, text: str) -> None:
-    """Show what a search has found: a figure in TensorBoard and in the run's folder, and a line on the console.
+    """Show what a search has found: a figure beside the runs, and a line on the console.
 
     Args:
         trainer: The trainer.
-        name: Name of the figure, without suffix.
+        name: Name of the figure, without suffix; it gets a number where a file has it.
         figure: The figure.
         text: What to print.
     """
@@ -38,9 +38,7 @@ def report_figure(trainer: Trainer, name: str, figure: Figure, text: str) -> Non
     if not trainer.is_global_zero:
         return
     FigureCanvasAgg(figure)
-    write_figure(folder / f"{name}.png", figure)
-    for logger in trainer.loggers:
-        if isinstance(logger, TensorBoardLogger):
-            logger.experiment.add_figure(name, figure, close=False)
-            logger.save()
-    print(f"\n{text}\ncurve: {folder / name}.png and TensorBoard, images", flush=True)  # noqa: T201 - the result
+    names = (f"{name}{suffix}.png" for suffix in chain([""], (f"-{number}" for number in count(2))))
+    path = next(folder / name for name in names if not (folder / name).exists())
+    write_figure(path, figure)
+    print(f"\n{text}\ncurve: {path}", flush=True)  # noqa: T201 - the result

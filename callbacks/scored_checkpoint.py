@@ -4,7 +4,6 @@ from typing import Any
 
 from lightning import LightningModule, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 from callbacks.whole_checkpoint import WholeCheckpoint
@@ -90,11 +89,10 @@ class ScoredCheckpoint(WholeCheckpoint):
             super()._save_topk_checkpoint(trainer, monitor_candidates)
             return
         known = ", ".join(sorted(monitor_candidates.keys() - {"epoch", "step"}))
-        lack = f"checkpoint.monitor is {self.monitor!r}, but there are only {known}"
         if trainer.fit_loop.epoch_loop.val_loop._has_run:
-            raise MisconfigurationException(f"{lack}: choose one of them.")
-        if self._trained == trainer.global_step and not trainer.current_epoch:
-            rank_zero_warn(f"{lack}, since nothing is validated: the run will have last.ckpt and no best.ckpt.")
+            raise MisconfigurationException(
+                f"checkpoint.monitor is {self.monitor!r}, but there are only {known}: choose one of them."
+            )
 
     def _update_best_and_save(self, current: Tensor, trainer: Trainer, monitor_candidates: dict[str, Tensor]) -> None:
         self.best_scores, self.best_epoch = self._present_scores(trainer), trainer.current_epoch

@@ -51,6 +51,21 @@ class TestTimeAugmentation(Callback):
         if not 0 <= shift <= 1:
             raise MisconfigurationException(f"tta.shift is {shift}: it has to be between 0 and 1.")
 
+    def check_size(self, side: int) -> None:
+        """Refuse crops of which nothing is left.
+
+        Args:
+            side: Side of the evaluation images in pixels.
+
+        Raises:
+            MisconfigurationException: If a crop has no pixel.
+        """
+        if self.enabled and round(min(self.scales, default=1.0) * side) < 1:
+            raise MisconfigurationException(
+                f"tta.scales is {self.scales}, which leaves nothing of images of {side} pixels: each has to be "
+                f"{1 / side:.2g} or more."
+            )
+
     def views(self, images: Tensor) -> Iterator[Tensor]:
         """Make the views, all but the plain image.
 

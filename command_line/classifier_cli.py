@@ -1,6 +1,7 @@
 """Lightning's command line with this project's callbacks, and with runs that are never taken for others."""
 
 from contextlib import ExitStack
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from jsonargparse import Namespace
@@ -8,9 +9,11 @@ from lightning import Callback, LightningDataModule, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.loggers.logger import DummyLogger
 
 from callbacks import RunConfig, RunHistory
 from command_line import loggers
+from command_line.before_run import check_before, forget_monitors, is_search
 from command_line.commands import DATA_COMMANDS, RUNS, Commands
 from command_line.defaults import CALLBACKS, RUN_DEFAULTS
 from command_line.missing_package import missing_package
@@ -20,6 +23,7 @@ from command_line.request import RUN_COMMANDS, Request
 from command_line.start import Start
 from command_line.starting_point import find_start
 from datamodules import ImageDataModule
+from lightning_modules import ImageClassifier
 from lightning_modules.sharding import accept_sharded
 from runs.checkpoints import compare_classes
 from runs.class_names import ClassNames
@@ -92,6 +96,8 @@ class ClassifierCLI(LightningCLI):
         typed = config.clone()
         typed["ckpt_path"] = None  # a later command must not take an old one
         self.config_text = self._parser(command).dump(typed, skip_unset=False)
+        if command != "fit":
+            forget_monitors(config)
 
     def instantiate_classes(self) -> None:
         """Build everything, or for the commands that look at the data alone, the data."""
@@ -125,10 +131,21 @@ class ClassifierCLI(LightningCLI):
         Returns:
             The trainer.
         """
-        trainer = super().instantiate_trainer(**kwargs, logger=self._claim() or False)
+        config = self.config[self.subcommand]
+        search = self.subcommand == "fit" and is_search(config)
+        if search and config.trainer.num_nodes == 1:  # where Lightning leaves hidden checkpoints when a search fails
+            kwargs["default_root_dir"] = self.afterwards.enter_context(TemporaryDirectory())
+        trainer = super().instantiate_trainer(**kwargs, logger=False)
         assert isinstance(trainer, Commands)
         accept_sharded(trainer.strategy, self.start.checkpoint, str(self.subcommand))
-        resumed = self.start.step is not None
+        assert isinstance(self.model, ImageClassifier)
+        assert isinstance(self.datamodule, ImageDataModule)
+        check_before(str(self.subcommand), config, trainer, self.model, self.datamodule)
+        if search:
+            trainer.folder, trainer.loggers = self.start.experiment, [DummyLogger()]
+            return trainer
+        claimed, resumed = self._claim(), self.start.step is not None
+        trainer.loggers = [DummyLogger()] if config.trainer.fast_dev_run and claimed else claimed
         if self.start.folder is not None:
             trainer.folder = self.start.folder
             callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]

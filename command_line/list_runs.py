@@ -9,7 +9,7 @@ from typing import Any
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from results.run_table import SCORES, Row, run_rows
+from results.run_table import Row, run_rows
 from results.tables import write_csv
 from results.text_table import display_width, text_table
 from runs.commands import program
@@ -71,5 +71,5 @@ def _fit(columns: list[str], rows: list[Row]) -> tuple[list[str], list[str]]:
 
 def _cell(name: str, value: Any) -> str:
     if isinstance(value, float):
-        return f"{value:.4f}" if name in SCORES else f"{value:g}"
+        return f"{value:.4f}" if "/" in name else f"{value:g}"
     return "-" if value is None else str(value)

@@ -29,15 +29,14 @@ class GivenPhotographs(Dataset[tuple[Tensor, str]]):
 
     Args:
         photographs: Paths, pictures of Pillow, arrays and tensors, as ``from_memory`` takes them.
-        transform: Albumentations pipeline that ends at one fixed size; used by one thread at a time.
-        seed: Seed of whatever is random in it.
+        transform: Albumentations pipeline that ends at one fixed size, used by one thread at a time; what is random in
+            it follows from the picture.
         name: What to call one of them that has no path, in messages; ``{}`` stands for its position.
     """
 
-    def __init__(self, photographs: Sequence[GivenPhotograph], transform: A.Compose, seed: int, name: str) -> None:
+    def __init__(self, photographs: Sequence[GivenPhotograph], transform: A.Compose, name: str) -> None:
         self.photographs = photographs
         self.transform = transform
-        self.seed = seed
         self.name = name
 
     def __len__(self) -> int:
@@ -52,12 +51,11 @@ class GivenPhotographs(Dataset[tuple[Tensor, str]]):
         Returns:
             The picture, uint8 of shape (3, height, width), and nothing; or a black one, and why it can't be read.
         """
-        key = (self.seed, 0, index)
         try:
             image = read_given(self.photographs[index], self.name.format(index))
-            return prepared(self.transform, image, key), ""
+            return prepared(self.transform, image), ""
         except UnreadableImageError as error:
-            return black(self.transform, key), str(error)
+            return black(self.transform), str(error)
 
     def batches(self, batch_size: int, num_workers: int) -> Iterator[Tensor]:
         """Load all of them, in their order.

@@ -154,7 +154,7 @@ class ImageDataModule(LoadingDataModule, ABC):
         if stage == "predict":
             found = list_photographs(self.predict_dir, cropping=self.crop_margin is not None)
             tell_boxes(found, self.crop_margin)
-            self.photographs = PhotographDataset(found, self.eval_pipeline, seed, self.crop_margin)
+            self.photographs = PhotographDataset(found, self.eval_pipeline, self.crop_margin)
             return
         for split in _SPLITS_OF_STAGE[stage]:
             if split in self.datasets:
@@ -169,7 +169,7 @@ class ImageDataModule(LoadingDataModule, ABC):
                 split,
                 samples,
                 transform=self.train_pipeline if split == "train" else self.eval_pipeline,
-                seed=seed,
+                seed=seed if split == "train" else None,
                 box_margin=self.crop_margin,
                 skipped=SkippedImages(split, len(keep), self.max_skipped) if self.on_error == "skip" else None,
                 replace=split == "train",

@@ -1,11 +1,13 @@
 """A PyTorch data set over a list of image files."""
 
+from contextlib import suppress
 from typing import NamedTuple
 
 import albumentations as A
 import numpy as np
 import numpy.typing as npt
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -14,6 +16,7 @@ from datamodules.pipelines import augment
 from datamodules.samples import NO_LABEL, Samples
 from datamodules.skipped_images import SkippedImages
 
+_USUAL = ((300, 400), (1200, 1600), (3000, 4000))  # heights and widths of photographs
 PADDING = -1  # index of a sample that is none, for devices that have one less than others
 
 
@@ -35,7 +38,7 @@ class ImageDataset(Dataset[tuple[Tensor, int]]):
     Args:
         samples: Files, labels and boxes.
         transform: Albumentations pipeline that ends at one fixed size.
-        seed: Seed of the augmentations.
+        seed: Seed of the augmentations; None lets what is random follow from each picture alone, as in evaluations.
         box_margin: Cut pictures out along their boxes, with this share of the box's width and height around it on
             every side; None leaves them whole.
         skipped: Where unreadable images are noted; None raises their errors.
@@ -53,7 +56,7 @@ class ImageDataset(Dataset[tuple[Tensor, int]]):
         self,
         samples: Samples,
         transform: A.Compose,
-        seed: int = 0,
+        seed: int | None = 0,
         box_margin: float | None = None,
         skipped: SkippedImages | None = None,
         replace: bool = False,
@@ -61,7 +64,8 @@ class ImageDataset(Dataset[tuple[Tensor, int]]):
     ) -> None:
         self.samples = samples if keep is None else samples.take(keep)
         self.transform = transform
-        self.seed = seed
+        self.seed = seed or 0
+        self.by_picture = seed is None
         self.box_margin = box_margin
         self.skipped = skipped
         self.replace = replace
@@ -84,7 +88,7 @@ class ImageDataset(Dataset[tuple[Tensor, int]]):
         epoch, index, repetition = key if isinstance(key, tuple) else SamplerKey(0, key)
         seeds = (self.seed, epoch, index, repetition) if repetition else (self.seed, epoch, index)
         if index == PADDING:
-            return black(self.transform, seeds), NO_LABEL
+            return black(self.transform), NO_LABEL
         try:
             image = self.read(index)
         except UnreadableImageError as error:
@@ -94,10 +98,10 @@ class ImageDataset(Dataset[tuple[Tensor, int]]):
             if self.replace:
                 other = np.random.default_rng((*seeds, 1)).integers(len(self))
                 return self[SamplerKey(epoch, int(other), repetition)]
-            return black(self.transform, seeds), NO_LABEL
+            return black(self.transform), NO_LABEL
         labels = self.samples.labels
         assert labels is not None
-        return prepared(self.transform, image, seeds), int(labels[index])
+        return prepared(self.transform, image, None if self.by_picture else seeds), int(labels[index])
 
     def read(self, index: int) -> Image:
         """Read one picture, cut out along its box if that is asked for, without augmentation.
@@ -141,13 +145,13 @@ def widened(box: Box, margin: float) -> Box:
     return x1 - margin_x, y1 - margin_y, x2 + margin_x, y2 + margin_y
 
 
-def prepared(transform: A.Compose, image: Image, key: tuple[int, ...]) -> Tensor:
+def prepared(transform: A.Compose, image: Image, key: tuple[int, ...] | None = None) -> Tensor:
     """Put a picture through a pipeline.
 
     Args:
         transform: The pipeline.
         image: The picture, uint8 of shape (height, width, 3), RGB.
-        key: What the pipeline's randomness follows from.
+        key: What the pipeline's randomness follows from; None takes the picture.
 
     Returns:
         Pixels, uint8 of shape (3, height, width).
@@ -155,6 +159,19 @@ def prepared(transform: A.Compose, image: Image, key: tuple[int, ...]) -> Tensor
     return torch.from_numpy(np.ascontiguousarray(augment(transform, image, key).transpose(2, 0, 1)))
 
 
-def black(transform: A.Compose, key: tuple[int, ...]) -> Tensor:
-    """Make what stands in a batch where there is no picture; arguments and result as in ``prepared``."""
-    return prepared(transform, np.zeros((1, 1, 3), np.uint8), key)
+def black(transform: A.Compose) -> Tensor:
+    """Make what stands in a batch where there is no picture.
+
+    Args:
+        transform: The pipeline.
+
+    Returns:
+        Pixels, uint8 of shape (3, height, width), of the pipeline's size.
+
+    Raises:
+        MisconfigurationException: If the pipeline fails on pictures of any usual size.
+    """
+    for height, width in _USUAL:
+        with suppress(MisconfigurationException):  # a crop may be larger than a small picture
+            return prepared(transform, np.zeros((height, width, 3), np.uint8))
+    return prepared(transform, np.zeros((*_USUAL[0], 3), np.uint8))

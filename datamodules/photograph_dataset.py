@@ -43,18 +43,14 @@ class PhotographDataset(Dataset[tuple[Tensor, Reading]]):
 
     Args:
         photographs: The photographs.
-        transform: Albumentations pipeline that ends at one fixed size.
-        seed: Seed of whatever is random in it.
+        transform: Albumentations pipeline that ends at one fixed size; what is random in it follows from the picture.
         box_margin: Cut those with a box out along it, with this share of its width and height around it on every side;
             None leaves all whole.
     """
 
-    def __init__(
-        self, photographs: list[Photograph], transform: A.Compose, seed: int = 0, box_margin: float | None = None
-    ) -> None:
+    def __init__(self, photographs: list[Photograph], transform: A.Compose, box_margin: float | None = None) -> None:
         self.photographs = photographs
         self.transform = transform
-        self.seed = seed
         self.box_margin = box_margin
 
     def __len__(self) -> int:
@@ -69,15 +65,14 @@ class PhotographDataset(Dataset[tuple[Tensor, Reading]]):
         Returns:
             The picture, uint8 of shape (3, height, width), black if it can't be read, and what is known about it.
         """
-        key = (self.seed, 0, index)
         if index == PADDING:
-            return black(self.transform, key), Reading()
+            return black(self.transform), Reading()
         file, box, reason = self.photographs[index]
         if not reason:
             try:
                 margin = self.box_margin
                 image = read_image(file, None if box is None or margin is None else widened(box, margin))
-                return prepared(self.transform, image, key), Reading(file, "", index)
+                return prepared(self.transform, image), Reading(file, "", index)
             except UnreadableImageError as error:
                 reason = error.reason
-        return black(self.transform, key), Reading(file, reason, index)
+        return black(self.transform), Reading(file, reason, index)

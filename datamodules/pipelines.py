@@ -70,28 +70,49 @@ def compose(steps: Sequence[Step]) -> A.Compose:
         raise MisconfigurationException(f"Can't build the image transforms: {error}.") from error
 
 
-def augment(pipeline: A.Compose, image: npt.NDArray[np.uint8], key: tuple[int, ...]) -> npt.NDArray[np.uint8]:
-    """Run a pipeline with random numbers that follow from a key alone.
+def augment(
+    pipeline: A.Compose, image: npt.NDArray[np.uint8], key: tuple[int, ...] | None = None
+) -> npt.NDArray[np.uint8]:
+    """Run a pipeline with random numbers that follow from a key or from the picture alone.
 
     Args:
         pipeline: The pipeline.
         image: Pixels, uint8 of shape (height, width, 3).
-        key: What the random numbers depend on, non-negative: the seed, the epoch, the sample.
+        key: What the random numbers depend on, non-negative: the seed, the epoch, the sample. None takes the picture,
+            so that it looks the same whichever command evaluates it, and at whichever place in whichever list.
 
     Returns:
         The transformed picture, uint8 of shape (height, width, 3).
 
     Raises:
-        MisconfigurationException: If the pipeline returns something else.
+        MisconfigurationException: If the pipeline fails or returns something else.
     """
-    _seed(pipeline, key)
-    result: npt.NDArray[np.uint8] = pipeline(image=image)["image"]
+    if key is None:
+        _seed_by_picture(pipeline, image)
+    else:
+        _seed(pipeline, key)
+    try:
+        result: npt.NDArray[np.uint8] = pipeline(image=image)["image"]
+    except Exception as error:  # a step raises whatever its author liked
+        height, width = image.shape[:2]
+        raise MisconfigurationException(
+            f"The image transforms fail on a picture of {width}x{height} pixels ({type(error).__name__}: "
+            f"{' '.join(str(error).split()).rstrip('.')}): change data.train_transforms or data.eval_transforms."
+        ) from error
     if result.dtype != np.uint8 or result.ndim != 3 or result.shape[2] != 3:
         raise MisconfigurationException(
             f"The image transforms have to return uint8 of shape (height, width, 3), not {result.dtype} of shape "
             f"{tuple(result.shape)}: leave Normalize and ToTensorV2 out, the network does their work."
         )
     return result
+
+
+def _seed_by_picture(pipeline: A.Compose, image: npt.NDArray[np.uint8]) -> None:
+    """Seed by a grid of pixels, which is enough to tell pictures apart."""
+    grid = image[:: max(1, len(image) // 64), :: max(1, image.shape[1] // 64)]
+    digest = hashlib.blake2b(grid.tobytes(), digest_size=16).digest()
+    number = int.from_bytes(digest, "little")
+    pipeline.set_random_state(np.random.default_rng(number), random.Random(number))  # noqa: S311 - no secret
 
 
 def _seed(pipeline: A.Compose, key: tuple[int, ...]) -> None:

@@ -60,6 +60,12 @@ class ClassificationMetrics(nn.Module):
         self.top5 = ExactMean() if num_classes > _TOP else None
         self.loss = ExactMean()
 
+    @property
+    def names(self) -> list[str]:
+        """Names of the metrics."""
+        top5 = [] if self.top5 is None else ["top5_accuracy"]
+        return ["loss", "accuracy", "precision", "recall", "f1", "classes", *top5]
+
     def update(self, probabilities: Tensor, labels: Tensor) -> None:
         """Add a batch.
 

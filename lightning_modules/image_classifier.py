@@ -88,7 +88,7 @@ class ImageClassifier(PhotographClassifier):
             load_weights(built, weights, self.class_names)
         self.normalize = PixelNormalization(pixel_mean or built.mean, pixel_std or built.std)
         self.network = built.network.to(memory_format=torch.channels_last)
-        self.group_names = layer_groups(self.network, built.head)
+        self.group_names = layer_groups(self.network, built.heads)
         self.layers = FreezableLayers(self.network, self.group_names)
         self.loss = TrainingLoss(len(class_names), label_smoothing, mixup_alpha, cutmix_alpha)
         self.accuracy = TrainingAccuracy()

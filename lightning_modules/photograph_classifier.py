@@ -130,7 +130,7 @@ class PhotographClassifier(LightningModule):
             )
         pipeline = pipeline_of(self.hparams["preprocessing"], self.hparams["image_size"])
         name = "photographs[{}]" if several else "The photograph"
-        dataset = GivenPhotographs(given, pipeline, self.settings.seed, name)
+        dataset = GivenPhotographs(given, pipeline, name)
         network = in_evaluation_mode(self.network)
         answers: list[Answer] = []
         with tqdm(total=len(given), desc="classifying", unit="photo", delay=_PATIENCE, disable=None) as progress:

@@ -22,7 +22,6 @@ class PredictionSettings:
     Attributes:
         precision: ``trainer.precision``, as Lightning spells it.
         batch_size: ``data.batch_size``.
-        seed: Seed of what is random in the preparation of images.
         flip: ``tta.flip``.
         scales: ``tta.scales``.
         shift: ``tta.shift``.
@@ -30,7 +29,6 @@ class PredictionSettings:
 
     precision: str = "32-true"
     batch_size: int = 32
-    seed: int = 0
     flip: bool = FLIP
     scales: tuple[float, ...] = SCALES
     shift: float = SHIFT
@@ -48,11 +46,9 @@ class PredictionSettings:
         data = _section(_section(config, "data"), "init_args")
         views = _section(config, "tta")
         precision = str(_section(config, "trainer").get("precision") or cls.precision)
-        seed = config.get("seed_everything") if data.get("seed") is None else data["seed"]
         return cls(
             precision=_ALIASES.get(precision, precision),
             batch_size=int(data.get("batch_size") or cls.batch_size),
-            seed=int(seed) if isinstance(seed, int) and not isinstance(seed, bool) else cls.seed,
             flip=bool(views.get("flip", cls.flip)),
             scales=tuple(views.get("scales") or cls.scales),
             shift=float(views.get("shift") or cls.shift),

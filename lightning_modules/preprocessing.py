@@ -4,12 +4,12 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
-import torch
-from torch import Tensor
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 if TYPE_CHECKING:
     import albumentations as A
+
+_USUAL = ((300, 400), (1200, 1600), (3000, 4000))  # heights and widths of photographs
 
 
 def pipeline_of(stored: dict[str, Any] | None, image_size: int) -> "A.Compose":
@@ -31,16 +31,26 @@ def pipeline_of(stored: dict[str, Any] | None, image_size: int) -> "A.Compose":
     return pipeline
 
 
-def preprocess(image: npt.NDArray[np.uint8], stored: dict[str, Any] | None, image_size: int) -> Tensor:
-    """Prepare one image.
+def evaluated_size(stored: dict[str, Any] | None, image_size: int) -> int:
+    """Find the size at which evaluation shows pictures to the network.
 
     Args:
-        image: Pixels, uint8 of shape (height, width, 3), RGB.
-        stored: As in ``pipeline_of``.
-        image_size: As in ``pipeline_of``.
+        stored: As that of ``pipeline_of``.
+        image_size: As that of ``pipeline_of``.
 
     Returns:
-        Pixels, uint8 of shape (3, height, width).
+        The side in pixels.
+
+    Raises:
+        MisconfigurationException: If the pipeline fails on pictures of any usual size.
     """
-    pixels = pipeline_of(stored, image_size)(image=image)["image"]
-    return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
+    pipeline, reason = pipeline_of(stored, image_size), ""
+    for height, width in _USUAL:  # a crop may be larger than a small picture
+        try:
+            return int(pipeline(image=np.zeros((height, width, 3), np.uint8))["image"].shape[1])
+        except Exception as error:
+            reason = reason or f"{type(error).__name__}: {' '.join(str(error).split()).rstrip('.')}"
+    raise MisconfigurationException(
+        f"data.eval_transforms fail on pictures of {' and '.join(f'{width}x{height}' for height, width in _USUAL)} "
+        f"pixels ({reason}): change them."
+    )

@@ -75,6 +75,17 @@ class StageMetrics(nn.ModuleDict):
             self._of(name).reset()
         return results
 
+    def names(self, stage: str) -> list[str]:
+        """Name what ``finish`` returns for a stage without views.
+
+        Args:
+            stage: ``val`` or ``test``.
+
+        Returns:
+            ``val/f1`` and so on.
+        """
+        return [f"{stage}/{name}" for name in self._of(stage).names]
+
     def _of(self, stage: str) -> ClassificationMetrics:
         metrics = self[stage]
         assert isinstance(metrics, ClassificationMetrics)

@@ -27,20 +27,27 @@ def run_rows(runs: Iterable[Run], folder: Path) -> tuple[list[str], list[Row]]:
         folder: What their names are relative to.
 
     Returns:
-        The columns that hold something, first facts, then scores, then the keys of the configs that differ; and a row
-        for each run, in which what is unknown is missing.
+        The columns that hold something, first facts, then scores, those that decide which checkpoint is the best among
+        them, then the keys of the configs that differ; and a row for each run, in which what is unknown is missing.
     """
     found = list(runs)
     configs = [_flat(_read_yaml(run.config)) for run in found]
     differing = _differing(configs)
+    monitored = dict.fromkeys(str(config["checkpoint.monitor"]) for config in configs if "checkpoint.monitor" in config)
+    scores = list(dict.fromkeys((*SCORES, *monitored)))
     rows = []
     for run, config in zip(found, configs, strict=True):
         name = str(run.folder.relative_to(folder)) if run.folder != folder else run.name
         values = {key: config[key] for key in differing if key in config}
         rows.append(
-            {"run": name, **_facts(run), **_scores(run), **{_short(key): value for key, value in values.items()}}
+            {
+                "run": name,
+                **_facts(run),
+                **_scores(run, scores),
+                **{_short(key): value for key, value in values.items()},
+            }
         )
-    columns = [*FACTS, *(name for name in SCORES if any(name in row for row in rows)), *map(_short, differing)]
+    columns = [*FACTS, *(name for name in scores if any(name in row for row in rows)), *map(_short, differing)]
     return columns, rows
 
 
@@ -73,12 +80,12 @@ def _facts(run: Run) -> Row:
     return row
 
 
-def _scores(run: Run) -> Row:
-    """Read the best validation scores and those of the newest test."""
+def _scores(run: Run, names: Iterable[str]) -> Row:
+    """Read scores of the best epoch and of the newest test."""
     tests = [*run.folder.glob("test/test_scores.json"), *run.folder.glob("test-*/test_scores.json")]
     newest = max(tests, key=lambda file: file.stat().st_mtime, default=run.folder / "test_scores.json")
     known = {**_read_json(run.folder / "fit_scores.json"), **_read_json(newest)}
-    return {name: known[name] for name in SCORES if isinstance(known.get(name), float)}
+    return {name: known[name] for name in names if isinstance(known.get(name), float)}
 
 
 def _differing(configs: list[dict[str, Any]]) -> list[str]:

@@ -64,10 +64,10 @@ def test_every_family_is_built_and_trained_a_step(name: str, size: int) -> None:
 def test_larger_members_divide_like_the_small_ones(name: str) -> None:
     with torch.device("meta"):
         built = build_backbone(name, 196, 224)
-    groups = layer_groups(built.network, built.head)
+    groups = layer_groups(built.network, built.heads)
     assert sorted(chain.from_iterable(groups.values())) == sorted(key for key, _ in built.network.named_parameters())
     assert 5 <= len(groups) <= 6
-    assert built.network.get_parameter(f"{built.head}.weight").shape[0] == 196
+    assert built.network.get_parameter(f"{built.heads[0]}.weight").shape[0] == 196
 
 
 def test_pixels_are_normalised_once_with_the_published_statistics() -> None:

@@ -131,11 +131,10 @@ def test_what_is_no_checkpoint_is_refused_in_a_sentence(tmp_path: Path, old_chec
 
 def test_settings_are_those_of_the_config_and_else_the_defaults() -> None:
     config = {
-        "seed_everything": 7,
-        "data": {"init_args": {"batch_size": 5, "seed": None}},
+        "data": {"init_args": {"batch_size": 5}},
         "tta": {"flip": False, "scales": [0.5], "shift": 0.25},
         "trainer": {"precision": "bf16"},
     }
-    assert PredictionSettings.from_config(config) == PredictionSettings("bf16-mixed", 5, 7, False, (0.5,), 0.25)
-    for text in ("{}", '{"data": null, "trainer": {"precision": null}, "seed_everything": true}'):
+    assert PredictionSettings.from_config(config) == PredictionSettings("bf16-mixed", 5, False, (0.5,), 0.25)
+    for text in ("{}", '{"data": null, "trainer": {"precision": null}}'):
         assert PredictionSettings.from_config(json.loads(text)) == PredictionSettings()

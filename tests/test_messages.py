@@ -55,7 +55,7 @@ def test_the_best_epochs_scores_are_reported(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     logs = "--trainer.logger.init_args.save_dir=logs"
-    run("fit", logs, "--trainer.max_epochs=2", "--model.learning_rate=0.002")
+    run("fit", logs, "--trainer.max_epochs=2", "--model.learning_rate=0.003")
     folder = tmp_path / "logs/demo/version_0"
     capsys.readouterr()
     with warnings.catch_warnings():

@@ -8,6 +8,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import nn
 from torchvision.models import get_model, get_model_weights, list_models
 
+from lightning_modules.networks.heads import initialize_head, replace_head
 from runs.suggestions import did_you_mean
 
 TIMM = "timm/"
@@ -21,14 +22,14 @@ class Backbone:
     Attributes:
         name: Its name, as ``build_backbone`` takes it.
         network: Takes normalised images (batch, 3, height, width), returns logits (batch, classes).
-        head: Dotted name of the layer that was replaced.
+        heads: Dotted names of the layers that make logits; timm's distilled networks have several, and average them.
         mean: Mean of the red, green and blue pixels, in [0, 1], that the network's published weights expect.
         std: Their standard deviation.
     """
 
     name: str
     network: nn.Module
-    head: str
+    heads: tuple[str, ...]
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
 
@@ -91,41 +92,7 @@ def _build_torchvision(name: str, num_classes: int, image_size: int, wanted: dic
         ) from error
     published = get_model_weights(name).DEFAULT.transforms()
     head = replace_head(network, num_classes)
-    return Backbone(name, network, head, tuple(published.mean), tuple(published.std))
-
-
-def replace_head(network: nn.Module, num_classes: int) -> str:
-    """Exchange the last layer, the one that makes logits.
-
-    Args:
-        network: A torchvision classification network; changed in place.
-        num_classes: Outputs of the new layer.
-
-    Returns:
-        The dotted name of the layer.
-
-    Raises:
-        MisconfigurationException: If the last layer is neither linear nor a convolution.
-    """
-    layers: list[tuple[str, nn.Module]] = [*network.named_modules()]
-    for name, layer in reversed(layers):
-        parent = network.get_submodule(name.rpartition(".")[0])
-        attribute = name.rpartition(".")[2]
-        if isinstance(layer, nn.Linear):
-            head = nn.Linear(layer.in_features, num_classes, bias=layer.bias is not None)
-            nn.init.trunc_normal_(head.weight, std=0.01)
-            if head.bias is not None:
-                nn.init.zeros_(head.bias)
-            setattr(parent, attribute, head)
-            return name
-        if isinstance(layer, nn.Conv2d):  # SqueezeNet ends in a convolution
-            convolution = nn.Conv2d(layer.in_channels, num_classes, layer.kernel_size)  # type: ignore[arg-type]
-            nn.init.normal_(convolution.weight, std=0.01)
-            if convolution.bias is not None:
-                nn.init.zeros_(convolution.bias)
-            setattr(parent, attribute, convolution)
-            return name
-    raise MisconfigurationException(f"{type(network).__name__} has no layer that could be replaced by a new head.")
+    return Backbone(name, network, (head,), tuple(published.mean), tuple(published.std))
 
 
 def _build_timm(name: str, num_classes: int, image_size: int, wanted: dict[str, float | None]) -> Backbone:
@@ -148,11 +115,16 @@ def _build_timm(name: str, num_classes: int, image_size: int, wanted: dict[str, 
     except TypeError:  # convolutional networks fit any size and don't take the argument
         network = timm.create_model(model, pretrained=False, num_classes=num_classes, **options)
     published: Any = network.pretrained_cfg
-    head = published.get("classifier", "")
+    classifier = published.get("classifier") or ()
+    heads = (classifier,) if isinstance(classifier, str) else tuple(classifier)
+    if not heads:
+        raise MisconfigurationException(f"model.backbone is {name}, which has no head to classify with.")
+    for head in heads:
+        initialize_head(network.get_submodule(head))  # timm's own is as for a training from scratch with 1,000 classes
     return Backbone(
         name,
         network,
-        head if isinstance(head, str) else head[0],
+        heads,
         tuple(published.get("mean", IMAGENET_MEAN)),
         tuple(published.get("std", IMAGENET_STD)),
     )

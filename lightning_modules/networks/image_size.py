@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import nn
 
-from lightning_modules.preprocessing import preprocess
+from lightning_modules.preprocessing import evaluated_size
 
 
 def check_image_sizes(module: nn.Module, hparams: Mapping[str, Any], training: bool) -> None:
@@ -23,7 +22,7 @@ def check_image_sizes(module: nn.Module, hparams: Mapping[str, Any], training: b
         MisconfigurationException: If it fails on a black image.
     """
     image_size = hparams["image_size"]
-    evaluated = preprocess(np.zeros((1, 1, 3), np.uint8), hparams["preprocessing"], image_size).shape[-1]
+    evaluated = evaluated_size(hparams["preprocessing"], image_size)
     for side in {image_size, evaluated} if training else {evaluated} - {image_size}:
         reason = _complaint(module, side)
         if reason is not None:

@@ -49,12 +49,12 @@ _NAMED_STAGES: dict[str, dict[str, tuple[str, ...]]] = {
 }
 
 
-def layer_groups(network: nn.Module, head: str) -> dict[str, list[str]]:
+def layer_groups(network: nn.Module, heads: tuple[str, ...]) -> dict[str, list[str]]:
     """Name the groups of layers that can be frozen, or trained at a rate of their own.
 
     Args:
         network: A classification network of torchvision or timm.
-        head: Dotted name of its last layer.
+        heads: Dotted names of its last layers.
 
     Returns:
         The names of the parameters of each group, ordered from input to head; each parameter is in exactly one group.
@@ -68,11 +68,11 @@ def layer_groups(network: nn.Module, head: str) -> dict[str, list[str]]:
     elif family == "VisionTransformer" and hasattr(network, "conv_proj"):
         stages = _transformer_stages(network)
     elif hasattr(network, "group_matcher"):
-        return _timm_groups(network, head)
+        return _timm_groups(network, heads)
     else:
         trunk = "layers" if family == "MNASNet" else "features"
-        stages = _sequential_stages(trunk, network.get_submodule(trunk), head)
-    return _assign([name for name, _ in network.named_parameters()], stages, head)
+        stages = _sequential_stages(trunk, network.get_submodule(trunk), heads[0])
+    return _assign([name for name, _ in network.named_parameters()], stages, heads)
 
 
 def _sequential_stages(trunk: str, sequence: nn.Module, head: str) -> dict[str, tuple[str, ...]]:
@@ -111,15 +111,17 @@ def _transformer_stages(network: nn.Module) -> dict[str, tuple[str, ...]]:
     return {"stem": ("conv_proj", "class_token", "encoder.pos_embedding"), **quarters}
 
 
-def _timm_groups(network: nn.Module, head: str) -> dict[str, list[str]]:
+def _timm_groups(network: nn.Module, heads: tuple[str, ...]) -> dict[str, list[str]]:
     from timm.models import group_parameters
 
     matched = group_parameters(network, network.group_matcher(coarse=True), reverse=False)  # type: ignore[operator]
     stages = {f"stage{number}": tuple(matched[key]) for number, key in enumerate(sorted(matched), start=1)}
-    return _assign([name for name, _ in network.named_parameters()], stages, head)
+    return _assign([name for name, _ in network.named_parameters()], stages, heads)
 
 
-def _assign(parameters: Iterable[str], stages: dict[str, tuple[str, ...]], head: str) -> dict[str, list[str]]:
+def _assign(
+    parameters: Iterable[str], stages: dict[str, tuple[str, ...]], heads: tuple[str, ...]
+) -> dict[str, list[str]]:
     """Give each parameter to the stage whose prefix it carries, and what belongs to none to the head."""
     groups: dict[str, list[str]] = {name: [] for name in [*stages, "head"]}
     for parameter in parameters:
@@ -128,6 +130,6 @@ def _assign(parameters: Iterable[str], stages: dict[str, tuple[str, ...]], head:
             for stage, prefixes in stages.items()
             if any(parameter == prefix or parameter.startswith(f"{prefix}.") for prefix in prefixes)
         ]
-        in_head = parameter.startswith(f"{head}.") or not owners
+        in_head = parameter.startswith(tuple(f"{head}." for head in heads)) or not owners
         groups["head" if in_head else owners[0]].append(parameter)
     return {name: members for name, members in groups.items() if members}

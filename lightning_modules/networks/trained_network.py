@@ -98,9 +98,12 @@ def take_rows(backbone: Backbone, trained: TrainedNetwork, class_names: Sequence
     known = ClassNames(trained.class_names)
     pairs = [(row, known.find(name)) for row, name in enumerate(class_names)]
     kept = {row: found for row, found in pairs if found is not None}
-    own = dict(backbone.network.get_submodule(backbone.head).named_parameters())
-    prefix = f"{backbone.head}."
-    stored = {name: trained.state[prefix + name] for name in own if prefix + name in trained.state}
+    own = {
+        f"{head}.{name}": parameter
+        for head in backbone.heads
+        for name, parameter in backbone.network.get_submodule(head).named_parameters()
+    }
+    stored = {name: trained.state[name] for name in own if name in trained.state}
     expected = {name: (len(trained.class_names), *parameter.shape[1:]) for name, parameter in own.items()}
     if not kept or {name: tuple(tensor.shape) for name, tensor in stored.items()} != expected:
         return "the head begins anew"

@@ -128,7 +128,7 @@ def _download_timm(name: str, weights: str) -> dict[str, Tensor]:
 def _fill(backbone: Backbone, state: dict[str, Tensor], source: str, name: str) -> None:
     """Load everything but the head, and accept no other gap."""
     own = backbone.network.state_dict()
-    head = {key for key in own if key.startswith(f"{backbone.head}.")}
+    head = {key for key in own if key.startswith(tuple(f"{name}." for name in backbone.heads))}
     embedding = own.get("encoder.pos_embedding")
     if embedding is not None and "encoder.pos_embedding" in state:
         grid = round((embedding.shape[1] - 1) ** 0.5)

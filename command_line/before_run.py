@@ -1,0 +1,89 @@
+"""What is answered before a run begins, and before its folder is made."""
+
+import sys
+from typing import Any
+
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from torch import nn
+
+from callbacks import GradualUnfreezing, TestTimeAugmentation
+from callbacks.monitors import check_monitors
+from command_line.commands import Commands
+from datamodules import ImageDataModule
+from lightning_modules import ImageClassifier
+from lightning_modules.networks import check_image_sizes
+from lightning_modules.preprocessing import evaluated_size
+
+_BATCH_NORM = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d | nn.SyncBatchNorm
+_FINDERS = ("lr_finder", "batch_size_finder")
+_MONITORS = ("checkpoint", "early_stopping", "unfreezing")
+
+
+def forget_monitors(config: Any) -> None:
+    """Leave out of a config what its training watched, which an evaluation doesn't need and has no reason to refuse.
+
+    Args:
+        config: The config of ``validate``, ``test`` or ``predict``; changed in place.
+    """
+    for name in _MONITORS:
+        config[f"{name}.monitor"], config[f"{name}.mode"] = "val/f1", None
+
+
+def is_search(config: Any) -> bool:
+    """Tell a search for a learning rate or a batch size from a training.
+
+    Args:
+        config: The config of ``fit``.
+
+    Returns:
+        Whether it ends before anything is trained.
+    """
+    return not config.trainer.fast_dev_run and any(config[f"{name}.enabled"] for name in _FINDERS)
+
+
+def check_before(command: str, config: Any, trainer: Commands, module: ImageClassifier, data: ImageDataModule) -> None:
+    """Refuse what is wrong in what belongs together, as long as there is no trace of the command.
+
+    Args:
+        command: ``fit``, ``validate``, ``test`` or ``predict``.
+        config: Its config.
+        trainer: The trainer.
+        module: The classifier.
+        data: The data module, before its ``setup``.
+
+    Raises:
+        MisconfigurationException: If something is wrong.
+    """
+    check_image_sizes(module, module.hparams, training=command == "fit")
+    callbacks = trainer.callbacks  # type: ignore[attr-defined]
+    for callback in callbacks:
+        if isinstance(callback, TestTimeAugmentation):
+            callback.check_size(evaluated_size(module.hparams["preprocessing"], module.hparams["image_size"]))
+    if command == "fit":
+        check_monitors(trainer, module)
+        _check_batch(config, trainer, module, data)
+
+
+def _check_batch(config: Any, trainer: Commands, module: ImageClassifier, data: ImageDataModule) -> None:
+    """Refuse to train BatchNorm with one image at a time, whose statistics would be those of that image."""
+    devices = trainer.world_size
+    if data.batch_size // devices != 1 or (devices > 1 and config.trainer.sync_batchnorm):
+        return
+    last = trainer.max_epochs - 1 if trainer.max_epochs and trainer.max_epochs > 0 else sys.maxsize
+    frozen: set[str] = set()
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, GradualUnfreezing) and callback.patience is None:
+            groups = callback.frozen_groups([*module.group_names], last)
+            frozen |= {name for group in groups for name in module.group_names[group]}
+    trained = [
+        name
+        for name, layer in module.network.named_modules()
+        if isinstance(layer, _BATCH_NORM) and f"{name}.weight" not in frozen
+    ]
+    if trained:
+        number = f"data.batch_size is {data.batch_size}" + (f" on {devices} devices" if devices > 1 else "")
+        raise MisconfigurationException(
+            f"{number}, but model.backbone {module.hparams['backbone']} has BatchNorm layers ({trained[0]}, ...), "
+            f"which can't be trained with one image at a time: set data.batch_size to {2 * devices} or more, or train "
+            "the head alone (unfreezing.epochs [])."
+        )
