@@ -7,10 +7,12 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import torch
 from lightning import Callback, LightningModule, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.strategies import ModelParallelStrategy
 from torch import Tensor
 from torch.optim import Optimizer
 
 from callbacks.finite_tensors import first_not_finite, norm_of
+from callbacks.late_number import LateNumber
 
 _NAMED = 8
 
@@ -27,10 +29,12 @@ class Batch(NamedTuple):
     """A batch whose gradients wait for the optimizer.
 
     Attributes:
+        epoch: Its epoch.
         number: Its number in the epoch.
         loss: Its loss, a scalar; scaled, if the gradients are.
     """
 
+    epoch: int
     number: int
     loss: Tensor
 
@@ -38,8 +42,10 @@ class Batch(NamedTuple):
 class FiniteLoss(Callback):
     """Stops before a loss or gradients that are NaN or infinite can reach the weights, and names the images.
 
-    Both are looked at once before each optimizer step, by a single number read from the device; all devices stop
-    together. Where 16-bit gradients are scaled, the scaler itself skips steps that overflow, and the loss alone counts.
+    A loss that isn't finite makes the gradients so, and these are the same on all devices, which thereby stop together.
+    PyTorch's fused optimizers are told on the device whether to make a step, and the answer is read a step later;
+    before others it is read at once. Where 16-bit gradients are scaled, the scaler itself skips steps that overflow,
+    and the loss alone counts.
 
     Args:
         enabled: Off switch.
@@ -48,6 +54,7 @@ class FiniteLoss(Callback):
     def __init__(self, enabled: bool = True) -> None:
         self.enabled = enabled
         self._batches: list[Batch] = []
+        self._made: tuple[list[Batch], LateNumber] | None = None  # what the last step was made of, and its norm
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget what an earlier run has left behind.
@@ -56,18 +63,23 @@ class FiniteLoss(Callback):
             trainer: The trainer.
             pl_module: The classifier.
         """
-        self._batches = []
+        self._batches, self._made = [], None
 
     def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Tensor) -> None:
-        """Keep the loss until the step: to read it now would make a GPU wait.
+        """Keep the loss until the step, and let the gradients show whether it is finite.
 
         Args:
             trainer: The trainer.
             pl_module: The classifier.
             loss: The loss of the batch, a scalar.
         """
-        if self.enabled:
-            self._batches.append(Batch(trainer.fit_loop.epoch_loop.batch_idx, loss.detach()))
+        if not self.enabled:
+            return
+        value = loss.detach()
+        self._batches.append(Batch(trainer.current_epoch, trainer.fit_loop.epoch_loop.batch_idx, value))
+        if loss.requires_grad:  # an infinite loss may have gradients that are finite
+            finite = torch.where(value.isfinite(), 1.0, torch.nan)
+            loss.register_hook(lambda gradient: gradient * finite)  # type: ignore[no-untyped-call]
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
         """Look at the losses and gradients of the step, before they are clipped.
@@ -78,39 +90,71 @@ class FiniteLoss(Callback):
             optimizer: The optimizer.
 
         Raises:
-            MisconfigurationException: If one of them isn't finite, on any device.
+            MisconfigurationException: If one of them isn't finite, on any device, or those of the step before weren't.
         """
         if not self.enabled:
             return
+        self._look_back(trainer)
         batches, self._batches = self._batches, []
-        parameters = [] if _is_scaled(trainer) else [p for group in optimizer.param_groups for p in group["params"]]
-        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        watched = [*(batch.loss for batch in batches), *gradients]
-        if _holds_everywhere(trainer, torch.isfinite(norm_of(watched))):
+        if _is_scaled(trainer):
+            watched = [batch.loss for batch in batches]
+        else:
+            parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+            watched = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        if all(group.get("fused") for group in optimizer.param_groups) and not _is_scaled(trainer):
+            norm = norm_of(watched, math.inf)  # which large values don't make infinite
+            optimizer.found_inf = (~norm.isfinite()).float()  # type: ignore[attr-defined]
+            self._made = batches, LateNumber(norm)
+            return
+        differ = _is_scaled(trainer) or isinstance(trainer.strategy, ModelParallelStrategy)
+        norm = norm_of(watched)
+        if _holds(trainer if differ else None, norm.isfinite()):
             return
         culprit = first_not_finite([("", tensor) for tensor in watched])
-        if _holds_everywhere(trainer, torch.tensor(culprit is None, device=pl_module.device)):
+        if _holds(trainer if differ else None, torch.tensor(culprit is None, device=norm.device)):
             return  # large, but finite
-        raise MisconfigurationException(_describe(trainer, batches, gradients))
+        raise MisconfigurationException(_describe(trainer, batches, float(norm)))
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Look whether the last step was one; arguments as in ``on_train_start``."""
+        self._look_back(trainer)
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Keep a step that was none out of checkpoints, from which a run would go on without its images.
+
+        Args:
+            trainer: The trainer.
+            pl_module: The classifier.
+            checkpoint: What is about to be saved.
+        """
+        self._look_back(trainer)
+
+    def _look_back(self, trainer: Trainer) -> None:
+        made, self._made = self._made, None
+        if made is not None and not math.isfinite(norm := made[1].read()):
+            raise MisconfigurationException(_describe(trainer, made[0], norm))
 
 
 def _is_scaled(trainer: Trainer) -> bool:
     return getattr(trainer.precision_plugin, "scaler", None) is not None
 
 
-def _holds_everywhere(trainer: Trainer, condition: Tensor) -> bool:
+def _holds(trainer: Trainer | None, condition: Tensor) -> bool:
+    """Read a condition; with a trainer, whether it holds on all devices."""
+    if trainer is None:
+        return bool(condition)
     violations: Any = trainer.strategy.reduce((~condition).float(), reduce_op="sum")
     return not bool(violations)
 
 
-def _describe(trainer: Trainer, batches: list[Batch], gradients: list[Tensor]) -> str:
+def _describe(trainer: Trainer, batches: list[Batch], norm: float) -> str:
     """Say what isn't finite on whichever device; to be called on all of them."""
-    epoch, data = trainer.current_epoch, trainer.datamodule  # type: ignore[attr-defined]
+    data = trainer.datamodule  # type: ignore[attr-defined]
     own = []
-    for number, loss in batches:
+    for epoch, number, loss in batches:
         files = data.training_files(epoch, number) if isinstance(data, NamingDataModule) else []
         own.append((number, float(loss), [Path(file).name for file in files]))
-    parts: list[Any] = [(own, float(norm_of(gradients)))]
+    parts: list[Any] = [(own, norm)]
     if trainer.world_size > 1:
         parts = parts * trainer.world_size
         torch.distributed.all_gather_object(parts, parts[0])
@@ -127,4 +171,4 @@ def _describe(trainer: Trainer, batches: list[Batch], gradients: list[Tensor]) -
     names = [name for _, _, files in blamed or found for name in files]
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     listed = f" ({', '.join(names[:_NAMED])}{more})" if names else ""
-    return f"{what} in epoch {epoch}, {where}{listed}: {advice}."
+    return f"{what} in epoch {batches[0].epoch}, {where}{listed}: {advice}."

@@ -6,6 +6,7 @@ from typing import Any
 from lightning import Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch.distributed.tensor import DTensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
@@ -41,7 +42,7 @@ class LayerwiseOptimization:
         self.layers.warmup_steps = round(self.layers.warmup_epochs * steps_per_epoch)
         schedule = warmup_cosine(round(self.hparams.warmup_epochs * steps_per_epoch), total_steps)
         groups = self.configured_groups()
-        optimizer = build_optimizer(groups, self.hparams.optimizer, self.hparams.momentum)
+        optimizer = build_optimizer(groups, self.hparams.optimizer, self.hparams.momentum, can_fuse(groups, trainer))
         scheduler = LambdaLR(optimizer, [self._schedule_of(group["layers"], schedule) for group in groups])
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
@@ -91,6 +92,21 @@ class LayerwiseOptimization:
             return schedule(step) * self.layers.rate_factor(group, step)
 
         return factor
+
+
+def can_fuse(groups: list[dict[str, Any]], trainer: Trainer) -> bool:
+    """Tell whether a fused optimizer can train the parameters.
+
+    Args:
+        groups: Parameter groups.
+        trainer: Knows the precision.
+
+    Returns:
+        Whether they are whole and on a GPU, and their gradients aren't scaled: Lightning couldn't clip them then.
+    """
+    parameters = [parameter for group in groups for parameter in group["params"]]
+    whole = all(parameter.is_cuda and not isinstance(parameter, DTensor) for parameter in parameters)
+    return whole and getattr(trainer.precision_plugin, "scaler", None) is None
 
 
 def run_length(trainer: Trainer) -> tuple[int, float]:

@@ -43,20 +43,24 @@ def parameter_groups(
     return made
 
 
-def build_optimizer(groups: list[dict[str, Any]], name: Literal["adamw", "sgd"], momentum: float) -> Optimizer:
+def build_optimizer(
+    groups: list[dict[str, Any]], name: Literal["adamw", "sgd"], momentum: float, fused: bool = False
+) -> Optimizer:
     """Build the optimizer.
 
     Args:
         groups: Parameter groups with their learning rates and weight decay.
         name: ``adamw`` or ``sgd`` (with Nesterov's momentum, if there is any).
         momentum: Momentum of SGD; AdamW keeps its usual betas.
+        fused: Let one kernel make the steps of AdamW, and decide on the device whether to make them; fused SGD would
+            keep momentum of random bytes where its first step isn't made.
 
     Returns:
         The optimizer.
     """
     if name == "sgd":
         return SGD(groups, momentum=momentum, nesterov=momentum > 0)
-    return AdamW(groups)
+    return AdamW(groups, fused=fused or None)
 
 
 def ramp(step: int, steps: int) -> float:

@@ -34,15 +34,22 @@ RECIPES = {
         2,
         "batches 4 to 5",
     ),
+    "decided by the optimizer itself": (["--unfreezing.epochs=[9]", "--ema.decay=0.9"], 5, "batch 5"),
 }
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_gradient_that_is_no_number_reaches_no_checkpoint(
-    run: Callable[..., None], mistake: Callable[..., str], tmp_path: Path, recipe: str
+    run: Callable[..., None],
+    mistake: Callable[..., str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    recipe: str,
 ) -> None:
     options, steps, where = RECIPES[recipe]
+    if "optimizer" in recipe:  # else it would take a GPU
+        monkeypatch.setattr("lightning_modules.layerwise_optimization.can_fuse", lambda *_: True)
     run("fit", *OFTEN, *options)
     answer = mistake("fit", *OFTEN, *options, *poisoned("gradient", 5))
     assert f"The gradients became nan in epoch 0, {where} (" in answer
@@ -88,19 +95,22 @@ def test_devices_stop_together_where_one_of_them_computes_no_number(
 class Product(L.LightningModule):
     """Has its input for a gradient, and no loss at first."""
 
-    def __init__(self) -> None:
+    def __init__(self, fused: bool = False) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.tensor(1.0))
+        self.fused = fused
 
     def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
         return ((self.weight - 1) * batch[0]).sum()
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
+        if self.fused:
+            return torch.optim.AdamW(self.parameters(), lr=0.1, fused=True)
         return torch.optim.SGD(self.parameters(), lr=1e-30)
 
 
-def train(inputs: list[float], tmp_path: Path, **options: Any) -> Product:
-    module = Product()
+def train(inputs: list[float], tmp_path: Path, module: Product | None = None, **options: Any) -> Product:
+    module = module or Product()
     trainer = L.Trainer(
         accelerator="cpu", max_epochs=1, callbacks=[FiniteLoss()], logger=False, enable_checkpointing=False,
         default_root_dir=tmp_path, enable_progress_bar=False, enable_model_summary=False, **options,
@@ -121,3 +131,21 @@ def test_an_overflow_that_the_scaler_handles_is_no_fault(tmp_path: Path) -> None
     assert module.weight.item() == 1.0
     with pytest.raises(MisconfigurationException, match=r"loss became nan in epoch 0, batch 0:"):
         train([torch.inf], tmp_path, plugins=[MixedPrecision("16-mixed", "cpu", torch.amp.GradScaler("cpu"))])
+
+
+@pytest.mark.parametrize(("inputs", "batch"), [([torch.nan], 0), ([2.0, -torch.inf, 1.0], 1), ([2.0, torch.nan], 1)])
+def test_a_fused_optimizer_makes_no_step_that_is_none(tmp_path: Path, inputs: list[float], batch: int) -> None:
+    module = Product(fused=True)
+    with pytest.raises(MisconfigurationException, match=rf"became \S+ in epoch 0, batch {batch}:"):
+        train(inputs, tmp_path, module)
+    assert module.weight.item() == train(inputs[:batch], tmp_path, Product(fused=True)).weight.item()
+
+
+def test_an_infinite_loss_stops_where_its_gradient_is_finite(tmp_path: Path) -> None:
+    class Offset(Product):
+        def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
+            return super().training_step(batch, batch_idx) + torch.inf
+
+    for fused in (False, True):
+        with pytest.raises(MisconfigurationException, match="loss became inf in epoch 0, batch 0:"):
+            train([1.0], tmp_path, Offset(fused))
