@@ -107,6 +107,21 @@ def test_the_best_of_all_validations_is_kept(
     assert scores_of("val_scores.json")["val/f1"] == pytest.approx(best, abs=1e-6)
 
 
+@pytest.mark.parametrize("setting", ["after half an epoch", "after no time"])
+def test_training_goes_on_from_a_best_checkpoint_within_an_epoch(
+    run: Callable[..., None], tmp_path: Path, setting: str
+) -> None:
+    options = [*SHORT, *SETTINGS[setting], "--model.learning_rate=1"]  # no later validation is better
+    run("fit", *options)
+    whole, other = (tmp_path / f"logs/demo/version_{number}" for number in (0, 1))
+    best = whole / "checkpoints/best.ckpt"
+    assert torch.load(best, weights_only=True)["global_step"] % 8
+    run("fit", *options, f"--ckpt_path={best}")
+    mine, theirs = (torch.load(folder / "checkpoints/last.ckpt", weights_only=True) for folder in (whole, other))
+    for key in ("state_dict", "optimizer_states", "lr_schedulers", "loops"):
+        assert_same(mine[key], theirs[key], key)
+
+
 @pytest.mark.parametrize("others", [False, True])
 def test_devices_validate_by_one_clock(others: bool) -> None:
     decisions: list[bool] = []
