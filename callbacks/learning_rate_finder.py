@@ -70,15 +70,17 @@ class LearningRateFinder(LightningLearningRateFinder):
         figure = Figure(figsize=(7, 4.5), layout="constrained")
         axes = figure.subplots()
         axes.plot(rates, losses)
+        title = "no clear valley"
         line = (
             f"no clear valley in {len(losses)} steps: too noisy, give more steps (lr_finder.steps), or another range "
             "if no rate lowers the loss"
         )
         if rate is not None:
             axes.axvline(rate, color="tab:red")
+            title = f"{rate:.1e}, the middle of the longest valley"
             line = f"suggested: --model.learning_rate {rate:.1e}, the middle of the longest valley of the loss"
         bottom, top = losses[lowest], np.nanmax(losses[: lowest + 1])
-        axes.set(xscale="log", xlabel="learning rate of the head", ylabel="training loss, smoothed", title=line)
+        axes.set(xscale="log", xlabel="learning rate of the head", ylabel="training loss, smoothed", title=title)
         axes.set_ylim(bottom - 0.2 * (top - bottom) - 0.01, top + 0.5 * (top - bottom) + 0.01)
         axes.grid(alpha=0.3)
         report_figure(trainer, "learning_rate_finder", figure, line)

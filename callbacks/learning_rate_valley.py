@@ -28,8 +28,9 @@ def unbiased(losses: Losses) -> Losses:
 def suggestion(rates: npt.NDArray[np.float64], losses: Losses) -> float | None:
     """Take the rate in the middle of the longest valley of the losses.
 
-    The valley is the longest decreasing subsequence, as in fastai's ``valley`` (fastai.callback.schedule, by ESRI),
-    which leaves out the first tenth and the last five steps too. A search of few or noisy steps has no clear valley:
+    The valley is the longest decreasing subsequence; its middle lies half its length, in elements, before its last one.
+    So does fastai's ``valley`` (fastai.callback.schedule, by ESRI), which leaves out the first tenth and the last five
+    steps too. A search of few or noisy steps has no clear valley:
     the loss has to fall by more than it does by chance, which follows from how single losses differ from one step to
     the next.
 
@@ -46,20 +47,22 @@ def suggestion(rates: npt.NDArray[np.float64], losses: Losses) -> float | None:
     first, end = len(losses) // 10, len(losses) - _SKIPPED_AT_THE_END
     if end - first < _FEWEST:
         return None
-    top, bottom = (first + place for place in longest_decrease(losses[first:end]))
+    start, last, length = longest_decrease(losses[first:end])
+    top, bottom = first + start, first + last
     if losses[top] - losses[bottom] <= _CLEAR * _noise(losses, top, bottom):
         return None
-    return float(rates[(top + bottom) // 2])
+    return float(rates[bottom - length // 2])
 
 
-def longest_decrease(values: Losses) -> tuple[int, int]:
+def longest_decrease(values: Losses) -> tuple[int, int, int]:
     """Find the longest strictly decreasing subsequence.
 
     Args:
         values: Finite numbers, shape (n,), at least one.
 
     Returns:
-        Positions of its first and its last element; of several that are equally long, the one that ends first.
+        Positions of its first and its last element, and its number of elements; of several that are equally long, the
+        one that ends first.
     """
     lengths, starts = np.ones(len(values), np.int64), np.arange(len(values))
     for place in range(1, len(values)):
@@ -68,7 +71,7 @@ def longest_decrease(values: Losses) -> tuple[int, int]:
             before = higher[np.argmax(lengths[higher])]
             lengths[place], starts[place] = lengths[before] + 1, starts[before]
     last = int(np.argmax(lengths))
-    return int(starts[last]), last
+    return int(starts[last]), last, int(lengths[last])
 
 
 def _noise(losses: Losses, *steps: int) -> float:

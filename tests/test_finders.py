@@ -106,9 +106,15 @@ def test_the_longest_decrease_is_that_of_an_exhaustive_search() -> None:
             subsets = ([k for k in range(size) if bits >> k & 1] for bits in range(1, 2**size))
             falling = [kept for kept in subsets if all(np.diff(values[kept]) < 0)]
             longest = max(map(len, falling))
-            ends = [(kept[0], kept[-1]) for kept in falling if len(kept) == longest]
+            ends = [(kept[0], kept[-1], longest) for kept in falling if len(kept) == longest]
             assert longest_decrease(values) in ends
-            assert longest_decrease(values)[1] == min(last for _, last in ends)
+            assert longest_decrease(values)[1] == min(last for _, last, _ in ends)
+
+
+def test_the_suggestion_of_a_smooth_valley_is_its_middle() -> None:
+    rates = np.logspace(-6, 0, 100)
+    losses = np.where(np.arange(100) <= 80, np.linspace(3, 1, 100), 9.0)
+    assert suggestion(rates, losses) == rates[80 - 71 // 2]  # it begins behind the first tenth
 
 
 @pytest.mark.parametrize("steps", [50, 100, 300])
