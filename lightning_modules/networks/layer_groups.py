@@ -60,7 +60,8 @@ def layer_groups(network: nn.Module, heads: tuple[str, ...]) -> dict[str, list[s
         The names of the parameters of each group, ordered from input to head; each parameter is in exactly one group.
         The last group is called ``head``. ResNets have stem, layer1 ... layer4; vision transformers stem and four
         quarters of their blocks; networks in one sequence (VGG, MobileNet, EfficientNet, ConvNeXt, DenseNet,
-        SqueezeNet, Swin, ...) a group for each resolution: stage1, stage2, ...
+        SqueezeNet, Swin, ...) a group for each resolution: stage1, stage2, ...; timm's networks the groups that timm
+        knows, or where it knows none, one for each of their parts in the order in which they were built.
     """
     family = type(network).__name__
     if family in _NAMED_STAGES:
@@ -68,10 +69,12 @@ def layer_groups(network: nn.Module, heads: tuple[str, ...]) -> dict[str, list[s
     elif family == "VisionTransformer" and hasattr(network, "conv_proj"):
         stages = _transformer_stages(network)
     elif hasattr(network, "group_matcher"):
-        return _timm_groups(network, heads)
-    else:
+        stages = _timm_stages(network) or _parts(network, heads)
+    elif family == "MNASNet" or hasattr(network, "features"):
         trunk = "layers" if family == "MNASNet" else "features"
         stages = _sequential_stages(trunk, network.get_submodule(trunk), heads[0])
+    else:
+        stages = _parts(network, heads)
     return _assign([name for name, _ in network.named_parameters()], stages, heads)
 
 
@@ -111,12 +114,28 @@ def _transformer_stages(network: nn.Module) -> dict[str, tuple[str, ...]]:
     return {"stem": ("conv_proj", "class_token", "encoder.pos_embedding"), **quarters}
 
 
-def _timm_groups(network: nn.Module, heads: tuple[str, ...]) -> dict[str, list[str]]:
+def _timm_stages(network: nn.Module) -> dict[str, tuple[str, ...]]:
     from timm.models import group_parameters
 
-    matched = group_parameters(network, network.group_matcher(coarse=True), reverse=False)  # type: ignore[operator]
-    stages = {f"stage{number}": tuple(matched[key]) for number, key in enumerate(sorted(matched), start=1)}
-    return _assign([name for name, _ in network.named_parameters()], stages, heads)
+    try:
+        matcher = network.group_matcher(coarse=True)  # type: ignore[operator]
+    except AssertionError:  # RDNet knows its layers one by one only
+        return {}
+    matched = group_parameters(network, matcher, reverse=False)
+    return {f"stage{number}": tuple(matched[key]) for number, key in enumerate(sorted(matched), start=1)}
+
+
+def _parts(network: nn.Module, heads: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """Take each part but the heads for a stage, and the elements of its lists; loose parameters belong to the first."""
+    parts: list[str] = []
+    for name, part in network.named_children():
+        if name in {head.partition(".")[0] for head in heads}:
+            continue
+        listed = [f"{name}.{key}" for key, _ in part.named_children()]
+        parts += listed if isinstance(part, nn.Sequential | nn.ModuleList) else [name]
+    filled = [part for part in parts if next(network.get_submodule(part).parameters(), None) is not None]
+    loose = [name for name, _ in network.named_parameters(recurse=False)]
+    return {f"stage{number}": (part, *loose * (number == 1)) for number, part in enumerate(filled, start=1)}
 
 
 def _assign(
