@@ -79,7 +79,7 @@ class FiniteLoss(Callback):
         self._batches.append(Batch(trainer.current_epoch, trainer.fit_loop.epoch_loop.batch_idx, value))
         if loss.requires_grad:  # an infinite loss may have gradients that are finite
             finite = torch.where(value.isfinite(), 1.0, torch.nan)
-            loss.register_hook(lambda gradient: gradient * finite)  # type: ignore[no-untyped-call]
+            loss.register_hook(lambda gradient: gradient * finite.to(gradient.dtype))  # type: ignore[no-untyped-call]
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
         """Look at the losses and gradients of the step, before they are clipped.
