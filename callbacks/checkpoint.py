@@ -51,7 +51,7 @@ class Checkpoint(ScoredCheckpoint):
         save_weights_only: Leave out of ``best.ckpt`` what it takes to resume, the optimizer's state above all.
 
     Raises:
-        MisconfigurationException: If the intervals aren't positive, or the mode is none of the score.
+        MisconfigurationException: If the intervals aren't positive, or the mode contradicts the score.
     """
 
     def __init__(

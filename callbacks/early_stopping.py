@@ -26,7 +26,7 @@ class EarlyStopping(LightningEarlyStopping):
         min_delta: Smallest change that counts as improvement.
 
     Raises:
-        MisconfigurationException: If the patience is negative, or the mode is none of the score.
+        MisconfigurationException: If the patience is negative, or the mode contradicts the score.
     """
 
     def __init__(
@@ -41,6 +41,18 @@ class EarlyStopping(LightningEarlyStopping):
         direction = "max" if patience is None else mode_of("early_stopping", monitor, mode)
         super().__init__(monitor, mode=direction, patience=0 if patience is None else patience, min_delta=min_delta)
         self.enabled = patience is not None
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Look at the score at the end of each epoch where nothing is validated.
+
+        Args:
+            trainer: The trainer.
+            pl_module: The classifier.
+            stage: ``fit`` or another.
+        """
+        if trainer.limit_val_batches == 0:
+            self._check_on_train_epoch_end = True
+        super().setup(trainer, pl_module, stage)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Say why the run is shorter than it was to be.

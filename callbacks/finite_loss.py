@@ -116,16 +116,23 @@ class FiniteLoss(Callback):
         raise MisconfigurationException(_describe(trainer, batches, float(norm)))
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Look whether the last step was one; arguments as in ``on_train_start``."""
+        """Look whether the last step was made; arguments as in ``on_train_start``.
+
+        Raises:
+            MisconfigurationException: If it wasn't, since a gradient wasn't finite.
+        """
         self._look_back(trainer)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Keep a step that was none out of checkpoints, from which a run would go on without its images.
+        """Keep a step that wasn't made out of checkpoints, from which a run would go on without its images.
 
         Args:
             trainer: The trainer.
             pl_module: The classifier.
             checkpoint: What is about to be saved.
+
+        Raises:
+            MisconfigurationException: If the last step wasn't made, since a gradient wasn't finite.
         """
         self._look_back(trainer)
 
@@ -143,7 +150,8 @@ def _holds(trainer: Trainer | None, condition: Tensor) -> bool:
     """Read a condition; with a trainer, whether it holds on all devices."""
     if trainer is None:
         return bool(condition)
-    violations: Any = trainer.strategy.reduce((~condition).float(), reduce_op="sum")
+    violated = (~condition).float().to(trainer.strategy.root_device)  # the norm of no gradient is on the host
+    violations: Any = trainer.strategy.reduce(violated, reduce_op="sum")
     return not bool(violations)
 
 

@@ -35,7 +35,7 @@ class GradualUnfreezing(Callback):
         warmup_epochs: Epochs over which the learning rate of what was just unfrozen rises, fractions allowed.
 
     Raises:
-        MisconfigurationException: If the schedule is none, or the mode is none of the score.
+        MisconfigurationException: If the schedule is none, or the mode contradicts the score.
     """
 
     def __init__(

@@ -27,6 +27,9 @@ class LearningRateFinder(LightningLearningRateFinder):
         max_lr: Highest rate.
         steps: Number of rates between them.
         epoch: Search with the layers frozen that are frozen in this epoch.
+
+    Raises:
+        MisconfigurationException: If a number is out of range.
     """
 
     def __init__(
@@ -38,6 +41,8 @@ class LearningRateFinder(LightningLearningRateFinder):
             )
         if steps < 20:
             raise MisconfigurationException(f"lr_finder.steps is {steps}: it takes 20 to see anything.")
+        if epoch < 0:
+            raise MisconfigurationException(f"lr_finder.epoch is {epoch}: epochs are counted from 0.")
         super().__init__(min_lr, max_lr, steps, update_attr=False)
         self.enabled = enabled
         self.epoch = epoch
@@ -49,12 +54,20 @@ class LearningRateFinder(LightningLearningRateFinder):
         Args:
             trainer: The trainer.
             pl_module: The classifier.
+
+        Raises:
+            MisconfigurationException: If it isn't known what is frozen in the epoch, or no loss is finite.
         """
         if not self.enabled or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         assert isinstance(pl_module, ImageClassifier)
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
             if isinstance(callback, GradualUnfreezing):
+                if callback.patience is not None and self.epoch:
+                    raise MisconfigurationException(
+                        f"lr_finder.epoch is {self.epoch}, but with unfreezing.patience it isn't known what is frozen "
+                        "then: list the epochs by unfreezing.epochs, or leave lr_finder.epoch at 0."
+                    )
                 callback.freeze_for(trainer, pl_module, self.epoch)
         try:
             self.lr_find(trainer, pl_module)
@@ -66,6 +79,11 @@ class LearningRateFinder(LightningLearningRateFinder):
             return
         rates = np.array(self.optimal_lr.results["lr"])
         losses = unbiased(np.array(self.optimal_lr.results["loss"]))
+        if not np.isfinite(losses).any():
+            raise MisconfigurationException(
+                f"The training loss is {losses[0]} from the lowest learning rate on, {rates[0]:.1e}: look at the "
+                "images, and at model.weights."
+            )
         rate, lowest = suggestion(rates, losses), int(np.nanargmin(losses))
         figure = Figure(figsize=(7, 4.5), layout="constrained")
         axes = figure.subplots()

@@ -52,10 +52,12 @@ def check_monitors(trainer: Trainer, module: ImageClassifier) -> None:
 
 def _watched(trainer: Trainer) -> Iterator[tuple[str, str, list[str]]]:
     """List the callbacks' options, what each watches, and the scores of training that it would find."""
-    by_epoch = trainer.val_check_interval == 1.0 and trainer.check_val_every_n_epoch == 1  # as Lightning's callback
+    # as Lightning's callbacks have it; where nothing is validated, they look at the end of each epoch too
+    by_epoch = trainer.val_check_interval == 1.0 and trainer.check_val_every_n_epoch == 1
+    by_epoch |= trainer.limit_val_batches == 0
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         if isinstance(callback, Checkpoint):
-            yield "checkpoint", str(callback.monitor), ["train/loss", "train/accuracy"]
+            yield "checkpoint", str(callback.monitor), ["train/loss", *["train/accuracy"] * by_epoch]
         elif isinstance(callback, EarlyStopping) and callback.enabled:
             yield "early_stopping", callback.monitor, ["train/loss", *["train/accuracy"] * by_epoch]
         elif isinstance(callback, GradualUnfreezing) and callback.patience is not None:

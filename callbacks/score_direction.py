@@ -26,7 +26,7 @@ _MORE = {
     *("accuracy", "acc", "balanced_accuracy", "top1_accuracy", "top5_accuracy", "top1", "top5", "precision", "recall"),
     *("sensitivity", "specificity", "f1", "f1_score", "auroc", "auc", "map", "mcc", "kappa", "iou"),
 }
-_STAGE = re.compile(r"(train|training|val|valid|validation|test)(_tta)?[/_.]")
+_STAGE = re.compile(r"^(train|training|val|valid|validation|eval|test)(_tta)?[/_.]|_(step|epoch)$")  # Lightning's ends
 _F_BETA = re.compile(r"f\d+")
 
 
@@ -44,7 +44,7 @@ def mode_of(callback: str, monitor: str, mode: Mode | None) -> Mode:
     Raises:
         MisconfigurationException: If the name says nothing, or the opposite of ``mode``.
     """
-    name = _STAGE.sub("", monitor, count=1).lower()
+    name = _STAGE.sub("", monitor.lower())
     more = name in _MORE or _F_BETA.fullmatch(name)
     known: Mode | None = "max" if more else "min" if name in _LESS else None
     if mode is None and known is None:

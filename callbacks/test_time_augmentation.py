@@ -7,7 +7,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 
 from lightning_modules import ImageClassifier
-from lightning_modules.views import SCALES, further_views
+from lightning_modules.views import FLIP, SCALES, SHIFT, further_views
 
 
 class TestTimeAugmentation(Callback):
@@ -36,9 +36,9 @@ class TestTimeAugmentation(Callback):
     def __init__(
         self,
         enabled: bool = True,
-        flip: bool = True,
+        flip: bool = FLIP,
         scales: list[float] | None = None,
-        shift: float = 0.0,
+        shift: float = SHIFT,
         predict: bool = False,
     ) -> None:
         self.enabled = enabled

@@ -42,7 +42,7 @@ def is_search(config: Any) -> bool:
 
 
 def check_before(command: str, config: Any, trainer: Commands, module: ImageClassifier, data: ImageDataModule) -> None:
-    """Refuse what is wrong in what belongs together, as long as there is no trace of the command.
+    """Refuse options that don't fit each other, before the command leaves anything on the disk.
 
     Args:
         command: ``fit``, ``validate``, ``test`` or ``predict``.

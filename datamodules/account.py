@@ -22,7 +22,7 @@ def account_for(root: Path, layout: Layout, files: Iterable[str]) -> PassedOver:
         root: The folder that was named, or the table: then the folders of its files are looked at, but not what is
             below them.
         layout: What was recognised in it.
-        files: The files that it lists; all of them have been read.
+        files: The files that it lists, whose parts have been read; they aren't asked for where folders were searched.
 
     Returns:
         What isn't used, by reason, and what is listed but missing.
@@ -36,7 +36,8 @@ def account_for(root: Path, layout: Layout, files: Iterable[str]) -> PassedOver:
         used: set[str] = set()
         for noted in layout.passed.values():
             passed.add(noted)
-        found = {*find_images(root, passed, note_closed, searched=frozenset(map(str, layout.searched)))}
+        searched = frozenset(_below(root, path) for path in layout.searched)
+        found = {_plain(file) for file in find_images(root, passed, note_closed, searched=searched)}
     elif root.is_dir():
         used = {_plain(file) for file in files}
         found = {_plain(file) for file in find_images(root, passed, note_closed)}
@@ -94,6 +95,11 @@ def require_present(passed: PassedOver, table: Path, listed: int) -> None:
             f"None of the {listed} files that {table} lists exists, such as {missing[0].path}: its paths are relative "
             "to its own folder, so put it beside the photographs or mend them."
         )
+
+
+def _below(root: Path, path: Path) -> str:
+    """Write a path as it is found below a root, which ``Path`` shortens where it is the working directory."""
+    return os.path.join(root, path.relative_to(root))  # noqa: PTH118
 
 
 def _plain(file: str) -> str:

@@ -35,7 +35,8 @@ class GivenPhotographs(Dataset[tuple[Tensor, str]]):
     """
 
     def __init__(self, photographs: Sequence[GivenPhotograph], transform: A.Compose, name: str) -> None:
-        self.photographs = photographs
+        # a loading process can't take a tensor from a GPU
+        self.photographs = [given.cpu() if isinstance(given, Tensor) else given for given in photographs]
         self.transform = transform
         self.name = name
 

@@ -157,8 +157,8 @@ class ImageFolderDataModule(ImageDataModule):
         Returns:
             Files by reason.
         """
-        files = [file for samples in self._readable_parts() for file in samples.files.tolist()]
-        return account_for(self.folder, self.layout, files)
+        parts = [*self._readable_parts()]
+        return account_for(self.folder, self.layout, (file for samples in parts for file in samples.files.tolist()))
 
     def samples(self, split: Split) -> Samples:
         """List one split.
@@ -227,6 +227,11 @@ class ImageFolderDataModule(ImageDataModule):
         if split == "train" and samples.labels is not None:
             require_classes(samples.labels, kept, self.layout.class_names, self.exclude)
         return samples.take(np.flatnonzero(kept))
+
+    @property
+    def excluded(self) -> list[str]:
+        """The files that ``data.exclude`` leaves out, sorted, as far as a part has been listed."""
+        return sorted(self._excluded or ())
 
     def _is_whole(self) -> bool:
         return self.trained_elsewhere and "all" in self.layout.parts

@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from typing import Any, Literal, Self
 
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torch.optim import Optimizer
 from torchvision.transforms.v2.functional import resize
 
+from lightning_modules.batches import check_labels, images_and_rest
 from lightning_modules.freezable_layers import FreezableLayers
 from lightning_modules.hyper_parameters import check_hyper_parameters
 from lightning_modules.layerwise_optimization import LayerwiseOptimization
@@ -20,7 +20,7 @@ from lightning_modules.sharding import shard_network, synchronize_buffers
 from lightning_modules.stage_metrics import StageMetrics, Views, probabilities_over_views
 from lightning_modules.step_seed import seed_step
 from lightning_modules.training_accuracy import TrainingAccuracy
-from lightning_modules.training_loss import TrainingLoss, expected_accuracy
+from lightning_modules.training_loss import TrainingLoss, expected_accuracy, labels_to_balance
 
 
 class ImageClassifier(PhotographClassifier):
@@ -134,10 +134,7 @@ class ImageClassifier(PhotographClassifier):
         if not self.training:
             self.train()
         if self.hparams["balanced_loss"]:
-            data = self.trainer.datamodule  # type: ignore[attr-defined]
-            if data is None:
-                raise MisconfigurationException("model.balanced_loss needs a data module, which knows all labels.")
-            self.loss.balance(data.labels("train"), len(self.class_names), self.device)
+            self.loss.balance(labels_to_balance(self.trainer), len(self.class_names), self.device)
 
     def on_train_start(self) -> None:
         """Let the configured learning rate and weight decay win over those of a resumed checkpoint."""
@@ -146,6 +143,11 @@ class ImageClassifier(PhotographClassifier):
     def on_train_epoch_start(self) -> None:
         """Start the learning rates of what a callback has just unfrozen."""
         self.optimization.restate(self.lr_schedulers())
+
+    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Look at the labels of a batch while they are on the host, where that costs no time."""
+        check_labels(batch, self.class_names)
+        return batch
 
     def on_train_batch_start(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Seed what is random in a step (dropout, stochastic depth); the devices draw differently."""
@@ -221,13 +223,11 @@ class ImageClassifier(PhotographClassifier):
 
         Returns:
             Probabilities, float32 (batch, classes); of a data module, before them the files that could be read.
+
+        Raises:
+            MisconfigurationException: If the batch doesn't begin with images.
         """
-        images, *rest = [batch] if isinstance(batch, Tensor | dict) else batch
-        if not isinstance(images, Tensor):
-            raise MisconfigurationException(
-                f"A batch to predict has to be a tensor of images, or a tuple or list that begins with one; this is a "
-                f"{type(batch).__name__} with a {type(images).__name__}."
-            )
+        images, rest = images_and_rest(batch)
         probabilities = self.probabilities(images)[1]
         if not (rest and hasattr(rest[0], "position")):
             return probabilities

@@ -102,7 +102,7 @@ def can_fuse(groups: list[dict[str, Any]], trainer: Trainer) -> bool:
         trainer: Knows the precision.
 
     Returns:
-        Whether they are whole and on a GPU, and their gradients aren't scaled: Lightning couldn't clip them then.
+        Whether they are whole and on a GPU, and their gradients aren't scaled.
     """
     parameters = [parameter for group in groups for parameter in group["params"]]
     whole = all(parameter.is_cuda and not isinstance(parameter, DTensor) for parameter in parameters)

@@ -60,7 +60,10 @@ def build_optimizer(
     """
     if name == "sgd":
         return SGD(groups, momentum=momentum, nesterov=momentum > 0)
-    return AdamW(groups, fused=fused or None)
+    optimizer = AdamW(groups, fused=fused or None)
+    if fused:  # it could unscale gradients; where one does so, Lightning can't clip them, and refuses to, scaled or not
+        optimizer._step_supports_amp_scaling = False
+    return optimizer
 
 
 def ramp(step: int, steps: int) -> float:

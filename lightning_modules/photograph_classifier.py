@@ -116,7 +116,8 @@ class PhotographClassifier(LightningModule):
             Probability by class name, the most probable first; for a list, a list of these in the same order.
 
         Raises:
-            MisconfigurationException: If a photograph can't be read, or its shape or numbers may mean several things.
+            MisconfigurationException: If a photograph can't be read or prepared, its shape or numbers may mean several
+                things, or a number is out of range.
         """
         # an import that takes two seconds, which a training with other loaders needn't wait for
         from datamodules.given_photographs import GivenPhotographs, are_several

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 
 from lightning_modules.views import FLIP, SCALES, SHIFT, further_views
@@ -42,17 +43,26 @@ class PredictionSettings:
 
         Returns:
             The settings.
+
+        Raises:
+            MisconfigurationException: If a value is none that the command would take.
         """
         data = _section(_section(config, "data"), "init_args")
         views = _section(config, "tta")
         precision = str(_section(config, "trainer").get("precision") or cls.precision)
-        return cls(
-            precision=_ALIASES.get(precision, precision),
-            batch_size=int(data.get("batch_size") or cls.batch_size),
-            flip=bool(views.get("flip", cls.flip)),
-            scales=tuple(views.get("scales") or cls.scales),
-            shift=float(views.get("shift") or cls.shift),
-        )
+        scales = views.get("scales")
+        try:
+            return cls(
+                precision=_ALIASES.get(precision, precision),
+                batch_size=int(data.get("batch_size") or cls.batch_size),
+                flip=bool(views.get("flip", cls.flip)),
+                scales=cls.scales if scales is None else tuple(map(float, scales)),
+                shift=float(views.get("shift") or cls.shift),
+            )
+        except (TypeError, ValueError) as error:
+            raise MisconfigurationException(
+                f"The config of the run has a data.batch_size, tta.scales or tta.shift that is no number: {error}."
+            ) from error
 
     @property
     def dtype(self) -> torch.dtype | None:

@@ -3,9 +3,30 @@
 import numpy as np
 import numpy.typing as npt
 import torch
+from lightning import Trainer
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from sklearn.utils.class_weight import compute_class_weight
 from torch import Tensor, nn
 from torchvision.transforms import v2
+
+
+def labels_to_balance(trainer: Trainer) -> npt.NDArray[np.int64]:
+    """Ask the data module for the labels of the training set.
+
+    Args:
+        trainer: The trainer.
+
+    Returns:
+        The labels, int64 of shape (n,).
+
+    Raises:
+        MisconfigurationException: If there is no data module.
+    """
+    data = trainer.datamodule  # type: ignore[attr-defined]
+    if data is None:
+        raise MisconfigurationException("model.balanced_loss needs a data module, which knows all labels.")
+    labels: npt.NDArray[np.int64] = data.labels("train")
+    return labels
 
 
 class TrainingLoss(nn.Module):

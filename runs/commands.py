@@ -4,16 +4,16 @@ import shlex
 import sys
 from pathlib import Path
 
-_INSTALLED = "carspotter"
+_SCRIPT, _INSTALLED = "train.py", "carspotter"
 
 
 def program() -> str:
     """Name this program as it was started.
 
     Returns:
-        ``carspotter`` where it is installed, else ``train.py``.
+        ``train.py`` where that was called, else ``carspotter``, which any program may call.
     """
-    return _INSTALLED if Path(sys.argv[0]).stem == _INSTALLED else "train.py"
+    return _SCRIPT if Path(sys.argv[0]).name == _SCRIPT else _INSTALLED
 
 
 def shown(path: Path) -> Path:
@@ -40,8 +40,8 @@ def next_command(subcommand: str, run: Path) -> str:
         The command, quoted for a POSIX shell.
     """
     start = program()
-    if start != _INSTALLED:
+    if start == _SCRIPT:
         start = f"python {start}"
-    elif sys.argv[0].endswith(".py"):
+    elif Path(sys.argv[0]).name == f"{_INSTALLED}.py":
         start = f"python -m {start}"
     return f"{start} {subcommand} {shlex.quote(str(shown(run)))}"

@@ -50,10 +50,14 @@ def full_folder(root: Path) -> dict[str, int]:
     }
 
 
-def test_every_file_is_used_or_counted(tmp_path: Path, without_heic: None) -> None:
+@pytest.mark.parametrize("spelling", ["{}", ".", "./", "../photos", "./../photos/"])
+def test_every_file_is_used_or_counted(
+    tmp_path: Path, without_heic: None, monkeypatch: pytest.MonkeyPatch, spelling: str
+) -> None:
     root = tmp_path / "photos"
     expected = full_folder(root)
-    data = ImageFolderDataModule(root=str(root))
+    monkeypatch.chdir(root)
+    data = ImageFolderDataModule(root=spelling.format(root))
     account = data.account()
     counts = {reason: account.count(reason) for reason in account.by_reason}
     assert {key: next(n for reason, n in counts.items() if key in reason) for key in expected} == expected

@@ -71,14 +71,15 @@ def test_larger_members_divide_like_the_small_ones(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "stages"), [("caformer_s18", 5), ("pit_ti_224", 5), ("rdnet_tiny", 9), ("convnext_atto", 6)]
+    ("name", "stages"),
+    [("caformer_s18", 5), ("pit_ti_224", 5), ("rdnet_tiny", 9), ("convnext_atto", 6), ("regnety_002", 5)],
 )
 def test_networks_of_timm_are_divided_even_where_it_knows_no_stages(name: str, stages: int) -> None:
     pytest.importorskip("timm")
     built = build_backbone(f"timm/{name}", 196, 224)
     groups = layer_groups(built.network, built.heads)
     assert sorted(chain.from_iterable(groups.values())) == sorted(key for key, _ in built.network.named_parameters())
-    assert [*groups] == [*(f"stage{number}" for number in range(1, stages + 1)), "head"]
+    assert [*groups] == [*(f"stage{number}" for number in range(1, stages + 1)), "head"], name
     assert all(parameter.startswith("head.") for parameter in groups["head"])
     assert not groups["stage1"][-1].startswith("stages.")
     assert f"{built.heads[0]}.weight" in groups["head"]

@@ -247,6 +247,17 @@ def test_what_somebody_else_has_written_is_kept(
     assert len(list(out.iterdir())) == 6  # earlier reports are replaced
 
 
+def test_a_new_list_leaves_out_what_an_earlier_one_does(photos: Path, check: Check, tmp_path: Path) -> None:
+    train, out = images(photos, "train"), tmp_path / "out"
+    train[0].write_bytes(b"")
+    check(photos)
+    train[1].write_bytes(b"")
+    check(photos, f"--data.exclude={out / 'exclude.txt'}")
+    listed = (out / "exclude.txt").read_text().splitlines()[1:]
+    assert listed == sorted(str(path.relative_to(photos)) for path in train[:2])
+    assert check(photos, f"--data.exclude={out / 'exclude.txt'}")[0] == 0
+
+
 def test_names_that_differ_in_case_are_a_warning(photos: Path, check: Check) -> None:
     for split in ("train", "val", "test"):
         first, *_ = sorted((photos / split).iterdir())

@@ -1,12 +1,16 @@
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 from lightning import Trainer
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+from callbacks import LearningRateFinder
 from callbacks.learning_rate_valley import longest_decrease, suggestion, unbiased
 from train import main
 
@@ -69,6 +73,29 @@ def test_a_search_from_a_run_leaves_the_run_as_it_was(run: Callable[..., None], 
     main(["fit", str(folder), "--lr_finder.enabled=true", "--lr_finder.steps=20"])
     assert {name: (folder / name).read_bytes() for name in files_below(folder)} == before
     assert (folder.parent / "learning_rate_finder.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("options", "answer"),
+    [
+        (["--lr_finder.epoch=-1"], "lr_finder.epoch is -1: epochs are counted from 0"),
+        (["--lr_finder.epoch=2", "--unfreezing.patience=1"], "with unfreezing.patience it isn't known what is frozen"),
+        (["--model.pixel_mean=[.nan, 0.5, 0.5]"], "normalize.mean is NaN or infinite after step 0"),
+    ],
+)
+def test_a_search_that_can_find_nothing_says_why(
+    mistake: Callable[..., str], tmp_path: Path, options: list[str], answer: str
+) -> None:
+    assert answer in mistake("fit", "--lr_finder.enabled=true", *options)
+    assert not (tmp_path / "logs").exists()
+
+
+def test_a_loss_that_is_never_finite_suggests_nothing() -> None:
+    finder = LearningRateFinder()
+    results = {"lr": [1e-6, 1e-5], "loss": [math.nan, math.nan]}
+    finder.optimal_lr = SimpleNamespace(results=results)  # type: ignore[assignment]
+    with pytest.raises(MisconfigurationException, match="The training loss is nan from the lowest learning rate on"):
+        finder._report(Trainer(logger=False))
 
 
 @pytest.mark.slow

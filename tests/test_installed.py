@@ -104,7 +104,7 @@ def test_the_command_finds_the_configs_that_come_with_it(installed: Path, call: 
         ("train.py", "train.py", "python train.py test RUN"),
         ("/opt/bin/carspotter", "carspotter", "carspotter test RUN"),
         ("/opt/lib/carspotter.py", "carspotter", "python -m carspotter test RUN"),
-        ("service.py", "train.py", "python train.py test RUN"),
+        ("service.py", "carspotter", "carspotter test RUN"),
     ],
 )
 def test_commands_are_called_as_they_were_started(

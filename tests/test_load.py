@@ -138,3 +138,13 @@ def test_settings_are_those_of_the_config_and_else_the_defaults() -> None:
     assert PredictionSettings.from_config(config) == PredictionSettings("bf16-mixed", 5, False, (0.5,), 0.25)
     for text in ("{}", '{"data": null, "trainer": {"precision": null}}'):
         assert PredictionSettings.from_config(json.loads(text)) == PredictionSettings()
+
+
+@pytest.mark.parametrize("config", [{"data": {"init_args": {"batch_size": "many"}}}, {"tta": {"scales": 0.5}}])
+def test_settings_that_are_no_numbers_are_refused(config: dict[str, Any]) -> None:
+    with pytest.raises(MisconfigurationException, match=r"tta\.scales or tta\.shift that is no number"):
+        PredictionSettings.from_config(config)
+
+
+def test_no_scales_are_none() -> None:
+    assert PredictionSettings.from_config({"tta": {"scales": []}}).scales == ()

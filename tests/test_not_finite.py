@@ -134,11 +134,19 @@ def test_an_overflow_that_the_scaler_handles_is_no_fault(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(("inputs", "batch"), [([torch.nan], 0), ([2.0, -torch.inf, 1.0], 1), ([2.0, torch.nan], 1)])
-def test_a_fused_optimizer_makes_no_step_that_is_none(tmp_path: Path, inputs: list[float], batch: int) -> None:
+def test_a_fused_optimizer_skips_steps_that_are_not_finite(tmp_path: Path, inputs: list[float], batch: int) -> None:
     module = Product(fused=True)
     with pytest.raises(MisconfigurationException, match=rf"became \S+ in epoch 0, batch {batch}:"):
         train(inputs, tmp_path, module)
     assert module.weight.item() == train(inputs[:batch], tmp_path, Product(fused=True)).weight.item()
+
+
+def test_gradients_of_fused_optimizers_are_clipped_in_16_bits(
+    run: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lightning_modules.layerwise_optimization.can_fuse", lambda *_: True)
+    quick = ("--previews.enabled=false", "--trainer.max_epochs=1", "--trainer.limit_train_batches=1")
+    run("fit", *quick, "--trainer.precision=bf16-mixed", "--trainer.gradient_clip_val=1")
 
 
 def test_an_infinite_loss_stops_where_its_gradient_is_finite(tmp_path: Path) -> None:

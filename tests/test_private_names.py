@@ -66,6 +66,7 @@ ATTRIBUTES: list[tuple[str, Callable[[Path], Any], type]] = [
     ("_should_accumulate", lambda _: Trainer(logger=False).fit_loop.epoch_loop, MethodType),
     ("_val_check_time_interval", lambda _: Trainer(logger=False, val_check_interval="00:00:00:01"), float),
     ("_has_run", lambda _: Trainer(logger=False).fit_loop.epoch_loop.val_loop, bool),
+    ("_check_on_train_epoch_end", lambda _: EarlyStopping("val/f1", check_on_train_epoch_end=True), bool),
     ("_actions", lambda _: LightningArgumentParser(), list),
     ("_SubParsersAction", lambda _: argparse, type),
     ("_util", lambda _: jsonargparse, ModuleType),
@@ -93,6 +94,10 @@ def test_methods_take_what_they_took(owner: Any, name: str, parameters: str) -> 
 @pytest.mark.parametrize(("name", "make", "kind"), ATTRIBUTES, ids=[name for name, _, _ in ATTRIBUTES])
 def test_attributes_are_what_they_were(name: str, make: Callable[[Path], Any], kind: type, tmp_path: Path) -> None:
     assert isinstance(getattr(make(tmp_path), name), kind)
+
+
+def test_fused_optimizers_say_that_they_scale_gradients() -> None:
+    assert torch.optim.AdamW([torch.zeros(1)], fused=True)._step_supports_amp_scaling
 
 
 def test_tensorboards_logger_hands_the_step_to_purge_from_on(tmp_path: Path) -> None:

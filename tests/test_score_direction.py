@@ -21,7 +21,8 @@ CALLBACKS: dict[str, Callable[..., Any]] = {
 @pytest.mark.parametrize("name", CALLBACKS)
 def test_the_direction_follows_from_the_score_and_is_never_the_opposite(name: str) -> None:
     build = CALLBACKS[name]
-    for monitor, mode in (("val/loss", "min"), ("val/f1", "max"), ("train/accuracy", "max"), ("val_error", "min")):
+    for monitor, mode in (("val/loss", "min"), ("val/f1", "max"), ("train/accuracy", "max"), ("val_error", "min"),
+                          ("eval_loss", "min"), ("val/loss_epoch", "min"), ("train_accuracy_step", "max")):  # fmt: skip
         for given in (None, mode):
             callback = build(monitor=monitor, mode=given)
             found = ("max" if callback.sign == 1 else "min") if name == "unfreezing" else callback.mode

@@ -43,12 +43,13 @@ def check_data(data: ImageDataModule, output: str) -> bool:
         f"{_kinds(counts['warning'], 'warning')}."
     )
     base = data.layout.base if isinstance(data, ImageFolderDataModule) else Path()
-    kept = write_report(findings, Path(output), base, summary)
+    already = data.excluded if isinstance(data, ImageFolderDataModule) else ()
+    kept = write_report(findings, Path(output), base, summary, already)
     proposal = Path(output) / "exclude.txt"
     lines = [*summary_lines(findings), summary, f"page with pictures: {Path(output) / 'report.html'}"]
     if any(finding.exclude for finding in findings):
         lines.append(f"to leave out what is wrong: --data.exclude {proposal}")
-    lines += [f"kept as {path}: the file that had the name of a new one" for path in kept]
+    lines += [f"an earlier file of that name, which check didn't write as it was, is now {path}" for path in kept]
     text = "\n".join(lines).encode(errors="backslashreplace").decode()  # names of files needn't be UTF-8
     print(f"\n{text}", flush=True)  # noqa: T201 - the result that the user waits for
     return not counts["error"]

@@ -5,7 +5,7 @@ import csv
 import hashlib
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -24,7 +24,9 @@ _COLUMNS = ["severity", "problem", "detail", "file", "other file"]
 _HEADS = {"report.html": "<title>Data check: ", "problems.csv": ",".join(_COLUMNS)}
 
 
-def write_report(findings: Sequence[Finding], folder: Path, base: Path, summary: str) -> list[Path]:
+def write_report(
+    findings: Sequence[Finding], folder: Path, base: Path, summary: str, excluded_already: Collection[str] = ()
+) -> list[Path]:
     """Write ``report.html``, ``problems.csv`` and, if something is better left out, ``exclude.txt``.
 
     An earlier report is replaced. A file of such a name that somebody else has written, or a list that somebody has
@@ -35,6 +37,7 @@ def write_report(findings: Sequence[Finding], folder: Path, base: Path, summary:
         folder: Folder to write to.
         base: What the paths in ``exclude.txt`` are relative to.
         summary: A line for the head of the page.
+        excluded_already: Files that are left out already; a new list has them too.
 
     Returns:
         The files that were kept, under their new names.
@@ -64,8 +67,9 @@ def write_report(findings: Sequence[Finding], folder: Path, base: Path, summary:
             writer.writerow([finding.severity, finding.title, text, *(relative(file) for file in files)])
     mark = "" if table.getvalue().isascii() else "\ufeff"  # by which Excel knows UTF-8
     contents = {"report.html": html, "problems.csv": mark + table.getvalue()}
-    listed = encode_lines(relative(file) for file in excluded(findings))
-    if listed:
+    better_excluded = excluded(findings)
+    if better_excluded:
+        listed = encode_lines(relative(file) for file in sorted({*better_excluded, *excluded_already}))
         contents["exclude.txt"] = _title(listed) + listed
     kept: list[Path] = []
     try:

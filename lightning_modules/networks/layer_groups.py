@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from torch import nn
 from torchvision.models.swin_transformer import PatchMerging, PatchMergingV2
 
-# Networks whose stages are attributes of their own. The rest of the parameters joins the group before.
+# Networks whose stages are attributes of their own. The rest of the parameters joins the head.
 _NAMED_STAGES: dict[str, dict[str, tuple[str, ...]]] = {
     "ResNet": {
         "stem": ("conv1", "bn1"),
@@ -64,7 +64,7 @@ def layer_groups(network: nn.Module, heads: tuple[str, ...]) -> dict[str, list[s
         knows, or where it knows none, one for each of their parts in the order in which they were built.
     """
     family = type(network).__name__
-    if family in _NAMED_STAGES:
+    if family in _NAMED_STAGES and _has_all(network, _NAMED_STAGES[family]):
         stages = _NAMED_STAGES[family]
     elif family == "VisionTransformer" and hasattr(network, "conv_proj"):
         stages = _transformer_stages(network)
@@ -76,6 +76,12 @@ def layer_groups(network: nn.Module, heads: tuple[str, ...]) -> dict[str, list[s
     else:
         stages = _parts(network, heads)
     return _assign([name for name, _ in network.named_parameters()], stages, heads)
+
+
+def _has_all(network: nn.Module, stages: dict[str, tuple[str, ...]]) -> bool:
+    """Tell a network from another library's of the same name."""
+    modules = {name for name, _ in network.named_modules()}
+    return modules >= {part for parts in stages.values() for part in parts}
 
 
 def _sequential_stages(trunk: str, sequence: nn.Module, head: str) -> dict[str, tuple[str, ...]]:

@@ -1,0 +1,51 @@
+"""What loaders of any kind hand over."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from torch import Tensor
+
+from lightning_modules.confusion_counts import NO_LABEL
+
+
+def images_and_rest(batch: Any) -> tuple[Tensor, list[Any]]:
+    """Take the images out of a batch that is to be predicted.
+
+    Args:
+        batch: Images, alone or followed by labels or whatever else.
+
+    Returns:
+        The images, and what follows them.
+
+    Raises:
+        MisconfigurationException: If it doesn't begin with a tensor.
+    """
+    images, *rest = [batch] if isinstance(batch, Tensor | dict) else batch
+    if not isinstance(images, Tensor):
+        raise MisconfigurationException(
+            f"A batch to predict has to be a tensor of images, or a tuple or list that begins with one; this is a "
+            f"{type(batch).__name__} with a {type(images).__name__}."
+        )
+    return images, rest
+
+
+def check_labels(batch: Any, class_names: Sequence[str]) -> None:
+    """Refuse labels of classes that there aren't; on a GPU they would end the process without a reason.
+
+    Args:
+        batch: A batch on the host; of one that isn't images and integer labels, nothing is said.
+        class_names: Names of the classes.
+
+    Raises:
+        MisconfigurationException: If a label is none of theirs.
+    """
+    labels = batch[1] if isinstance(batch, tuple | list) and len(batch) == 2 else None
+    if not isinstance(labels, Tensor) or labels.is_floating_point() or labels.is_cuda or not labels.numel():
+        return
+    low, high = (int(bound) for bound in labels.aminmax())
+    if low < NO_LABEL or high >= len(class_names):
+        raise MisconfigurationException(
+            f"A batch has labels from {low} to {high}, but those of the {len(class_names)} class_names are 0 to "
+            f"{len(class_names) - 1}."
+        )
