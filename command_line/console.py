@@ -22,6 +22,8 @@ _NO_NEWS = (
     "Loading `train_dataloader` to estimate",
     "Restoring states from the checkpoint path",  # a line on the same checkpoint follows when it has been loaded
     "`Trainer.fit` stopped: `max_epochs=",
+    "`weights_only` was not set",  # a search says so of the state that it has put aside itself
+    "Restored all states from the checkpoint at",
 )
 _FEW_WORKERS = re.compile(r"The '(\w+)' does not have many workers(?s:.*)num_workers=(\d+)`(?s:.*)")
 _CHECKOUT = Path(__file__).parent.parent  # or where it is installed, beside other packages
@@ -61,6 +63,7 @@ def quieten() -> None:
     warnings.filterwarnings("ignore", message="Experiment logs directory")  # what was there is kept (loggers.py)
     warnings.filterwarnings("ignore", message=r".*sync_dist=True")  # torchmetrics has them synchronised already
     warnings.filterwarnings("ignore", message=r".*module\(s\) in eval mode")  # frozen layers are, on purpose
+    warnings.filterwarnings("ignore", message="You're using the WeightAveraging callback")  # nothing is built late here
     warnings.filterwarnings("ignore", message=".*intended to run from within Python like if it were from the command")
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from datamodules.file_kinds import HEAD, recognise, refusal
+from datamodules.folder_entries import has_suffix, holds_runs, is_file, is_folder
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".avif", ".gif", ".bmp", ".tif", ".tiff"})
 # What archives and network drives put into every folder: thumbnails, deleted files, descriptions.
 _SYSTEM = frozenset(
     {
@@ -18,6 +18,7 @@ _SYSTEM = frozenset(
 
 HIDDEN, OTHER, LOOP = "hidden", "not a picture", "reached by a link again"
 SYSTEM = "of the system (thumbnails, deleted files)"
+RUNS = "in runs of this project"
 
 
 class Passed(NamedTuple):
@@ -173,10 +174,13 @@ def _images_below(
         reason = reason_by_name(entry.name)
         if reason:
             passed.note(reason, entry.path, _count(entry))
-        elif _has_suffix(entry) and (entry.is_symlink() or entry.is_file()):
+        elif has_suffix(entry) and (entry.is_symlink() or is_file(entry)):
             yield entry.path
-        elif entry.is_dir():
+        elif is_folder(entry):
             if not recursive or entry.path in searched:
+                continue
+            if holds_runs(entry.path):
+                passed.note(RUNS, entry.path, _count(entry))
                 continue
             place = os.path.realpath(entry.path) if entry.is_symlink() else f"{real}/{entry.name}"
             if place in seen:
@@ -202,13 +206,9 @@ def reason_by_name(name: str) -> str:
     return SYSTEM if name.lower() in _SYSTEM else ""
 
 
-def _has_suffix(entry: os.DirEntry[str]) -> bool:
-    return os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES  # noqa: PTH122 - one of a million
-
-
 def _is_picture(entry: os.DirEntry[str], passed: PassedOver) -> bool:
     """Recognise a file without a picture's suffix by its content."""
-    if not entry.is_file():  # a pipe would never end
+    if not is_file(entry):  # a pipe would never end
         passed.note(OTHER, entry.path)
         return False
     try:
@@ -245,9 +245,9 @@ def holds_images(folder: str | Path) -> bool:
     others = []
     with os.scandir(folder) as entries:
         for entry in entries:
-            if reason_by_name(entry.name) or entry.is_dir():
+            if reason_by_name(entry.name) or is_folder(entry):
                 continue
-            if _has_suffix(entry):
+            if has_suffix(entry):
                 return True
             others.append(entry)
     return any(_is_picture(entry, PassedOver()) for entry in others)

@@ -119,4 +119,4 @@ def read_given(photograph: GivenPhotograph, name: str) -> Image:
     path = os.fspath(photograph)
     if path.startswith(("http://", "https://")):
         raise UnreadableImageError(f"{path} is a URL, and files are read only: download it first.")
-    return read_image(path)
+    return read_image(os.path.expanduser(path))  # noqa: PTH111 - Path refuses names without a home

@@ -49,14 +49,23 @@ def list_photographs(entries: str | list[str] | None, cropping: bool) -> list[Ph
 
 def _resolve(entry: str, cropping: bool, passed: PassedOver) -> Iterator[Photograph]:
     """Follow an entry; what exists under a name is meant by it, also where the name looks like a pattern."""
+    if entry.lower().startswith(("http://", "https://")):
+        yield Photograph(entry, reason="it is a URL, and files are read only: download it first")
+        return
     if os.path.lexists(entry) or not has_magic(entry):
         yield from _expand(entry, cropping, passed)
         return
-    matches = sorted(glob(entry, recursive=True))  # noqa: PTH207 - pathlib takes no absolute pattern
-    for match in matches:
+    matches = glob(entry, recursive=True)  # noqa: PTH207 - pathlib takes no absolute pattern
+    places = {_place(match): match for match in sorted(matches, key=len, reverse=True)}  # ** follows links in circles
+    for match in sorted(places.values()):
         yield from _expand(match, cropping, passed)
     if not matches:
         yield Photograph(entry, reason="matches no file")
+
+
+def _place(path: str) -> str:
+    folder, name = os.path.split(path)
+    return os.path.join(os.path.realpath(folder), name)  # noqa: PTH118
 
 
 def _expand(entry: str, cropping: bool, passed: PassedOver) -> Iterator[Photograph]:

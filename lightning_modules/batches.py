@@ -30,18 +30,17 @@ def images_and_rest(batch: Any) -> tuple[Tensor, list[Any]]:
     return images, rest
 
 
-def check_labels(batch: Any, class_names: Sequence[str]) -> None:
-    """Refuse labels of classes that there aren't; on a GPU they would end the process without a reason.
+def check_labels(labels: Tensor, class_names: Sequence[str]) -> None:
+    """Refuse labels of classes that there aren't, on a CPU: to read them from a GPU would make it wait.
 
     Args:
-        batch: A batch on the host; of one that isn't images and integer labels, nothing is said.
+        labels: Class indices, integers of shape (batch,).
         class_names: Names of the classes.
 
     Raises:
         MisconfigurationException: If a label is none of theirs.
     """
-    labels = batch[1] if isinstance(batch, tuple | list) and len(batch) == 2 else None
-    if not isinstance(labels, Tensor) or labels.is_floating_point() or labels.is_cuda or not labels.numel():
+    if labels.device.type != "cpu" or not labels.numel():
         return
     low, high = (int(bound) for bound in labels.aminmax())
     if low < NO_LABEL or high >= len(class_names):

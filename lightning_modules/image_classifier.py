@@ -144,11 +144,6 @@ class ImageClassifier(PhotographClassifier):
         """Start the learning rates of what a callback has just unfrozen."""
         self.optimization.restate(self.lr_schedulers())
 
-    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        """Look at the labels of a batch while they are on the host, where that costs no time."""
-        check_labels(batch, self.class_names)
-        return batch
-
     def on_train_batch_start(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Seed what is random in a step (dropout, stochastic depth); the devices draw differently."""
         seed_step(self.trainer.global_step, batch_idx, self.global_rank)
@@ -164,6 +159,7 @@ class ImageClassifier(PhotographClassifier):
             The loss and the accuracy, scalars.
         """
         images, labels = batch
+        check_labels(labels, self.class_names)
         if self.train_size is not None:
             images = resize(images, [self.train_size, self.train_size], antialias=True)
         pixels, targets = self.loss.mix(self.normalize(images), labels)
@@ -191,10 +187,12 @@ class ImageClassifier(PhotographClassifier):
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Count a validation batch; arguments as in ``training_step``."""
+        check_labels(batch[1], self.class_names)
         self.metrics.add("val", self, batch, self.views)
 
     def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Count a test batch; arguments as in ``training_step``."""
+        check_labels(batch[1], self.class_names)
         self.metrics.add("test", self, batch, self.views)
 
     def on_validation_epoch_end(self) -> None:

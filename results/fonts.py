@@ -11,6 +11,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from matplotlib.font_manager import FontProperties, findfont, findSystemFonts, fontManager, get_font
 from matplotlib.ft2font import FT2Font
 
+_SAID: set[str] = set()  # once is enough
 _AT_MOST = 6  # families; each further one is asked for every character that the ones before lack
 
 
@@ -53,8 +54,9 @@ def _search(characters: frozenset[str]) -> Fonts:
             break
         families.append(best)
         rest -= found.pop(best)
-    if rest:
-        _say_what_lacks()
+    if rest and not _SAID:
+        _SAID.add(min(rest))
+        _say_what_lacks(min(rest))
     return Fonts(tuple(families), rest)
 
 
@@ -93,9 +95,9 @@ def _outlined(font: FT2Font, characters: frozenset[str]) -> Iterator[str]:
                 yield character
 
 
-@cache
-def _say_what_lacks() -> None:
+def _say_what_lacks(character: str) -> None:
     rank_zero_warn(
-        "No font of this system draws all characters of the names of the classes: figures show codes in their place, "
-        "as [U+6C7D]. Install one that does, such as Noto Sans CJK; tables hold the names as they are."
+        f"No font of this system draws all characters of the names of the classes, {character!r} for instance: figures "
+        f"show names or codes in their place, such as [U+{ord(character):04X}]. Tables hold the names as they are; a "
+        "font that has the characters helps (for Chinese, Japanese and Korean, Noto Sans CJK)."
     )

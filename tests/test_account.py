@@ -67,6 +67,31 @@ def test_every_file_is_used_or_counted(
     assert used + sum(counts.values()) == files
 
 
+def test_runs_beside_the_classes_and_links_to_themselves_are_no_classes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, without_heic: None
+) -> None:
+    root = tmp_path / "photos"
+    class_folders(root, {"a": 6, "b": 6})
+    for run in ("logs/own/version_0", "runs/version_1", "one"):
+        (root / run).mkdir(parents=True)
+        (root / run / "history.jsonl").write_text("{}")
+        (root / run / "preview.png").write_bytes(next((root / "a").iterdir()).read_bytes())
+    (root / "logs/own/learning_rate_finder.png").write_bytes(b"")
+    (root / "self").symlink_to("self")
+    (root / "a/self").symlink_to("self")
+    monkeypatch.chdir(root)
+    for spelling in (str(root), "."):
+        data = ImageFolderDataModule(root=spelling)
+        data.prepare_data()
+        assert data.class_names == ["a", "b"]
+        account = data.account()
+        assert account.count("in runs of this project") == 7
+        assert account.count("not a picture") == 2
+    found = list_photographs(["../photos/**/*.jpg"], cropping=False)
+    (root / "b/loop").symlink_to("..")
+    assert [*map(str, found)] == [*map(str, list_photographs(["../photos/**/*.jpg"], cropping=False))]
+
+
 def test_check_lists_and_fit_and_predict_sum_up(
     tmp_path: Path, without_heic: None, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:

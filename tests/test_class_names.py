@@ -49,7 +49,8 @@ def only_own_fonts(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def _forget() -> None:
-    for cached in (fonts._search, fonts._families, fonts._say_what_lacks):
+    fonts._SAID.clear()
+    for cached in (fonts._search, fonts._families):
         cached.cache_clear()
 
 

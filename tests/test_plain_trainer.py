@@ -142,8 +142,8 @@ def test_data_modules_are_set_up_without_a_stage(toy_data: Callable[..., ToyCars
 @pytest.mark.parametrize("label", [2, -7])
 def test_labels_of_no_class_are_refused(label: int) -> None:
     model = ImageClassifier("squeezenet1_1", None, ["a", "b"], image_size=32)
-    batch = [torch.zeros(2, 3, 32, 32, dtype=torch.uint8), torch.tensor([0, label])]
-    with pytest.raises(MisconfigurationException, match="but those of the 2 class_names are 0 to 1"):
-        model.on_before_batch_transfer(batch, 0)
-    batch[1] = torch.tensor([1, -1])  # an image without a label
-    assert model.on_before_batch_transfer(batch, 0) is batch
+    images = torch.zeros(2, 3, 32, 32, dtype=torch.uint8)
+    for step in (model.training_step, model.validation_step, model.test_step):
+        with pytest.raises(MisconfigurationException, match="but those of the 2 class_names are 0 to 1"):
+            step((images, torch.tensor([0, label])), 0)
+    model.test_step((images, torch.tensor([1, -1])), 0)  # an image without a label

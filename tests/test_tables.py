@@ -215,7 +215,7 @@ def test_rows_of_a_group_stay_in_one_part(tmp_path: Path) -> None:
         ({"a.csv": "path,label\na,b\n", "b.csv": "path,label\na,b\n"}, "has several tables, a.csv, b.csv: give one of"),
         ({"val.csv": "path,label\na,b\n", "dev.csv": "path,label\na,b\n"}, "dev.csv, val.csv, which all mean the val"),
         ({"labels.jsonl": "{}\n[1]\n"}, "line 2 is no JSON object"),
-        ({"labels.csv": "path,label\na.jpg,x\nb.jpg\n"}, "line 3 has 1 cells, but there are 2 columns"),
+        ({"labels.csv": "path,label\na.jpg,x\nb.jpg\n"}, "line 3 has 1 cell, but there are 2 columns"),
     ],
 )
 def test_a_table_that_can_not_be_used_is_an_error_before_folders_are_looked_at(

@@ -10,6 +10,7 @@ import numpy as np
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from datamodules.file_search import PassedOver, find_images, holds_images, reason_by_name
+from datamodules.folder_entries import holds_runs
 from datamodules.layouts.car_names import CAR_NAMES, official_index
 from datamodules.layouts.class_name import class_name, respelled
 from datamodules.layouts.layout import SPLIT_FILE, ClassLevel, Layout, Part
@@ -170,11 +171,7 @@ def _read(
 def _subfolders(folder: Path) -> list[str]:
     try:
         with os.scandir(folder) as entries:
-            names = sorted(
-                entry.name
-                for entry in entries
-                if not reason_by_name(entry.name) and entry.is_dir() and not _leads_up(entry)
-            )
+            names = sorted(entry.name for entry in entries if not reason_by_name(entry.name) and _is_class(entry))
     except OSError as error:
         raise MisconfigurationException(f"Can't list the folder {folder}: {error.strerror}.") from error
     strange = next((name for name in names if not _is_text(name)), None)
@@ -184,6 +181,13 @@ def _subfolders(folder: Path) -> list[str]:
     if blank is not None:
         raise MisconfigurationException(f"{folder} has a folder whose name is blank, {blank!r}: rename it.")
     return names
+
+
+def _is_class(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir() and not _leads_up(entry) and not holds_runs(entry.path)
+    except OSError:  # a link that leads to itself
+        return False
 
 
 def _leads_up(entry: os.DirEntry[str]) -> bool:

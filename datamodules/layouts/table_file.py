@@ -144,8 +144,8 @@ def _read_csv(path: Path, roles: Callable[[str], object]) -> Table:
             del row[width:]
         if len(row) != width:
             raise MisconfigurationException(
-                f"Can't read the table {path} ({form}): line {number} has {len(row)} cells, but there are {width} "
-                "columns."
+                f"Can't read the table {path} ({form}): line {number} has {len(row)} cell{'s' * (len(row) != 1)}, but "
+                f"there are {width} columns" + (": a quote isn't closed." if "\n" in "".join(row) else ".")
             )
     cells = [list(column) for column in zip(*(row for _, row in rows[1:]), strict=True)] or [[] for _ in header]
     return Table(path, dict(zip(header, cells, strict=True)), form)

@@ -1,0 +1,78 @@
+"""What the entries of a folder are; there may be a million, and links that lead nowhere or to themselves."""
+
+import os
+from itertools import chain
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".avif", ".gif", ".bmp", ".tif", ".tiff"})
+_HISTORY = "history.jsonl"  # which every run has
+
+
+def holds_runs(folder: str) -> bool:
+    """Tell whether a folder is a run of this project, or holds runs as ``logs`` and ``logs/EXPERIMENT`` do.
+
+    Args:
+        folder: The folder. One that holds a photograph itself and no history is none of them.
+
+    Returns:
+        Whether it is, as far as it can be read.
+    """
+    try:
+        outer = _folders(folder, without_pictures=True)
+        below = (path for inner in outer for path in (inner, *_folders(inner)))
+        return any(os.path.lexists(f"{path}/{_HISTORY}") for path in chain([folder], below))
+    except OSError:
+        return False
+
+
+def _folders(folder: str, without_pictures: bool = False) -> list[str]:
+    """List sub-folders; none as soon as there is a picture, where those of folders without pictures are asked for."""
+    found = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if without_pictures and has_suffix(entry):
+                return []
+            if entry.is_dir(follow_symlinks=False):
+                found.append(entry.path)
+    return found
+
+
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Tell whether an entry is a folder, or a link to one.
+
+    Args:
+        entry: The entry.
+
+    Returns:
+        Whether it is.
+    """
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
+
+
+def is_file(entry: os.DirEntry[str]) -> bool:
+    """Tell whether an entry is a regular file, or a link to one.
+
+    Args:
+        entry: The entry.
+
+    Returns:
+        Whether it is.
+    """
+    try:
+        return entry.is_file()
+    except OSError:
+        return False
+
+
+def has_suffix(entry: os.DirEntry[str]) -> bool:
+    """Tell whether an entry is called like a picture.
+
+    Args:
+        entry: The entry.
+
+    Returns:
+        Whether it is.
+    """
+    return os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES  # noqa: PTH122 - one of a million
