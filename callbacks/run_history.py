@@ -3,6 +3,7 @@
 import platform
 import shlex
 import sys
+from pathlib import Path
 from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
@@ -47,6 +48,7 @@ class RunHistory(Callback):
             epochs=trainer.max_epochs,
             devices=trainer.world_size,
             host=platform.node(),
+            directory=str(Path.cwd()),  # from which paths in the config may count
             command=shlex.join(sys.argv),
             loggers=ids,
         )

@@ -13,6 +13,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from command_line.config_names import SUFFIXES, config_meant, installed_config
 from command_line.options import CONFIG, files_first, split_words, value_of, without
 from command_line.paths import expand
+from command_line.relative_paths import data_paths
 from command_line.stored_config import config_from_checkpoint
 from runs.finding import find_runs, run_of
 from runs.remote_file import fetch, is_url
@@ -105,7 +106,8 @@ def read_request(arguments: Sequence[str], afterwards: ExitStack) -> Request:
     if config is None:
         config = Path(afterwards.enter_context(TemporaryDirectory())) / "config.yaml"
         config.write_text(config_from_checkpoint(checkpoint, run), encoding="utf-8")
-    arguments = [command, f"--config={config}", *options]
+    places = data_paths(run) if run else []
+    arguments = [command, f"--config={config}", *places, *options]
     return Request(arguments, tuple(options), run, checkpoint, True, name, tuple(words[1:]))
 
 

@@ -235,16 +235,21 @@ def test_what_somebody_else_has_written_is_kept(
     (out / "problems.csv").write_text("what,when\nthe brakes,2024\n")
     (out / "report.html").write_text("<h1>Holidays</h1>")
     check(photos)
-    assert (out / "exclude.txt").read_text() == proposed
-    assert (out / "exclude.1.txt").read_text().endswith("own.jpg\n")
-    assert "brakes" in (out / "problems.1.csv").read_text()
-    assert "Holidays" in (out / "report.1.html").read_text()
+    assert (out / "exclude.1.txt").read_text() == proposed
+    assert (out / "exclude.txt").read_text().endswith("own.jpg\n")
+    assert "brakes" in (out / "problems.csv").read_text()
+    assert "Holidays" in (out / "report.html").read_text()
     printed = capsys.readouterr().out
-    assert all(str(out / name) in printed for name in ("exclude.1.txt", "problems.1.csv", "report.1.html"))
+    assert all(str(out / name) in printed for name in ("exclude.1.txt", "report.1.html"))
     train[1].write_bytes(b"")
     check(photos)
-    assert (out / "exclude.txt").read_text() != proposed
+    assert (out / "exclude.1.txt").read_text() != proposed
     assert len(list(out.iterdir())) == 6  # earlier reports are replaced
+    others = tmp_path / "others"
+    shutil.copytree(photos, others)
+    check(others)
+    assert (out / "exclude.2.txt").is_file()  # a list for another data set
+    assert len(list(out.iterdir())) == 7
 
 
 def test_a_new_list_leaves_out_what_an_earlier_one_does(photos: Path, check: Check, tmp_path: Path) -> None:

@@ -302,3 +302,24 @@ def test_runs_are_found_by_what_is_in_them(tmp_path: Path) -> None:
         assert run_of(tmp_path / "mine" / path) == Run(tmp_path / "mine")
     assert run_of(tmp_path / "no_run") is None
     assert runs_of(tmp_path / "nowhere") == []
+
+
+def test_the_data_of_a_run_are_found_from_another_directory(
+    toy_root: Path, tmp_path: Path, arguments: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here/data").mkdir(parents=True)
+    (tmp_path / "here/data/cars").symlink_to(toy_root)
+    (tmp_path / "there/data").mkdir(parents=True)
+    relative = [argument for argument in arguments if not argument.startswith("--data.root=")]
+    monkeypatch.chdir(tmp_path / "here")
+    main(["fit", *relative, "--data.root=data/cars", *QUICK, "--trainer.max_epochs=1", "--name=trial_a"])
+    folder = tmp_path / "logs/demo/trial_a"
+    monkeypatch.chdir(tmp_path / "there")
+    main(["test", str(folder)])
+    assert (folder / "test/test_scores.json").is_file()
+    assert not list((tmp_path / "there/data").iterdir())  # no cars are drawn here
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here").rename(tmp_path / "moved")  # a project with its data
+    monkeypatch.chdir(tmp_path / "moved")
+    main(["test", str(folder)])
+    main(["test", str(folder), f"--data.root={toy_root}"])

@@ -44,12 +44,10 @@ def check_data(data: ImageDataModule, output: str) -> bool:
     )
     base = data.layout.base if isinstance(data, ImageFolderDataModule) else Path()
     already = data.excluded if isinstance(data, ImageFolderDataModule) else ()
-    kept = write_report(findings, Path(output), base, summary, already)
-    proposal = Path(output) / "exclude.txt"
-    lines = [*summary_lines(findings), summary, f"page with pictures: {Path(output) / 'report.html'}"]
-    if any(finding.exclude for finding in findings):
-        lines.append(f"to leave out what is wrong: --data.exclude {proposal}")
-    lines += [f"an earlier file of that name, which check didn't write as it was, is now {path}" for path in kept]
+    places = write_report(findings, Path(output), base, summary, already)
+    lines = [*summary_lines(findings), summary, f"page with pictures: {places['report.html']}"]
+    if "exclude.txt" in places:
+        lines.append(f"to leave out what is wrong: --data.exclude {places['exclude.txt']}")
     text = "\n".join(lines).encode(errors="backslashreplace").decode()  # names of files needn't be UTF-8
     print(f"\n{text}", flush=True)  # noqa: T201 - the result that the user waits for
     return not counts["error"]

@@ -7,7 +7,7 @@ import io
 import os
 from collections.abc import Collection, Sequence
 from functools import cache
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 
 import cv2
@@ -26,11 +26,11 @@ _HEADS = {"report.html": "<title>Data check: ", "problems.csv": ",".join(_COLUMN
 
 def write_report(
     findings: Sequence[Finding], folder: Path, base: Path, summary: str, excluded_already: Collection[str] = ()
-) -> list[Path]:
+) -> dict[str, Path]:
     """Write ``report.html``, ``problems.csv`` and, if something is better left out, ``exclude.txt``.
 
-    An earlier report is replaced. A file of such a name that somebody else has written, or a list that somebody has
-    changed, is kept under another name.
+    An earlier report is replaced, and so is a list for the same data set. Beside a file of such a name that somebody
+    else has written or changed, or a list for another data set, the new one gets a number.
 
     Args:
         findings: The findings.
@@ -40,7 +40,7 @@ def write_report(
         excluded_already: Files that are left out already; a new list has them too.
 
     Returns:
-        The files that were kept, under their new names.
+        The files, by their names without a number.
 
     Raises:
         MisconfigurationException: If the folder can't be written to.
@@ -70,18 +70,17 @@ def write_report(
     better_excluded = excluded(findings)
     if better_excluded:
         listed = encode_lines(relative(file) for file in sorted({*better_excluded, *excluded_already}))
-        contents["exclude.txt"] = _title(listed) + listed
-    kept: list[Path] = []
+        contents["exclude.txt"] = _title(listed, base) + listed
+    places: dict[str, Path] = {}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in contents.items():
-            if (folder / name).exists() and not _is_own(folder / name):
-                kept.append(_free(folder / name))
-                (folder / name).rename(kept[-1])
-            _write(folder / name, text)
+            numbered = (folder / f"{Path(name).stem}.{number}{Path(name).suffix}" for number in count(1))
+            places[name] = next(path for path in chain([folder / name], numbered) if _is_free(path, name, base))
+            _write(places[name], text)
     except OSError as error:
         raise MisconfigurationException(f"Can't write the report to {folder}: {error.strerror}.") from error
-    return kept
+    return places
 
 
 def summary_lines(findings: Sequence[Finding]) -> list[str]:
@@ -103,23 +102,21 @@ def summary_lines(findings: Sequence[Finding]) -> list[str]:
     return lines
 
 
-def _title(listed: str) -> str:
-    """Make the first line of ``exclude.txt``, which tells whether the others were changed."""
-    digest = hashlib.sha256(listed.encode(errors="surrogateescape")).hexdigest()[:12]
+def _title(listed: str, base: Path) -> str:
+    """Make the first line of ``exclude.txt``, which tells what it is for, and whether the others were changed."""
+    digest = hashlib.sha256(f"{base.resolve()}\n{listed}".encode(errors="surrogateescape")).hexdigest()[:12]
     return f"# Proposed by train.py check ({digest}); to be used as data.exclude.\n"
 
 
-def _is_own(path: Path) -> bool:
+def _is_free(path: Path, name: str, base: Path) -> bool:
+    """Tell whether there is no file, or one that may be replaced."""
+    if not path.exists():
+        return True
     text = path.read_text(encoding="utf-8", errors="surrogateescape")
-    if path.name in _HEADS:
-        return _HEADS[path.name] in text[:200]
+    if name in _HEADS:
+        return _HEADS[name] in text[:200]
     title, _, listed = text.partition("\n")
-    return f"{title}\n" == _title(listed)
-
-
-def _free(path: Path) -> Path:
-    names = (path.with_name(f"{path.stem}.{number}{path.suffix}") for number in count(1))
-    return next(name for name in names if not name.exists())
+    return f"{title}\n" == _title(listed, base)
 
 
 def _write(path: Path, text: str) -> None:
