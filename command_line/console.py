@@ -57,7 +57,8 @@ def mistakes_in_one_line() -> Iterator[None]:
 
 def quieten() -> None:
     """Leave out what is no news to the user, and say the rest without line numbers of source files."""
-    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_news)
+    for name in ("utilities.rank_zero", "trainer.connectors.checkpoint_connector"):
+        logging.getLogger(f"lightning.pytorch.{name}").addFilter(_is_news)
     warnings.formatwarning = _format_warning
     warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\)")
     warnings.filterwarnings("ignore", message="Experiment logs directory")  # what was there is kept (loggers.py)
