@@ -1,6 +1,7 @@
 """What the entries of a folder are; there may be a million, and links that lead nowhere or to themselves."""
 
 import os
+from functools import lru_cache
 from itertools import chain
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".avif", ".gif", ".bmp", ".tif", ".tiff"})
@@ -17,11 +18,16 @@ def holds_runs(folder: str) -> bool:
         Whether it is, as far as it can be read.
     """
     try:
-        outer = _folders(folder, without_pictures=True)
-        below = (path for inner in outer for path in (inner, *_folders(inner)))
-        return any(os.path.lexists(f"{path}/{_HISTORY}") for path in chain([folder], below))
+        return _holds_runs(folder, os.stat(folder).st_mtime_ns)  # noqa: PTH116 - one of thousands, asked several times
     except OSError:
         return False
+
+
+@lru_cache(maxsize=100_000)
+def _holds_runs(folder: str, changed: int) -> bool:  # noqa: ARG001 - a part of the key
+    outer = _folders(folder, without_pictures=True)
+    below = (path for inner in outer for path in (inner, *_folders(inner)))
+    return any(os.path.lexists(f"{path}/{_HISTORY}") for path in chain([folder], below))
 
 
 def _folders(folder: str, without_pictures: bool = False) -> list[str]:
