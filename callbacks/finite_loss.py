@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 
 from callbacks.finite_tensors import first_not_finite, norm_of
 from callbacks.late_number import LateNumber
+from lightning_modules.layerwise_optimization import scales_gradients
 
 _NAMED = 8
 
@@ -96,17 +97,18 @@ class FiniteLoss(Callback):
             return
         self._look_back(trainer)
         batches, self._batches = self._batches, []
-        if _is_scaled(trainer):
+        scaled = scales_gradients(trainer)
+        if scaled:
             watched = [batch.loss for batch in batches]
         else:
             parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
             watched = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        if all(group.get("fused") for group in optimizer.param_groups) and not _is_scaled(trainer):
+        if all(group.get("fused") for group in optimizer.param_groups) and not scaled:
             norm = norm_of(watched, math.inf)  # which large values don't make infinite
             optimizer.found_inf = (~norm.isfinite()).float()  # type: ignore[attr-defined]
             self._made = batches, LateNumber(norm)
             return
-        differ = _is_scaled(trainer) or isinstance(trainer.strategy, ModelParallelStrategy)
+        differ = scaled or isinstance(trainer.strategy, ModelParallelStrategy)
         norm = norm_of(watched)
         if _holds(trainer if differ else None, norm.isfinite()):
             return
@@ -140,10 +142,6 @@ class FiniteLoss(Callback):
         made, self._made = self._made, None
         if made is not None and not math.isfinite(norm := made[1].read()):
             raise MisconfigurationException(_describe(trainer, made[0], norm))
-
-
-def _is_scaled(trainer: Trainer) -> bool:
-    return getattr(trainer.precision_plugin, "scaler", None) is not None
 
 
 def _holds(trainer: Trainer | None, condition: Tensor) -> bool:

@@ -106,7 +106,19 @@ def can_fuse(groups: list[dict[str, Any]], trainer: Trainer) -> bool:
     """
     parameters = [parameter for group in groups for parameter in group["params"]]
     whole = all(parameter.is_cuda and not isinstance(parameter, DTensor) for parameter in parameters)
-    return whole and getattr(trainer.precision_plugin, "scaler", None) is None
+    return whole and not scales_gradients(trainer)
+
+
+def scales_gradients(trainer: Trainer) -> bool:
+    """Tell whether gradients are scaled, as in float16, and steps that overflow skipped.
+
+    Args:
+        trainer: Knows the precision.
+
+    Returns:
+        Whether they are.
+    """
+    return getattr(trainer.precision_plugin, "scaler", None) is not None
 
 
 def run_length(trainer: Trainer) -> tuple[int, float]:

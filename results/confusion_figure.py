@@ -17,7 +17,7 @@ from results.text_table import display_width
 _ANNOTATED = 30  # classes up to which cells and names can be read
 _HEAT_MAP = 1000  # classes up to which a cell is a pixel
 _LENGTH = 60  # columns of a terminal that a name takes at most
-_USUAL = 20  # and for which there is room beside a matrix
+_USUAL = 20  # and as many as fit beside a matrix
 _ARROW = ("→", "\u200e→")  # with the mark that a line begins on the left
 _INCHES = 0.083  # that a column takes at 10 points
 
@@ -113,4 +113,4 @@ def _draw_pairs(axes: Axes, pairs: list[tuple[int, int, int]], names: list[str],
     axes.invert_yaxis()
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("images")
-    axes.set_title("Most frequent mistakes (true → predicted)", loc="right")  # long names leave the axes little room
+    axes.set_title("Most frequent mistakes (true → predicted)", loc="right")  # long names leave the axes little space

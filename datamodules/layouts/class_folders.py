@@ -10,7 +10,7 @@ import numpy as np
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from datamodules.file_search import PassedOver, find_images, holds_images, reason_by_name
-from datamodules.folder_entries import holds_runs
+from datamodules.folder_entries import holds_runs, is_folder
 from datamodules.layouts.car_names import CAR_NAMES, official_index
 from datamodules.layouts.class_name import class_name, respelled
 from datamodules.layouts.layout import SPLIT_FILE, ClassLevel, Layout, Part
@@ -184,10 +184,7 @@ def _subfolders(folder: Path) -> list[str]:
 
 
 def _is_class(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir() and not _leads_up(entry) and not holds_runs(entry.path)
-    except OSError:  # a link that leads to itself
-        return False
+    return is_folder(entry) and not _leads_up(entry) and not holds_runs(entry.path)
 
 
 def _leads_up(entry: os.DirEntry[str]) -> bool:
