@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 from datamodules.deferred_loader import single_threaded
 from datamodules.image_dataset import black, prepared
 from datamodules.image_reader import Image, UnreadableImageError, read_image
+from datamodules.path_spelling import url_refusal
 from datamodules.pictures_in_memory import from_memory
 
 GivenPhotograph: TypeAlias = str | Path | Pillow.Image | npt.NDArray[Any] | Tensor
@@ -117,6 +118,7 @@ def read_given(photograph: GivenPhotograph, name: str) -> Image:
             "or a tensor."
         )
     path = os.fspath(photograph)
-    if path.startswith(("http://", "https://")):
-        raise UnreadableImageError(f"{path} is a URL, and files are read only: download it first.")
+    refusal = url_refusal(path)
+    if refusal:
+        raise UnreadableImageError(f"{path} {refusal}.")
     return read_image(os.path.expanduser(path))  # noqa: PTH111 - Path refuses names without a home

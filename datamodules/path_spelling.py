@@ -41,3 +41,17 @@ def existing_path(folder: str, name: str) -> str:
                 return normal if os.path.lexists(normal) else path
     path = os.path.join(folder, stripped.replace("\\", "/"))  # noqa: PTH118
     return os.path.normpath(path)
+
+
+def url_refusal(path: str) -> str | None:
+    """Say what to do with a URL in the place of a file.
+
+    Args:
+        path: What was given.
+
+    Returns:
+        Words such as ``is a URL, ...``; None if it is none.
+    """
+    if not path.lower().startswith(("http://", "https://")):
+        return None
+    return "is a URL, and files are read only: download it first"

@@ -10,6 +10,7 @@ from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from datamodules.file_search import PassedOver, find_images
 from datamodules.image_reader import reason_of
 from datamodules.layouts.table_file import TABLE_SUFFIXES
+from datamodules.path_spelling import url_refusal
 from datamodules.photograph_dataset import Photograph
 from datamodules.photograph_list import read_photograph_list
 
@@ -49,8 +50,9 @@ def list_photographs(entries: str | list[str] | None, cropping: bool) -> list[Ph
 
 def _resolve(entry: str, cropping: bool, passed: PassedOver) -> Iterator[Photograph]:
     """Follow an entry; what exists under a name is meant by it, also where the name looks like a pattern."""
-    if entry.lower().startswith(("http://", "https://")):
-        yield Photograph(entry, reason="it is a URL, and files are read only: download it first")
+    refusal = url_refusal(entry)
+    if refusal:
+        yield Photograph(entry, reason=f"it {refusal}")
         return
     if os.path.lexists(entry) or not has_magic(entry):
         yield from _expand(entry, cropping, passed)
