@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test lint format types check notebook clean
+.PHONY: help demo test lint format types check notebook peers clean
 .DEFAULT_GOAL := help
 
 help: ## List what there is
@@ -35,6 +35,10 @@ check: lint types test ## Everything that continuous integration checks
 
 notebook: .venv/installed ## Execute main.ipynb from top to bottom, in place
 	$(BIN)/jupyter-execute --inplace main.ipynb
+
+peers: ## Install what the benchmarks compare with, beside the environment (.venv-peers)
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet -r benchmarks/peers.txt
 
 clean: ## Remove all runs, the drawn cars and caches (not the environment)
 	rm -rf logs data/toy_cars .pytest_cache .ruff_cache .mypy_cache
