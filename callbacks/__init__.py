@@ -3,6 +3,7 @@
 from callbacks.batch_size_finder import BatchSizeFinder
 from callbacks.checkpoint import Checkpoint
 from callbacks.confusion_matrix import ConfusionMatrix
+from callbacks.data_wait import DataWait
 from callbacks.early_stopping import EarlyStopping
 from callbacks.exponential_moving_average import ExponentialMovingAverage
 from callbacks.finite_loss import FiniteLoss
@@ -23,6 +24,7 @@ __all__ = [
     "BatchSizeFinder",
     "Checkpoint",
     "ConfusionMatrix",
+    "DataWait",
     "EarlyStopping",
     "ExponentialMovingAverage",
     "FiniteLoss",

@@ -1,5 +1,6 @@
 """Lightning's command line with this project's callbacks, and with runs that are never taken for others."""
 
+import warnings
 from contextlib import ExitStack
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -10,12 +11,14 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.loggers.logger import DummyLogger
+from lightning.pytorch.utilities import rank_zero_info
 
 from callbacks import RunConfig, RunHistory
 from command_line import loggers
 from command_line.before_run import check_before, forget_monitors, is_search
 from command_line.commands import DATA_COMMANDS, RUNS, Commands
 from command_line.defaults import CALLBACKS, RUN_DEFAULTS
+from command_line.hardware import choose, describe
 from command_line.missing_package import missing_package
 from command_line.paths import expand_paths
 from command_line.place import claim, is_first_process
@@ -46,7 +49,7 @@ class ClassifierCLI(LightningCLI):
     def __init__(self, *args: Any, request: Request, **kwargs: Any) -> None:
         self.request = request
         self.start = Start()
-        self.config_text = ""
+        self.typed: Any = None
         self.loggers: list[Namespace] = []
         with ExitStack() as self.afterwards:
             super().__init__(*args, **kwargs)
@@ -87,7 +90,7 @@ class ClassifierCLI(LightningCLI):
         return {**LightningCLI.subcommands(), **{name: {"datamodule"} for name in DATA_COMMANDS}, RUNS: set()}
 
     def before_instantiate_classes(self) -> None:
-        """Find the run, and leave its config as it was typed for ``RunConfig``."""
+        """Find the run, and keep its config as it was typed for ``RunConfig``."""
         command = str(self.subcommand)
         if command not in RUN_COMMANDS:
             return
@@ -95,7 +98,7 @@ class ClassifierCLI(LightningCLI):
         self.start = find_start(config, command, self.request)
         typed = config.clone()
         typed["ckpt_path"] = None  # a later command must not take an old one
-        self.config_text = self._parser(command).dump(typed, skip_unset=False)
+        self.typed = typed
         if command != "fit":
             forget_monitors(config)
 
@@ -135,12 +138,17 @@ class ClassifierCLI(LightningCLI):
         search = self.subcommand == "fit" and is_search(config)
         if search and config.trainer.num_nodes == 1:  # where Lightning leaves hidden checkpoints when a search fails
             kwargs["default_root_dir"] = self.afterwards.enter_context(TemporaryDirectory())
-        trainer = super().instantiate_trainer(**kwargs, logger=False)
-        assert isinstance(trainer, Commands)
-        accept_sharded(trainer.strategy, self.start.checkpoint, str(self.subcommand))
         assert isinstance(self.model, ImageClassifier)
         assert isinstance(self.datamodule, ImageDataModule)
+        chosen = choose(config.trainer, self.model, training=self.subcommand == "fit")
+        kwargs |= {"benchmark": chosen.benchmark, "float32_matmul_precision": chosen.float32_matmul_precision}
+        trainer = super().instantiate_trainer(**kwargs, precision=chosen.precision, logger=False)
+        assert isinstance(trainer, Commands)
+        accept_sharded(trainer.strategy, self.start.checkpoint, str(self.subcommand))
         check_before(str(self.subcommand), config, trainer, self.model, self.datamodule)
+        if self.subcommand == "fit" and (line := describe(chosen, trainer, self.model, self.datamodule)):
+            rank_zero_info(line)
+            warnings.filterwarnings("ignore", message=".*does not have many workers")
         if search:
             trainer.folder, trainer.loggers = self.start.experiment, [DummyLogger()]
             return trainer
@@ -149,7 +157,9 @@ class ClassifierCLI(LightningCLI):
         if self.start.folder is not None:
             trainer.folder = self.start.folder
             callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
-            callbacks[:0] = [RunConfig(self.config_text, resumed), RunHistory(resumed)]
+            self.typed.trainer.precision = chosen.precision  # what a resumption has to have in common
+            text = self._parser(str(self.subcommand)).dump(self.typed, skip_unset=False)
+            callbacks[:0] = [RunConfig(text, resumed), RunHistory(resumed)]
         if self.start.step is not None and is_first_process():
             loggers.keep_rows(trainer.loggers, self.start.step)
         return trainer

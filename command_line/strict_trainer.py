@@ -4,13 +4,19 @@ import math
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
+import torch
 from lightning import Callback, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import ModelSummary as LightningModelSummary
 
 from callbacks import ModelSummary
+
+Precision: TypeAlias = (
+    Literal["auto", "32-true", "16-mixed", "bf16-mixed", "16-true", "bf16-true", "64-true"]
+    | Literal["transformer-engine", "transformer-engine-float16", "32", "16", "bf16", "64", 32, 16, 64]
+)
 
 _POINTS_PER_EPOCH = 20
 _RAREST = 50  # steps between two points, as with Lightning
@@ -32,6 +38,8 @@ class StrictTrainer(Trainer):
         accumulate_grad_batches: Batches of an optimizer step.
         log_every_n_steps: Optimizer steps from one point of the training curves to the next; null draws about 20
             points an epoch, but at least one every 50 steps; 0 draws none.
+        precision: As that of ``Trainer``; ``auto`` lets the command line choose for the device and the network.
+        float32_matmul_precision: As PyTorch's setting of this name: ``high`` lets GPUs multiply in TF32; null chooses.
         callbacks: As those of ``Trainer``.
         enable_model_summary: Print what is about to be trained, as ``callbacks`` says or else in a few lines.
         barebones: As that of ``Trainer``.
@@ -58,6 +66,8 @@ class StrictTrainer(Trainer):
         val_check_interval: int | float | str | timedelta | dict[str, int] | None = None,
         accumulate_grad_batches: int = 1,
         log_every_n_steps: int | None = None,
+        precision: Precision | None = "auto",
+        float32_matmul_precision: Literal["highest", "high", "medium"] | None = None,
         callbacks: list[Callback] | Callback | None = None,
         enable_model_summary: bool | None = None,
         barebones: bool = False,
@@ -76,6 +86,8 @@ class StrictTrainer(Trainer):
                 f"trainer.val_check_interval is {val_check_interval}: it has to be above 0; with "
                 "trainer.limit_val_batches=0 nothing is validated."
             )
+        if float32_matmul_precision is not None:
+            torch.set_float32_matmul_precision(float32_matmul_precision)
         callbacks = [*callbacks] if isinstance(callbacks, Sequence) else [callbacks] if callbacks else []
         if enable_model_summary is not False and not barebones:
             enable_model_summary = False  # which keeps Lightning from adding its own, or saying that there is one
@@ -91,6 +103,7 @@ class StrictTrainer(Trainer):
                 val_check_interval=val_check_interval,
                 accumulate_grad_batches=accumulate_grad_batches,
                 log_every_n_steps=log_every_n_steps,
+                precision=None if precision == "auto" else precision,
                 callbacks=callbacks,
                 enable_model_summary=enable_model_summary,
                 barebones=barebones,

@@ -1,5 +1,6 @@
-"""A loader that doesn't run ahead of a resumption."""
+"""A loader that doesn't run ahead of a resumption, and knows how long it was waited for."""
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +13,12 @@ class DeferredLoader(DataLoader[Any]):
 
     Lightning makes the first iterator of a run before it knows, from the checkpoint, which epoch the run resumes with,
     and workers would at once load images of epoch 0 (pytorch-lightning #21938).
+
+    Attributes:
+        waited: Seconds in which somebody has waited for batches, in all.
     """
+
+    waited = 0.0
 
     def state_dict(self) -> dict[str, Any]:
         """Tell Lightning that an epoch can be resumed in its middle: the sampler asks how far it is.
@@ -30,7 +36,11 @@ class DeferredLoader(DataLoader[Any]):
         """
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
-        yield from super().__iter__()
+        began = time.perf_counter()
+        for batch in super().__iter__():
+            self.waited += time.perf_counter() - began
+            yield batch
+            began = time.perf_counter()
 
 
 def single_threaded(worker_id: int) -> None:

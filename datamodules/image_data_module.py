@@ -38,7 +38,8 @@ class ImageDataModule(LoadingDataModule, ABC):
             training than whole images do in evaluation; about 1.15 makes up for it (Touvron et al., Fixing the
             train-test resolution discrepancy, 2019). Vision transformers take 1 only.
         batch_size: Images per step over all devices together; each device takes an equal share.
-        num_workers: Processes per device that load images; 0 loads them in the main process.
+        num_workers: Processes per device that load images; 0 loads them in the main process, null chooses for the
+            cores and the shared memory of the machine.
         seed: Seed of shuffling and augmentation; null takes the run's seed (``seed_everything``).
         train_transforms: Albumentations steps for training; null takes the defaults. Where they end at another size
             than the configured one, a resize follows.
@@ -62,7 +63,7 @@ class ImageDataModule(LoadingDataModule, ABC):
         image_size: int = 400,
         eval_scale: float = 1.0,
         batch_size: int = 32,
-        num_workers: int = 2,
+        num_workers: int | None = None,
         seed: int | None = None,
         train_transforms: list[A.BasicTransform | A.BaseCompose] | None = None,
         eval_transforms: list[A.BasicTransform | A.BaseCompose] | None = None,
@@ -76,7 +77,7 @@ class ImageDataModule(LoadingDataModule, ABC):
         super().__init__()
         check_range("image_size", image_size, 1, 8_192)
         check_range("batch_size", batch_size, 1)
-        check_range("num_workers", num_workers, 0, 1_024)
+        check_range("num_workers", num_workers or 0, 0, 1_024)
         check_range("eval_scale", eval_scale, 0.25, 4)
         check_range("random_erasing", random_erasing, 0, 1)
         check_range("max_skipped", max_skipped, 0, 1)

@@ -14,6 +14,7 @@ from datamodules.deferred_loader import DeferredLoader, single_threaded
 from datamodules.image_dataset import ImageDataset
 from datamodules.photograph_dataset import PhotographDataset
 from datamodules.samplers import ShardSampler, ShuffledSampler
+from datamodules.worker_count import WorkerCount, choose_workers
 
 Split: TypeAlias = Literal["train", "val", "test"]
 
@@ -25,14 +26,18 @@ class LoadingDataModule(L.LightningDataModule):
         datasets: Data sets by split, filled by ``setup``.
         photographs: What ``predict`` classifies, filled by ``setup``.
         batch_size: Images per step over all devices together.
-        num_workers: Loading processes per device.
+        num_workers: Loading processes per device; None chooses.
+        eval_size: Side of evaluation images in pixels.
+        image_size: Side of training images.
         balanced_sampling: Draw all classes equally often.
     """
 
     datasets: dict[Split, ImageDataset]
     photographs: PhotographDataset | None
     batch_size: int
-    num_workers: int
+    num_workers: int | None
+    image_size: int
+    eval_size: int
     balanced_sampling: bool
 
     def labels(self, split: Split) -> npt.NDArray[np.int64]:
@@ -74,7 +79,7 @@ class LoadingDataModule(L.LightningDataModule):
             )
         share = self.batch_size // replicas
         sampler = self._train_sampler(lambda: share * self._batches_done())
-        persistent = self.num_workers > 0
+        persistent = self._workers() > 0
         return self._loader(dataset, sampler=sampler, batch_size=share, drop_last=True, persistent_workers=persistent)
 
     def _train_sampler(self, done: Callable[[], int]) -> ShuffledSampler:
@@ -105,7 +110,7 @@ class LoadingDataModule(L.LightningDataModule):
         Returns:
             Batches of images, uint8 (batch, 3, size, size), and labels, int64 (batch,).
         """
-        return self._sharded_loader(self.datasets["val"], persistent_workers=self.num_workers > 0)
+        return self._sharded_loader(self.datasets["val"], persistent_workers=self._workers() > 0)
 
     def test_dataloader(self) -> DataLoader[Any]:
         """Every test sample once.
@@ -133,11 +138,31 @@ class LoadingDataModule(L.LightningDataModule):
     def _loader(self, dataset: Dataset[Any], **options: Any) -> DataLoader[Any]:
         return DeferredLoader(
             dataset,
-            num_workers=self.num_workers,
+            num_workers=self._workers(),
             pin_memory=self.trainer is not None and self.trainer.strategy.root_device.type == "cuda",
             worker_init_fn=single_threaded,
             **options,
         )
+
+    def choose_workers(self, devices: int, computed_elsewhere: bool) -> WorkerCount:
+        """Choose the number of loading processes that ``num_workers`` leaves open.
+
+        Args:
+            devices: Devices of this machine.
+            computed_elsewhere: Whether they are GPUs.
+
+        Returns:
+            The number for each device.
+        """
+        side = max(self.image_size, self.eval_size)
+        return choose_workers(devices, computed_elsewhere, 3 * side * side * max(1, self.batch_size // devices))
+
+    def _workers(self) -> int:
+        if self.num_workers is not None:
+            return self.num_workers
+        if self.trainer is None:
+            return self.choose_workers(1, computed_elsewhere=False).number
+        return self.choose_workers(self.trainer.num_devices, self.trainer.strategy.root_device.type != "cpu").number
 
     def _batches_done(self) -> int:
         return self.trainer.fit_loop.epoch_loop.batch_progress.current.ready if self.trainer else 0

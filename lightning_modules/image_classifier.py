@@ -13,6 +13,7 @@ from lightning_modules.batches import check_labels, images_and_rest
 from lightning_modules.freezable_layers import FreezableLayers
 from lightning_modules.hyper_parameters import check_hyper_parameters
 from lightning_modules.layerwise_optimization import LayerwiseOptimization
+from lightning_modules.network_call import NetworkCall
 from lightning_modules.networks import PixelNormalization, build_backbone, check_image_sizes, layer_groups, load_weights
 from lightning_modules.networks.image_size import check_trained_size
 from lightning_modules.photograph_classifier import PhotographClassifier
@@ -54,6 +55,8 @@ class ImageClassifier(PhotographClassifier):
         pixel_mean: Mean of the red, green and blue pixels in [0, 1] that the weights expect; null takes the
             published one of the network.
         pixel_std: Their standard deviation; null takes the published one.
+        channels_last: Keep weights and images in the memory format in which convolutions are faster.
+        compile: Compile the network by ``torch.compile``; that takes minutes, also when layers are unfrozen.
     """
 
     def __init__(
@@ -77,6 +80,8 @@ class ImageClassifier(PhotographClassifier):
         stochastic_depth: float | None = None,
         pixel_mean: list[float] | None = None,
         pixel_std: list[float] | None = None,
+        channels_last: bool = True,
+        compile: bool = False,  # noqa: A002 - as PyTorch's
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
@@ -86,10 +91,12 @@ class ImageClassifier(PhotographClassifier):
         built = build_backbone(backbone, len(class_names), image_size, dropout, stochastic_depth)
         if weights is not None:
             load_weights(built, weights, self.class_names)
-        self.normalize = PixelNormalization(pixel_mean or built.mean, pixel_std or built.std)
-        self.network = built.network.to(memory_format=torch.channels_last)
+        self.normalize = PixelNormalization(pixel_mean or built.mean, pixel_std or built.std, channels_last)
+        memory_format = torch.channels_last if channels_last else torch.contiguous_format
+        self.network = built.network.to(memory_format=memory_format)
         self.group_names = layer_groups(self.network, built.heads)
         self.layers = FreezableLayers(self.network, self.group_names)
+        self.logits = NetworkCall(self.network, lambda: self.layers.frozen)
         self.loss = TrainingLoss(len(class_names), label_smoothing, mixup_alpha, cutmix_alpha)
         self.accuracy = TrainingAccuracy()
         self.metrics = StageMetrics(len(class_names))
@@ -101,16 +108,17 @@ class ImageClassifier(PhotographClassifier):
     def setup(self, stage: str | None = None) -> None:
         """Try the network on the sizes of training and evaluation before a run begins; without a stage, on both."""
         check_image_sizes(self, self.hparams, training=stage in ("fit", None))
+        if self.hparams.get("compile"):
+            self.logits.compile()
 
     def configure_model(self) -> None:
         """Shard the network where the strategy asks for it."""
         if self.device_mesh is not None:
-            shard_network(self.network, self.device_mesh)
+            shard_network(self.network, self.device_mesh, self.logits.compiled)
 
     def forward(self, images: Tensor) -> Tensor:
         """Compute logits, (batch, classes), of images, uint8 or floats in [0, 1], (batch, 3, height, width)."""
-        logits: Tensor = self.network(self.normalize(images))
-        return logits
+        return self.logits(self.normalize(images))
 
     @property
     def frozen_groups(self) -> frozenset[str]:
@@ -163,7 +171,7 @@ class ImageClassifier(PhotographClassifier):
         if self.train_size is not None:
             images = resize(images, [self.train_size, self.train_size], antialias=True)
         pixels, targets = self.loss.mix(self.normalize(images), labels)
-        logits = self.network(pixels)
+        logits = self.logits(pixels)
         loss: Tensor = self.loss(logits, targets)
         self.log("train/loss", loss, prog_bar=True, batch_size=len(labels))
         return {"loss": loss, "accuracy": expected_accuracy(logits.detach(), targets)}

@@ -13,6 +13,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from lightning_modules.network_call import NetworkCall
 from lightning_modules.networks import PixelNormalization
 from lightning_modules.prediction_settings import PredictionSettings
 from lightning_modules.preprocessing import pipeline_of
@@ -37,12 +38,14 @@ class PhotographClassifier(LightningModule):
         class_names: Names of the classes in the order of their indices.
         network: Takes normalised pixels, returns logits.
         normalize: Its input layer.
+        logits: Calls the network.
         settings: How the run predicts that the classifier was loaded from.
     """
 
     class_names: list[str]
     network: nn.Module
     normalize: PixelNormalization
+    logits: NetworkCall
     settings = PredictionSettings()
 
     @classmethod
@@ -142,7 +145,7 @@ class PhotographClassifier(LightningModule):
 
     @torch.inference_mode()
     def _answers(self, network: nn.Module, images: Tensor, tta: bool) -> Iterator[Answer]:
-        with self.settings.autocast(self.device):
+        with self.settings.autocast(self.device), self.logits.eagerly():
             _, probabilities = probabilities_over_views(
                 lambda views: network(self.normalize(views)),
                 images.to(self.device),

@@ -93,13 +93,19 @@ def accept_sharded(strategy: Strategy, checkpoint: Path | None, subcommand: str)
     strategy.checkpoint_io = AnyCheckpoint()
 
 
-def shard_network(network: nn.Module, mesh: DeviceMesh) -> None:
+def shard_network(network: nn.Module, mesh: DeviceMesh, compiled: bool = False) -> None:
     """Shard parameters, gradients and optimizer state by PyTorch's FSDP2; devices gather a block when they need it.
 
     Args:
         network: The network; changed in place.
         mesh: The devices: parameters are divided along its last dimension, and copied along the one before.
+        compiled: Whether it is to be compiled.
+
+    Raises:
+        MisconfigurationException: If it is, which works on whole networks alone.
     """
+    if compiled:
+        raise MisconfigurationException("model.compile works on one device and with ddp: set it to false.")
     if isinstance(network, FSDPModule):
         return  # by the fit before
     network.to(memory_format=torch.contiguous_format)  # FSDP2 takes no channels_last

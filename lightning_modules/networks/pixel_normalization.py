@@ -19,15 +19,17 @@ class PixelNormalization(nn.Module):
     Args:
         mean: Mean of the red, green and blue pixels in [0, 1].
         std: Their standard deviation.
+        channels_last: Return images in the channels-last memory format; else in the usual one.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
+    def __init__(self, mean: Sequence[float], std: Sequence[float], channels_last: bool = True) -> None:
         super().__init__()
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
+        self.channels_last = channels_last
         self.checked = False
 
     def forward(self, pixels: Tensor) -> Tensor:
@@ -40,7 +42,7 @@ class PixelNormalization(nn.Module):
             pixels: uint8 from 0 to 255 or floats from 0 to 1, of shape (batch, 3, height, width).
 
         Returns:
-            Floats of the same shape, in the channels-last memory format.
+            Floats of the same shape.
 
         Raises:
             MisconfigurationException: If they are of another type, or floats of another range.
@@ -52,7 +54,10 @@ class PixelNormalization(nn.Module):
             scaled = pixels.to(self.mean.dtype)
         else:
             raise MisconfigurationException(f"Images are {pixels.dtype}: {_EXPECTED}.")
-        return ((scaled - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
+        normalized = (scaled - self.mean) / self.std
+        return normalized.contiguous(
+            memory_format=torch.channels_last if self.channels_last else torch.contiguous_format
+        )
 
     def _check_range(self, pixels: Tensor) -> None:
         if torch.compiler.is_compiling() or not pixels.numel() or (self.checked and pixels.device.type != "cpu"):
