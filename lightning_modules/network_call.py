@@ -81,7 +81,7 @@ class NetworkCall:
         except RuntimeError as error:
             if not type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
                 raise
-            reason = " ".join(str(error).strip().splitlines()[0].split())
+            reason = " ".join(" ".join(str(error).strip().splitlines()[:2]).split())
             raise MisconfigurationException(
                 f"model.compile is true, but PyTorch can't compile the network here ({reason}): set it to false, or "
                 "install what the message says is missing."

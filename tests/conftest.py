@@ -137,6 +137,7 @@ def arguments(toy_root: Path, tmp_path: Path) -> list[str]:
         "--trainer.enable_model_summary=false",
         "--previews.images=1",
         "--previews.views=1",
+        "--data_wait.enabled=false",  # a time, which no two runs have in common
         f"--trainer.logger.init_args.save_dir={tmp_path / 'logs'}",
     ]  # fmt: skip
 
