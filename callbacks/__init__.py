@@ -13,6 +13,7 @@ from callbacks.learning_rates import LearningRates
 from callbacks.model_summary import ModelSummary
 from callbacks.prediction_file import PredictionFile
 from callbacks.preview import Preview
+from callbacks.progress_bar import ProgressBar
 from callbacks.progressive_resizing import ProgressiveResizing
 from callbacks.run_config import RunConfig
 from callbacks.run_history import RunHistory
@@ -34,6 +35,7 @@ __all__ = [
     "ModelSummary",
     "PredictionFile",
     "Preview",
+    "ProgressBar",
     "ProgressiveResizing",
     "RunConfig",
     "RunHistory",

@@ -27,7 +27,7 @@ from callbacks.run_folder import run_folder
 from callbacks.score_direction import Mode, mode_of
 from callbacks.scored_checkpoint import ScoredCheckpoint
 from callbacks.stop_signals import StopSignals
-from callbacks.validation_clock import ValidationClock
+from callbacks.validation_clock import AGREE_EVERY, ValidationClock
 from callbacks.weights_alone import leave_weights
 from runs.commands import next_command
 from runs.run import CHECKPOINTS
@@ -193,8 +193,11 @@ class Checkpoint(ScoredCheckpoint):
 
     def _is_due(self, trainer: Trainer) -> bool:
         steps, seconds = trainer.global_step - self._saved_step, time.monotonic() - self._saved_at
+        if self.every_n_steps is not None and steps >= self.every_n_steps:
+            return True  # on all devices
+        if trainer.world_size > 1 and trainer.global_step % AGREE_EVERY:
+            return False
         due = self.signals.received is not None
-        due |= self.every_n_steps is not None and steps >= self.every_n_steps
         due |= self.every_n_minutes is not None and seconds >= 60 * self.every_n_minutes
         return trainer.strategy.reduce_boolean_decision(due, all=False)
 

@@ -30,10 +30,14 @@ class DataWait(Callback):
 
     Args:
         enabled: Off switch.
+
+    Attributes:
+        share: The last figure.
     """
 
     def __init__(self, enabled: bool = True) -> None:
         self.enabled = enabled
+        self.share: float | None = None
         self._loader: TimedLoader | None = None
         self._begun = 0.0
         self._computed = self._waited = 0.0  # seconds since the last figure
@@ -87,7 +91,7 @@ class DataWait(Callback):
         if not due and self._batches % _EVERY:
             return
         share = self._waited / (self._waited + self._computed)
-        pl_module.log("data_wait", round(share, 3), prog_bar=True, logger=False)
+        self.share = round(share, 3)
         if due:
             for logger in trainer.loggers:
                 logger.log_metrics({"data_wait": share}, step=trainer.global_step - 1)

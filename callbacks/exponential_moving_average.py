@@ -1,14 +1,14 @@
 """Averages the weights over the steps of training."""
 
+from itertools import chain
 from typing import Any
 
+import torch
 from lightning import LightningModule, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.strategies import ModelParallelStrategy
 from lightning.pytorch.utilities import rank_zero_warn
-from torch import Tensor
-from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 
 class ExponentialMovingAverage(WeightAveraging):
@@ -25,26 +25,54 @@ class ExponentialMovingAverage(WeightAveraging):
     def __init__(self, decay: float | None = None) -> None:
         if decay is not None and not 0 < decay < 1:
             raise MisconfigurationException(f"ema.decay is {decay}: it has to lie between 0 and 1, or be null.")
-        super().__init__(multi_avg_fn=self._update)
+        super().__init__()
         self.decay = decay
+        self._updates = 0
 
-    def _update(self, averages: Any, weights: Any, updates: Tensor | int) -> None:
-        assert self.decay is not None
-        count = int(updates)
-        update = get_ema_multi_avg_fn(min(self.decay, (1 + count) / (10 + count)))  # type: ignore[no-untyped-call]
-        update(averages, weights, updates)
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Average after every optimizer step.
 
-    def should_update(self, step_idx: int | None = None, epoch_idx: int | None = None) -> bool:
-        """Update after every optimizer step.
+        ``AveragedModel`` would ask the device four times a step how often it has averaged.
 
         Args:
-            step_idx: The step, or None at the end of an epoch.
-            epoch_idx: The epoch.
-
-        Returns:
-            Whether to update.
+            trainer: The trainer.
+            pl_module: The classifier.
+            outputs: Outputs of the batch.
+            batch: The batch.
+            batch_idx: Its number.
         """
-        return self.decay is not None and step_idx is not None
+        if self._average_model is None or trainer.global_step <= self._latest_update_step:
+            return
+        self._average(pl_module)
+        self._latest_update_step = trainer.global_step
+
+    @torch.no_grad()
+    def _average(self, pl_module: LightningModule) -> None:
+        assert self._average_model is not None
+        assert self.decay is not None
+        averaged = self._average_model.module
+        pairs = [
+            (average, present.detach())
+            for average, present in zip(
+                chain(averaged.parameters(), averaged.buffers()),
+                chain(pl_module.parameters(), pl_module.buffers()),
+                strict=True,
+            )
+        ]
+        weights = [pair for pair in pairs if pair[0].is_floating_point() and self._updates]
+        others = [pair for pair in pairs if not pair[0].is_floating_point() or not self._updates]  # counters
+        if weights:
+            decay = min(self.decay, (1 + self._updates) / (10 + self._updates))
+            torch._foreach_lerp_([pair[0] for pair in weights], [pair[1] for pair in weights], 1 - decay)
+        for average, present in others:
+            average.copy_(present)
+        self._updates += 1
+        self._average_model.n_averaged.fill_(self._updates)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Leave the average as the last step has left it; arguments as in the hook above."""
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Copy the weights when training begins.
@@ -62,6 +90,7 @@ class ExponentialMovingAverage(WeightAveraging):
         if isinstance(trainer.strategy, ModelParallelStrategy):
             raise MisconfigurationException("ema.decay works on one device and with ddp: set it to null.")
         super().setup(trainer, pl_module, stage)
+        self._updates = 0
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Leave the average in the model; arguments as in ``setup``."""
@@ -93,6 +122,7 @@ class ExponentialMovingAverage(WeightAveraging):
         """Go on with the weights of the last step; evaluation takes the average. Arguments as in the hook above."""
         if self._average_model is not None:
             super().on_load_checkpoint(trainer, pl_module, checkpoint)
+            self._updates = int(self._average_model.n_averaged)
         elif trainer.state.fn == "fit" and "current_model_state" in checkpoint:
             rank_zero_warn("The resumed run averaged its weights; this one goes on without: ema.decay is null.")
             pl_module.load_state_dict(checkpoint["current_model_state"])

@@ -6,6 +6,8 @@ from typing import Any
 
 from lightning import Trainer
 
+AGREE_EVERY = 16  # steps, since devices wait for each other to agree
+
 
 class ValidationClock:
     """Decides for all devices whether it is time to validate.
@@ -29,6 +31,7 @@ class ValidationClock:
             return
         if math.isfinite(times._last_val_time):
             self._last = times._last_val_time
-        due = time.monotonic() - self._last >= interval
-        due = trainer.strategy.reduce_boolean_decision(due, all=False)
+        due = False
+        if trainer.global_step % AGREE_EVERY == 0:
+            due = trainer.strategy.reduce_boolean_decision(time.monotonic() - self._last >= interval, all=False)
         times._last_val_time = -math.inf if due else math.inf

@@ -10,8 +10,9 @@ import torch
 from lightning import Callback, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import ModelSummary as LightningModelSummary
+from lightning.pytorch.callbacks import ProgressBar as LightningProgressBar
 
-from callbacks import ModelSummary
+from callbacks import ModelSummary, ProgressBar
 
 Precision: TypeAlias = (
     Literal["auto", "32-true", "16-mixed", "bf16-mixed", "16-true", "bf16-true", "64-true"]
@@ -41,6 +42,7 @@ class StrictTrainer(Trainer):
         precision: As that of ``Trainer``; ``auto`` lets the command line choose for the device and the network.
         float32_matmul_precision: As PyTorch's setting of this name: ``high`` lets GPUs multiply in TF32; null chooses.
         callbacks: As those of ``Trainer``.
+        enable_progress_bar: Show how far an epoch is, as ``callbacks`` says or else by ``ProgressBar``.
         enable_model_summary: Print what is about to be trained, as ``callbacks`` says or else in a few lines.
         barebones: As that of ``Trainer``.
         **kwargs: As those of ``Trainer``.
@@ -69,6 +71,7 @@ class StrictTrainer(Trainer):
         precision: Precision | None = "auto",
         float32_matmul_precision: Literal["highest", "high", "medium"] | None = None,
         callbacks: list[Callback] | Callback | None = None,
+        enable_progress_bar: bool | None = None,
         enable_model_summary: bool | None = None,
         barebones: bool = False,
         **kwargs: Any,
@@ -91,8 +94,10 @@ class StrictTrainer(Trainer):
         callbacks = [*callbacks] if isinstance(callbacks, Sequence) else [callbacks] if callbacks else []
         if enable_model_summary is not False and not barebones:
             enable_model_summary = False  # which keeps Lightning from adding its own, or saying that there is one
-            if not any(isinstance(callback, LightningModelSummary) for callback in callbacks):
+            if not _has(callbacks, LightningModelSummary):
                 callbacks.append(ModelSummary())
+        if enable_progress_bar is not False and not barebones and not _has(callbacks, LightningProgressBar):
+            callbacks.append(ProgressBar())
         try:
             super().__init__(
                 *args,
@@ -105,6 +110,7 @@ class StrictTrainer(Trainer):
                 log_every_n_steps=log_every_n_steps,
                 precision=None if precision == "auto" else precision,
                 callbacks=callbacks,
+                enable_progress_bar=enable_progress_bar,
                 enable_model_summary=enable_model_summary,
                 barebones=barebones,
                 **kwargs,
@@ -131,3 +137,7 @@ class StrictTrainer(Trainer):
     @log_every_n_steps.setter
     def log_every_n_steps(self, interval: int) -> None:
         self._log_interval = interval
+
+
+def _has(callbacks: list[Callback], kind: type[Callback]) -> bool:
+    return any(isinstance(callback, kind) for callback in callbacks)

@@ -173,7 +173,7 @@ class ImageClassifier(PhotographClassifier):
         pixels, targets = self.loss.mix(self.normalize(images), labels)
         logits = self.logits(pixels)
         loss: Tensor = self.loss(logits, targets)
-        self.log("train/loss", loss, prog_bar=True, batch_size=len(labels))
+        self.log("train/loss", loss, batch_size=len(labels))  # prog_bar=True would wait for a GPU at every step
         return {"loss": loss, "accuracy": expected_accuracy(logits.detach(), targets)}
 
     def on_train_batch_end(self, outputs: Any, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
@@ -184,7 +184,7 @@ class ImageClassifier(PhotographClassifier):
 
     def on_train_epoch_end(self) -> None:
         """Log ``train/accuracy``, at once, so that it is written before the checkpoint."""
-        accuracy = self.accuracy.finish_epoch()
+        accuracy = self.accuracy.finish_epoch(self.device)
         self.log("train/accuracy", accuracy, logger=False)
         for logger in self.loggers:
             logger.log_metrics({"train/accuracy": float(accuracy)}, step=self.global_step - 1)
@@ -251,7 +251,7 @@ class ImageClassifier(PhotographClassifier):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the accuracy of the epoch so far and when layers were unfrozen; loading needs no other weights."""
-        checkpoint["training_accuracy"] = self.accuracy.state()
+        checkpoint["training_accuracy"] = self.accuracy.state(self.device)
         checkpoint["unfrozen_at"] = dict(self.layers.unfrozen_at)
         checkpoint["hyper_parameters"] = {**checkpoint["hyper_parameters"], "weights": None}
 

@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from lightning_modules.freezable_layers import FreezableLayers
-from lightning_modules.optimization import Schedule, build_optimizer, parameter_groups, warmup_cosine
+from lightning_modules.optimization import Schedule, begin_momentum, build_optimizer, parameter_groups, warmup_cosine
 
 
 class LayerwiseOptimization:
@@ -57,6 +57,7 @@ class LayerwiseOptimization:
         """
         if not isinstance(scheduler, LambdaLR):
             return
+        begin_momentum(scheduler.optimizer)
         groups, momentum = self.configured_groups(), self.hparams.momentum
         scheduler.base_lrs = [group["lr"] for group in groups]
         for own, group, factor in zip(scheduler.optimizer.param_groups, groups, scheduler.lr_lambdas, strict=True):

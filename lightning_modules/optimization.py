@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, TypeAlias
 
+import torch
 from torch import nn
 from torch.optim import SGD, AdamW, Optimizer
 
@@ -52,18 +53,37 @@ def build_optimizer(
         groups: Parameter groups with their learning rates and weight decay.
         name: ``adamw`` or ``sgd`` (with Nesterov's momentum, if there is any).
         momentum: Momentum of SGD; AdamW keeps its usual betas.
-        fused: Let one kernel make the steps of AdamW, and decide on the device whether to make them; fused SGD would
-            keep momentum of random bytes where its first step isn't made.
+        fused: Let one kernel make the steps, and decide on the device whether to make them.
 
     Returns:
         The optimizer.
     """
+    optimizer: Optimizer
     if name == "sgd":
-        return SGD(groups, momentum=momentum, nesterov=momentum > 0)
-    optimizer = AdamW(groups, fused=fused or None)
+        optimizer = SGD(groups, momentum=momentum, nesterov=momentum > 0, fused=fused or None)
+    else:
+        optimizer = AdamW(groups, fused=fused or None)
     if fused:  # it could unscale gradients; where one does so, Lightning can't clip them, and refuses to, scaled or not
         optimizer._step_supports_amp_scaling = False
     return optimizer
+
+
+def begin_momentum(optimizer: Optimizer) -> None:
+    """Give fused SGD zeros to begin with, which make the same first step.
+
+    It would allocate the momentum in its first step, and leave the memory as it finds it where that step isn't made. It
+    fails where layers that were just unfrozen have none yet and others do.
+
+    Args:
+        optimizer: The optimizer; others than fused SGD with momentum are left alone.
+    """
+    if not isinstance(optimizer, SGD):
+        return
+    for group in optimizer.param_groups:
+        if group["fused"] and group["momentum"]:
+            for parameter in group["params"]:
+                if optimizer.state[parameter].get("momentum_buffer") is None:
+                    optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
 
 
 def ramp(step: int, steps: int) -> float:

@@ -2,23 +2,22 @@
 
 from collections.abc import Sequence
 
-from torch import Tensor, nn
-from torchmetrics import MeanMetric
+import torch
+from torch import Tensor
 
 
-class TrainingAccuracy(nn.Module):
+class TrainingAccuracy:
     """Averages the accuracies of batches, and goes on from a checkpoint.
 
     Lightning's own means over an epoch aren't saved in checkpoints, and it writes them after the checkpoint of the
     epoch: a run resumed in mid-epoch would show the mean of the rest, one killed after the checkpoint would show none.
-
-    Attributes:
-        mean: Mean over the epoch so far, on this device.
+    Sums stay on the device, which nobody waits for before the epoch ends.
     """
 
     def __init__(self) -> None:
-        super().__init__()
-        self.mean = MeanMetric()
+        self._hits: Tensor | None = None  # a scalar: each batch's accuracy times its images
+        self._images = 0
+        self._restored = (0.0, 0.0)
 
     def update(self, accuracy: Tensor, images: int) -> None:
         """Count a batch.
@@ -27,26 +26,37 @@ class TrainingAccuracy(nn.Module):
             accuracy: Its accuracy, a scalar.
             images: Number of its images.
         """
-        self.mean.update(accuracy, images)
+        hits = accuracy.float() * images
+        self._hits = hits if self._hits is None else self._hits + hits
+        self._images += images
 
-    def finish_epoch(self) -> Tensor:
+    def finish_epoch(self, device: torch.device) -> Tensor:
         """Average the epoch over all devices, and begin the next one.
 
-        Returns:
-            The accuracy, float32, a scalar.
-        """
-        accuracy: Tensor = self.mean.compute()
-        self.mean.reset()
-        return accuracy
+        Args:
+            device: This device.
 
-    def state(self) -> list[float]:
+        Returns:
+            The accuracy, float32, a scalar on the CPU; NaN of no batches.
+        """
+        hits, images = self.state(device)
+        self._hits, self._images, self._restored = None, 0, (0.0, 0.0)
+        return torch.tensor(hits) / images
+
+    def state(self, device: torch.device) -> list[float]:
         """Sum over all devices, which all have to call this.
+
+        Args:
+            device: This device.
 
         Returns:
             For a checkpoint: the sum of the accuracies of all images, and the number of images.
         """
-        with self.mean.sync_context():
-            return [float(self.mean.mean_value), float(self.mean.weight)]
+        hits = torch.zeros((), device=device) if self._hits is None else self._hits
+        own = torch.stack([hits, hits.new_tensor(self._images)]) + hits.new_tensor(self._restored)
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.all_reduce(own)
+        return [float(value) for value in own.tolist()]
 
     def restore(self, state: Sequence[float]) -> None:
         """Go on counting; on one device alone, since the sums are those of all.
@@ -54,6 +64,4 @@ class TrainingAccuracy(nn.Module):
         Args:
             state: What ``state`` returned.
         """
-        self.mean.update(0.0, 0.0)  # else the metric calls itself empty
-        self.mean.mean_value.fill_(state[0])
-        self.mean.weight.fill_(state[1])
+        self._restored = (state[0], state[1])

@@ -34,6 +34,11 @@ RECIPES = {
         2,
         "batches 4 to 5",
     ),
+    "momentum, decided by the optimizer itself": (
+        ["--unfreezing.epochs=[9]", "--ema.decay=0.9", "--model.optimizer=sgd"],
+        5,
+        "batch 5",
+    ),
     "decided by the optimizer itself": (["--unfreezing.epochs=[9]", "--ema.decay=0.9"], 5, "batch 5"),
 }
 
