@@ -6,6 +6,7 @@ import os
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # else every process asks the package index for a newer release
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(100_000_000))  # a 31 kB PNG can unpack to 768 MB
 
+from datamodules.color_jitter import ColorJitter
 from datamodules.image_data_module import ImageDataModule
 from datamodules.image_folder import ImageFolderDataModule
 from datamodules.random_relative_crop import RandomRelativeCrop
@@ -14,6 +15,7 @@ from datamodules.streaming import StreamingDataModule
 from datamodules.toy_cars import ToyCarsDataModule
 
 __all__ = [
+    "ColorJitter",
     "ImageDataModule",
     "ImageFolderDataModule",
     "RandomRelativeCrop",

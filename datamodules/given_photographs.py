@@ -13,6 +13,7 @@ from PIL import Image as Pillow
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from datamodules.collate import collate
 from datamodules.deferred_loader import single_threaded
 from datamodules.image_dataset import black, prepared
 from datamodules.image_reader import Image, UnreadableImageError, read_image
@@ -77,6 +78,7 @@ class GivenPhotographs(Dataset[tuple[Tensor, str]]):
             batch_size=batch_size,
             num_workers=num_workers,
             worker_init_fn=single_threaded,
+            collate_fn=collate,
             generator=torch.Generator(),  # else it would take a number from the program's own
         )
         for images, errors in loader:

@@ -154,9 +154,9 @@ def prepared(transform: A.Compose, image: Image, key: tuple[int, ...] | None = N
         key: What the pipeline's randomness follows from; None takes the picture.
 
     Returns:
-        Pixels, uint8 of shape (3, height, width).
+        Pixels, uint8 of shape (3, height, width), the colours of a pixel side by side in memory.
     """
-    return torch.from_numpy(np.ascontiguousarray(augment(transform, image, key).transpose(2, 0, 1)))
+    return torch.from_numpy(np.ascontiguousarray(augment(transform, image, key))).permute(2, 0, 1)
 
 
 def black(transform: A.Compose) -> Tensor:

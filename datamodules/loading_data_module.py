@@ -10,6 +10,7 @@ import numpy.typing as npt
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch.utils.data import DataLoader, Dataset
 
+from datamodules.collate import collate
 from datamodules.deferred_loader import DeferredLoader, single_threaded
 from datamodules.image_dataset import ImageDataset
 from datamodules.photograph_dataset import PhotographDataset
@@ -141,6 +142,7 @@ class LoadingDataModule(L.LightningDataModule):
             num_workers=self._workers(),
             pin_memory=self.trainer is not None and self.trainer.strategy.root_device.type == "cuda",
             worker_init_fn=single_threaded,
+            collate_fn=collate,
             **options,
         )
 

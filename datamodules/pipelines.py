@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+from datamodules.color_jitter import ColorJitter
 from datamodules.random_relative_crop import RandomRelativeCrop
 
 Step: TypeAlias = A.BasicTransform | A.BaseCompose
@@ -33,7 +34,7 @@ def default_train_steps(image_size: int) -> list[Step]:
             size=(image_size, image_size), scale=(0.5, 1.0), ratio=(0.75, 4 / 3), area_for_downscale="image"
         ),
         A.HorizontalFlip(p=0.5),
-        A.ColorJitter(brightness=(0.8, 1.2), contrast=(0.8, 1.2), saturation=(0.8, 1.2), hue=(-0.02, 0.02), p=0.5),
+        ColorJitter(brightness=(0.8, 1.2), contrast=(0.8, 1.2), saturation=(0.8, 1.2), hue=(-0.02, 0.02), p=0.5),
     ]
 
 
