@@ -9,6 +9,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.strategies import ModelParallelStrategy
 from lightning.pytorch.utilities import rank_zero_warn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 
 class ExponentialMovingAverage(WeightAveraging):
@@ -65,7 +66,8 @@ class ExponentialMovingAverage(WeightAveraging):
         others = [pair for pair in pairs if not pair[0].is_floating_point() or not self._updates]  # counters
         if weights:
             decay = min(self.decay, (1 + self._updates) / (10 + self._updates))
-            torch._foreach_lerp_([pair[0] for pair in weights], [pair[1] for pair in weights], 1 - decay)
+            update = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+            update([pair[0] for pair in weights], [pair[1] for pair in weights], self._updates)
         for average, present in others:
             average.copy_(present)
         self._updates += 1

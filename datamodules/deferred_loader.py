@@ -2,10 +2,15 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import cv2
 from torch.utils.data import DataLoader
+
+from datamodules.collate import collate
+from datamodules.shared_slots import SharedSlots
 
 
 class DeferredLoader(DataLoader[Any]):
@@ -16,9 +21,13 @@ class DeferredLoader(DataLoader[Any]):
 
     Attributes:
         waited: Seconds in which somebody has waited for batches, in all.
+        slot_size: Bytes of the largest batch, for which loading processes get memory to fill again and again; 0 lets
+            them take new memory for each.
     """
 
     waited = 0.0
+    slot_size = 0
+    _slots: SharedSlots | None = None
 
     def state_dict(self) -> dict[str, Any]:
         """Tell Lightning that an epoch can be resumed in its middle: the sampler asks how far it is.
@@ -36,6 +45,10 @@ class DeferredLoader(DataLoader[Any]):
         """
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        if self.num_workers and self.slot_size and self._slots is None:
+            with suppress(RuntimeError):  # there is too little shared memory; batches one by one may still fit
+                self._slots = SharedSlots(self.num_workers, self.slot_size)
+                self.collate_fn = partial(collate, slots=self._slots)
         began = time.perf_counter()
         for batch in super().__iter__():
             self.waited += time.perf_counter() - began

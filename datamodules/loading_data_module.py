@@ -137,7 +137,7 @@ class LoadingDataModule(L.LightningDataModule):
         return self._loader(dataset, sampler=sampler, batch_size=max(1, self.batch_size // replicas), **options)
 
     def _loader(self, dataset: Dataset[Any], **options: Any) -> DataLoader[Any]:
-        return DeferredLoader(
+        loader = DeferredLoader(
             dataset,
             num_workers=self._workers(),
             pin_memory=self.trainer is not None and self.trainer.strategy.root_device.type == "cuda",
@@ -145,6 +145,12 @@ class LoadingDataModule(L.LightningDataModule):
             collate_fn=collate,
             **options,
         )
+        loader.slot_size = int(options["batch_size"]) * self._bytes_of_an_image
+        return loader
+
+    @property
+    def _bytes_of_an_image(self) -> int:
+        return 3 * max(self.image_size, self.eval_size) ** 2
 
     def choose_workers(self, devices: int, computed_elsewhere: bool) -> WorkerCount:
         """Choose the number of loading processes that ``num_workers`` leaves open.
@@ -156,8 +162,8 @@ class LoadingDataModule(L.LightningDataModule):
         Returns:
             The number for each device.
         """
-        side = max(self.image_size, self.eval_size)
-        return choose_workers(devices, computed_elsewhere, 3 * side * side * max(1, self.batch_size // devices))
+        batch = self._bytes_of_an_image * max(1, self.batch_size // devices)
+        return choose_workers(devices, computed_elsewhere, batch)
 
     def _workers(self) -> int:
         if self.num_workers is not None:

@@ -5,7 +5,8 @@ import shutil
 from pathlib import Path
 from typing import NamedTuple
 
-_AHEAD = 3  # batches of a worker that are in shared memory at once: two prefetched, one in use
+from datamodules.shared_slots import AHEAD
+
 _MOST = 16
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")
@@ -60,7 +61,7 @@ def choose_workers(devices: int, computed_elsewhere: bool, batch_bytes: int) -> 
     reason = f"{cores} core{'s' * (cores != 1)}" + (f", {devices} devices" if devices > 1 else "")
     if _SHARED_MEMORY.is_dir():
         free = shutil.disk_usage(_SHARED_MEMORY).free
-        fitting = int(0.9 * free) // (devices * _AHEAD * max(1, batch_bytes))
+        fitting = int(0.9 * free) // (devices * AHEAD * max(1, batch_bytes))
         if fitting < wanted:
             return WorkerCount(fitting, f"{_SHARED_MEMORY} has {free / 1e6:.0f} MB")
     return WorkerCount(wanted, reason)

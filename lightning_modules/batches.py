@@ -30,6 +30,23 @@ def images_and_rest(batch: Any) -> tuple[Tensor, list[Any]]:
     return images, rest
 
 
+def with_files(rest: Sequence[Any], probabilities: Tensor) -> Tensor | tuple[list[str], Tensor]:
+    """Put the names of files before what was computed of their pictures.
+
+    Args:
+        rest: What follows the images in a batch; the data modules' begins with files and why they couldn't be read.
+        probabilities: Floats of shape (batch, classes).
+
+    Returns:
+        The files that could be read and their probabilities; of another batch, the probabilities alone.
+    """
+    if not (rest and hasattr(rest[0], "position")):
+        return probabilities
+    files, errors, _ = rest[0]
+    read = [index for index, file in enumerate(files) if file and not errors[index]]
+    return [files[index] for index in read], probabilities[read]
+
+
 def check_labels(labels: Tensor, class_names: Sequence[str]) -> None:
     """Refuse labels of classes that there aren't, on a CPU: to read them from a GPU would make it wait.
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torchvision.transforms.v2.functional import resize
 
-from lightning_modules.batches import check_labels, images_and_rest
+from lightning_modules.batches import check_labels, images_and_rest, with_files
 from lightning_modules.freezable_layers import FreezableLayers
 from lightning_modules.hyper_parameters import check_hyper_parameters
 from lightning_modules.layerwise_optimization import LayerwiseOptimization
@@ -234,12 +234,7 @@ class ImageClassifier(PhotographClassifier):
             MisconfigurationException: If the batch doesn't begin with images.
         """
         images, rest = images_and_rest(batch)
-        probabilities = self.probabilities(images)[1]
-        if not (rest and hasattr(rest[0], "position")):
-            return probabilities
-        files, errors, _ = rest[0]
-        read = [index for index, file in enumerate(files) if file and not errors[index]]
-        return [files[index] for index in read], probabilities[read]
+        return with_files(rest, self.probabilities(images)[1])
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Build the optimizer and the schedule, which is stepped after every batch."""

@@ -23,7 +23,6 @@ def test_batches_are_channels_last(toy_data: Callable[..., Any], workers: int, s
     assert images.is_contiguous(memory_format=torch.channels_last)
     assert not images.is_contiguous()
     assert labels.dtype == torch.int64
-    assert images.is_shared() == (workers > 0)
 
 
 def test_pixels_and_rest_are_those_of_pytorch() -> None:

@@ -31,7 +31,7 @@ def planes(image: Image) -> torch.Tensor:
 
 
 def difference(mine: Image, theirs: torch.Tensor) -> npt.NDArray[Any]:
-    return np.abs(mine.astype(int) - theirs.permute(1, 2, 0).numpy().astype(int))
+    return np.asarray(np.abs(mine.astype(int) - theirs.permute(1, 2, 0).numpy().astype(int)))
 
 
 @pytest.mark.parametrize("factor", [0.6, 0.8, 0.95, 1.0, 1.1, 1.4])

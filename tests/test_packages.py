@@ -42,7 +42,12 @@ def test_the_door_holds_no_logic_and_configs_no_code() -> None:
     assert not list((CHECKOUT / "configs").rglob("*.py"))
 
 
-@pytest.mark.parametrize("path", sorted((CHECKOUT / "benchmarks").glob("*.py")), ids=lambda path: path.stem)
+BENCHMARKS = [path for path in sorted((CHECKOUT / "benchmarks").glob("*.py")) if "def main()" in path.read_text()]
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in BENCHMARKS if not path.stem.startswith("peer_")], ids=lambda path: path.stem
+)
 def test_benchmarks_start_as_they_say(path: Path) -> None:
     module = importlib.import_module(f"benchmarks.{path.stem}")
     assert f"\npython -m benchmarks.{path.stem} " in str(module.__doc__)

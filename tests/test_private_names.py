@@ -60,6 +60,8 @@ ATTRIBUTES: list[tuple[str, Callable[[Path], Any], type]] = [
     ("_early_exit", lambda _: BatchSizeFinder(), bool),
     ("_max_trials", lambda _: BatchSizeFinder(), int),
     ("_average_model", lambda _: WeightAveraging(), type(None)),
+    ("_latest_update_step", lambda _: WeightAveraging(), int),
+    ("_new_shared", lambda _: torch.UntypedStorage, MethodType),
     ("_last_global_step_saved", lambda _: ModelCheckpoint(), int),
     ("_last_checkpoint_saved", lambda _: ModelCheckpoint(), str),
     ("metrics_keys", lambda folder: CSVLogger(folder).experiment, list),
