@@ -9,10 +9,10 @@ command line with its config, to the end of its process; what the peers do stand
 has its own augmentation, optimizer, schedule and precision, as it comes, so accuracy stands beside time. Test accuracy
 is that of the best checkpoint by validation accuracy, of the last weights for fastai.
 
-Two things are known here that peers don't know by default: that these photographs are best squeezed into squares, and
-that learning rates were chosen. ``--squeeze`` tells the peers the first, too. Rates: ``--search`` trains each peer with
-each rate of ``RATES`` and goes on with the one that is best on the validation images; without it, the first of each
-is taken, which is what a search found. A peer whose package is missing is left out. Nothing is downloaded.
+Our config knows that these photographs are best squeezed into squares, which no peer does by default; with
+``--squeeze`` the peers do so, too. Peers' learning rates: ``--search`` trains each with each rate of ``RATES`` and goes
+on with the one that is best on the validation images; without it, the first is taken, which a search found. A peer
+that fails, or whose package is missing, is left out. Nothing is downloaded.
 
 Prints minutes, test accuracies, and when the validation accuracy first reached ``--target``.
 """
@@ -21,25 +21,21 @@ import argparse
 import json
 import math
 import os
-import shlex
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import yaml
 
 from benchmarks.cars_copy import copy_cars
 from benchmarks.measuring import Side, arguments, has_peers, report, take_turns
+from benchmarks.trainings import CHECKOUT, CONFIGS, Trained, TrainingFailedError, call, train_ours, train_peer
 from datamodules import StanfordCarsDataModule
 
-CHECKOUT = Path(__file__).parent.parent
-CONFIGS = ("configs/stanford_cars.yaml", "configs/backbone/efficientnet_lite0.yaml")
 OURS = "Carspotter"
 
 # Learning rates of each peer, first the one that is taken without a search; fastai's and Hugging Face's own defaults
@@ -49,24 +45,6 @@ RATES = {
     "fastai": (8e-3, 2e-3, 4e-3),
     "Hugging Face": (1e-3, 5e-5, 3e-4, 2e-3),
 }
-
-
-class Trained(NamedTuple):
-    """What a training came to.
-
-    Attributes:
-        seconds: From the start of the process to the end of training.
-        epochs: Seconds since the start, and validation accuracy, of each epoch.
-        accuracy: Share of the test images that are right.
-    """
-
-    seconds: float
-    epochs: list[tuple[float, float]]
-    accuracy: float
-
-
-class TrainingFailedError(Exception):
-    """A process that failed, with its command and the end of what it printed."""
 
 
 def split_lists(root: Path) -> tuple[dict[str, list[tuple[str, int]]], StanfordCarsDataModule]:
@@ -79,7 +57,8 @@ def split_lists(root: Path) -> tuple[dict[str, list[tuple[str, int]]], StanfordC
         Paths and labels of ``train``, ``val`` and ``test``; and the data module that they are of.
     """
     config = yaml.safe_load((CHECKOUT / CONFIGS[0]).read_text())["data"]["init_args"]
-    data = StanfordCarsDataModule(**config | {"root": str(root.absolute())})
+    chosen = {key: config[key] for key in ("val_fraction", "crop_to_box", "image_size", "eval_scale")}
+    data = StanfordCarsDataModule(str(root.absolute()), **chosen)
     lists = {}
     for split in ("train", "val", "test"):
         samples = data.samples(split)
@@ -88,89 +67,48 @@ def split_lists(root: Path) -> tuple[dict[str, list[tuple[str, int]]], StanfordC
     return lists, data
 
 
-def train_ours(options: argparse.Namespace, seed: int) -> Trained:
-    """Train and test by the command line.
-
-    Args:
-        options: The command line of this script.
-        seed: Seed of the run.
-
-    Returns:
-        What it came to.
-    """
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    with tempfile.TemporaryDirectory() as folder:
-        fit = [
-            *(f"--config={config}" for config in CONFIGS), f"--data.root={options.root.absolute()}",
-            f"--model.weights={options.weights.absolute()}", f"--data.image_size={options.image_size}",
-            f"--data.batch_size={options.batch_size}", f"--data.num_workers={options.workers}",
-            f"--trainer.max_epochs={options.epochs}", "--early_stopping.patience=null", f"--seed_everything={seed}",
-            f"--logs={folder}", "--experiment=training", "--name=run", *shlex.split(options.ours),
-        ]  # fmt: skip
-        began = time.time()
-        _call([sys.executable, "train.py", "fit", *fit], options.environment)
-        seconds, run = time.time() - began, Path(folder) / "training/run"
-        events = EventAccumulator(str(run), size_guidance={"scalars": 0}).Reload().Scalars("val/accuracy")
-        _call([sys.executable, "train.py", "test", str(run)], options.environment)
-        accuracy = json.loads((run / "test/test_scores.json").read_text())["test/accuracy"]
-    return Trained(seconds, [(event.wall_time - began, event.value) for event in events], accuracy)
-
-
-def train_peer(name: str, options: argparse.Namespace, given: dict[str, Any], seed: int) -> Trained:
-    """Train and test as a peer does.
-
-    Args:
-        name: The peer.
-        options: The command line of this script.
-        given: Settings that all peers share.
-        seed: Seed of the run.
-
-    Returns:
-        What it came to.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        files = {"folder": folder, "result": f"{folder}/result.json"}
-        settings = Path(folder) / "settings.json"
-        settings.write_text(json.dumps(given | files | {"rate": options.rates[name], "seed": seed}))
-        command = [options.peers.absolute(), "-m", "benchmarks.peer_training", name, settings]
-        began = time.time()
-        _call(command, options.environment)
-        result = json.loads(Path(files["result"]).read_text())
-    epochs = [(moment - began, accuracy) for moment, accuracy in result["epochs"]]
-    return Trained(result["ended"] - began, epochs, result["accuracy"])
-
-
-def _call(command: list[Any], environment: dict[str, str]) -> str:
-    done = subprocess.run([*map(str, command)], cwd=CHECKOUT, env=environment, capture_output=True, text=True)  # noqa: S603
-    if done.returncode:
-        raise TrainingFailedError(
-            f"{shlex.join(map(str, command))} failed:\n{done.stdout[-1000:]}\n{done.stderr[-3000:]}"
-        )
-    return done.stdout
-
-
 def present_peers(options: argparse.Namespace) -> list[str]:
-    """Find the peers whose packages are installed, and say which aren't."""
+    """Find the peers whose packages are installed, and say which aren't.
+
+    Args:
+        options: The command line.
+
+    Returns:
+        Their names.
+    """
     if not has_peers(options.peers):
         return []
     command = [options.peers.absolute(), "-m", "benchmarks.peer_training", "missing"]
-    missing: dict[str, list[str]] = json.loads(_call(command, options.environment).splitlines()[-1])
+    missing: dict[str, list[str]] = json.loads(call(command, options).splitlines()[-1])
     for name, packages in missing.items():
         if packages:
             print(f"{name} is left out, since {options.peers} lacks {' and '.join(packages)}.\n")
     return [name for name in RATES if not missing[name]]
 
 
-def search(name: str, options: argparse.Namespace, given: dict[str, Any]) -> None:
-    """Choose a peer's learning rate: that with the best validation accuracy of the last epoch."""
+def search(name: str, options: argparse.Namespace, given: dict[str, Any]) -> bool:
+    """Choose a peer's learning rate: that with the best validation accuracy of the last epoch.
+
+    Args:
+        name: The peer.
+        options: The command line; its ``rates`` are changed.
+        given: Settings that all peers share.
+
+    Returns:
+        Whether the peer could be trained.
+    """
     found = {}
     for rate in RATES[name]:
         options.rates[name] = rate
-        found[rate] = train_peer(name, options, given, seed=0).epochs[-1][1]
+        try:
+            found[rate] = train_peer(name, options, given, seed=0).epochs[-1][1]
+        except TrainingFailedError as error:
+            print(f"{name} is left out: {error}\n", file=sys.stderr)
+            return False
     options.rates[name] = max(found, key=lambda rate: found[rate])
     listed = ", ".join(f"{accuracy:.3f} at {rate:g}" for rate, accuracy in found.items())
     print(f"{name}, validation accuracy by learning rate: {listed}; {options.rates[name]:g} it is.\n", flush=True)
+    return True
 
 
 def print_times_to(target: float, trained: dict[str, list[Trained]]) -> None:
@@ -194,8 +132,8 @@ def compare(options: argparse.Namespace) -> None:
         size = round(options.image_size * data.eval_size / data.image_size)
         given |= {"squeeze": options.squeeze, "eval_size": size if options.squeeze else options.image_size}
         peers = [name for name in present_peers(options) if name in options.sides]
-        for name in peers if options.search else ():
-            search(name, options, given)
+        if options.search:
+            peers = [name for name in peers if search(name, options, given)]
         trainings: dict[str, Callable[[int], Trained]] = {OURS: partial(train_ours, options)}
         trainings |= {name: partial(train_peer, name, options, given) for name in peers}
         trained: dict[str, list[Trained]] = {name: [] for name in trainings if name in options.sides}
@@ -207,6 +145,7 @@ def compare(options: argparse.Namespace) -> None:
                 except TrainingFailedError as error:  # the others are worth seeing all the same
                     print(f"{name} is left out: {error}\n", file=sys.stderr)
                     return math.nan
+                print(f"{name}: test accuracy {trained[name][-1].accuracy:.4f}", file=sys.stderr)
                 return trained[name][-1].seconds / 60
 
             return Side(name, measure)
@@ -253,6 +192,7 @@ def main() -> None:
     parser.add_argument("--sides", nargs="+", default=[OURS, *RATES], choices=[OURS, *RATES], help="some of the sides")
     parser.add_argument("--squeeze", action="store_true", help="have the peers squeeze whole pictures, too")
     parser.add_argument("--search", action="store_true", help="choose the peers' learning rates first")
+    parser.add_argument("--limit", type=float, help="seconds after which a side is left out")
     parser.add_argument("--ours", default="", help="further options of our command line, in quotes")
     options = parser.parse_args()
     if options.device == "auto":
