@@ -145,8 +145,10 @@ def compare(options: argparse.Namespace) -> None:
                 except TrainingFailedError as error:  # the others are worth seeing all the same
                     print(f"{name} is left out: {error}\n", file=sys.stderr)
                     return math.nan
-                print(f"{name}: test accuracy {trained[name][-1].accuracy:.4f}", file=sys.stderr)
-                return trained[name][-1].seconds / 60
+                seconds, epochs, accuracy = trained[name][-1]
+                curve = ", ".join(f"{share:.3f} at {moment:.0f} s" for moment, share in epochs)
+                print(f"{name}: test accuracy {accuracy:.4f}; validation {curve}", file=sys.stderr, flush=True)
+                return seconds / 60
 
             return Side(name, measure)
 
