@@ -165,7 +165,7 @@ def forever(loader: Any) -> Iterator[int]:
             yield len(first)
 
 
-def main() -> None:
+def measure_side() -> None:
     """Measure a side, and print its images a second."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("table")
@@ -196,4 +196,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    measure_side()

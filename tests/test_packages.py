@@ -15,6 +15,7 @@ MAY_IMPORT = {
     "callbacks": {"lightning_modules", "runs", "results"},
     "command_line": {"callbacks", "lightning_modules", "runs", "results", "datamodules"},
 }
+BENCHMARKS = [path for path in sorted((CHECKOUT / "benchmarks").glob("*.py")) if "\ndef main(" in path.read_text()]
 MAY_READ_PHOTOGRAPHS = "lightning_modules/photograph_classifier.py"  # one file, by one module, when it is asked to
 
 
@@ -42,12 +43,7 @@ def test_the_door_holds_no_logic_and_configs_no_code() -> None:
     assert not list((CHECKOUT / "configs").rglob("*.py"))
 
 
-BENCHMARKS = [path for path in sorted((CHECKOUT / "benchmarks").glob("*.py")) if "def main()" in path.read_text()]
-
-
-@pytest.mark.parametrize(
-    "path", [path for path in BENCHMARKS if not path.stem.startswith("peer_")], ids=lambda path: path.stem
-)
+@pytest.mark.parametrize("path", BENCHMARKS, ids=lambda path: path.stem)
 def test_benchmarks_start_as_they_say(path: Path) -> None:
     module = importlib.import_module(f"benchmarks.{path.stem}")
     assert f"\npython -m benchmarks.{path.stem} " in str(module.__doc__)
