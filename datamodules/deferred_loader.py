@@ -1,5 +1,8 @@
 """A loader that doesn't run ahead of a resumption, and knows how long it was waited for."""
 
+import os
+import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -56,11 +59,27 @@ class DeferredLoader(DataLoader[Any]):
             began = time.perf_counter()
 
 
-def single_threaded(worker_id: int) -> None:
-    """Keep OpenCV from starting a thread per core in every worker.
+def begin_worker(worker_id: int) -> None:
+    """Keep OpenCV from starting a thread per core in every worker, and signals to the whole run from ending it.
+
+    Batch systems and ``timeout`` send signals to all processes of a run. The main process saves and then ends its
+    workers; if one of them ended by itself before, that would be an error in the midst of saving.
 
     Args:
         worker_id: The worker's number.
     """
     del worker_id
     cv2.setNumThreads(0)
+    for name in ("SIGINT", "SIGUSR1"):  # Windows has no SIGUSR1
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    if hasattr(signal, "sigwaitinfo"):  # Linux
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Thread(target=_end_if_the_main_process_says_so, daemon=True).start()
+
+
+def _end_if_the_main_process_says_so() -> None:
+    while True:
+        info = signal.sigwaitinfo({signal.SIGTERM})
+        if info.si_pid in (os.getppid(), os.getpid()):
+            os._exit(0)

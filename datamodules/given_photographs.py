@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from datamodules.collate import collate
-from datamodules.deferred_loader import single_threaded
+from datamodules.deferred_loader import begin_worker
 from datamodules.image_dataset import black, prepared
 from datamodules.image_reader import Image, UnreadableImageError, read_image
 from datamodules.path_spelling import url_refusal
@@ -77,7 +77,7 @@ class GivenPhotographs(Dataset[tuple[Tensor, str]]):
             self,
             batch_size=batch_size,
             num_workers=num_workers,
-            worker_init_fn=single_threaded,
+            worker_init_fn=begin_worker,
             collate_fn=collate,
             generator=torch.Generator(),  # else it would take a number from the program's own
         )

@@ -11,7 +11,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch.utils.data import DataLoader, Dataset
 
 from datamodules.collate import collate
-from datamodules.deferred_loader import DeferredLoader, single_threaded
+from datamodules.deferred_loader import DeferredLoader, begin_worker
 from datamodules.image_dataset import ImageDataset
 from datamodules.photograph_dataset import PhotographDataset
 from datamodules.samplers import ShardSampler, ShuffledSampler
@@ -141,7 +141,7 @@ class LoadingDataModule(L.LightningDataModule):
             dataset,
             num_workers=self._workers(),
             pin_memory=self.trainer is not None and self.trainer.strategy.root_device.type == "cuda",
-            worker_init_fn=single_threaded,
+            worker_init_fn=begin_worker,
             collate_fn=collate,
             **options,
         )

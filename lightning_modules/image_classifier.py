@@ -154,7 +154,7 @@ class ImageClassifier(PhotographClassifier):
 
     def on_train_batch_start(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Seed what is random in a step (dropout, stochastic depth); the devices draw differently."""
-        seed_step(self.trainer.global_step, batch_idx, self.global_rank)
+        seed_step(self.trainer.global_step, batch_idx, self.global_rank, self.device)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> dict[str, Tensor]:
         """Compute the training loss of a batch.

@@ -1,7 +1,10 @@
 """Callbacks that end a run before its time."""
 
+import multiprocessing
 import os
 import signal
+import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,15 +36,26 @@ class Signal(Callback):
         count: How many such moments to let pass.
         number: The signal.
         rank: The device that gets it; None sends it to all.
+        workers: Send it to the loading processes first, as those do who send it to the whole group of processes.
     """
 
-    def __init__(self, moment: str, count: int = 0, number: int = signal.SIGKILL, rank: int | None = None) -> None:
-        self.moment, self.count, self.number, self.rank = moment, count, number, rank
+    def __init__(
+        self,
+        moment: str,
+        count: int = 0,
+        number: int = signal.SIGKILL,
+        rank: int | None = None,
+        workers: bool = False,
+    ) -> None:
+        self.moment, self.count, self.number, self.rank, self.workers = moment, count, number, rank, workers
 
     def at(self, moment: str) -> None:
         if moment == self.moment:
             self.count -= 1
             if self.count == -1:
+                for process in multiprocessing.active_children() if self.workers else []:
+                    subprocess.run(["kill", f"-{self.number}", str(process.pid)], check=True)  # noqa: S607 - as others send it
+                time.sleep(0.5 * self.workers)
                 os.kill(os.getpid(), self.number)
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:

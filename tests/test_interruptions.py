@@ -113,6 +113,16 @@ def test_a_signal_saves_and_stops(
     assert_same_runs(whole, tmp_path / "logs/torn/version_0")
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
+def test_a_signal_to_all_processes_saves_and_stops(
+    whole: Path, command: Command, tmp_path: Path, number: signal.Signals
+) -> None:
+    workers = "--trainer.callbacks.workers=true"
+    assert outcome(command("torn", *interrupted("batch", 3, number), workers)) == 128 + number
+    assert outcome(command("torn", "--ckpt_path=last")) == 0
+    assert_same_runs(whole, tmp_path / "logs/torn/version_0")
+
+
 def test_a_run_ended_by_an_error_goes_on_from_its_last_save(whole: Path, command: Command, tmp_path: Path) -> None:
     failure = ["--trainer.callbacks+=tests.interruptions.Failure", "--trainer.callbacks.count=16"]
     assert outcome(command("torn", *failure)) == 1  # in step 9, the fourth of the second epoch; step 8 is lost
