@@ -1,11 +1,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test lint format types check notebook peers clean
+.PHONY: help demo test lint format types check notebook help-texts peers clean
 .DEFAULT_GOAL := help
 
 help: ## List what there is
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Carspotter needs Python 3.11 or later: make PYTHON=python3.12 ...")'
@@ -35,6 +35,9 @@ check: lint types test ## Everything that continuous integration checks
 
 notebook: .venv/installed ## Execute main.ipynb from top to bottom, in place
 	$(BIN)/jupyter-execute --inplace main.ipynb
+
+help-texts: .venv/installed ## Store what --help prints, after an option has changed
+	$(BIN)/python -m command_line.quick_answers
 
 peers: ## Install what the benchmarks compare with, beside the environment (.venv-peers)
 	$(PYTHON) -m venv .venv-peers

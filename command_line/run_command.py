@@ -1,4 +1,4 @@
-"""The way in: what happens from the arguments to the exit code."""
+"""What happens from the arguments to the exit code."""
 
 import sys
 from collections.abc import Sequence
@@ -17,8 +17,8 @@ from datamodules import ImageDataModule
 from lightning_modules import ImageClassifier
 
 
-def main(args: Sequence[str] | None = None) -> None:
-    """Run the command line.
+def run_command(args: Sequence[str] | None = None) -> None:
+    """Run a command.
 
     Args:
         args: Arguments, for calls from Python; None takes those of the process.

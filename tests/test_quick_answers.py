@@ -1,0 +1,61 @@
+"""Help and mistyped commands are answered at once, and as the parsers would."""
+
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from command_line import quick_answers
+from command_line.other_names import COMMANDS
+from command_line.run_command import run_command
+from tests.conftest import CHECKOUT
+from train import main
+
+HEAVY = {"torch", "lightning", "numpy", "jsonargparse", "albumentations", "matplotlib", "cv2", "yaml"}
+
+
+@pytest.mark.parametrize(
+    "typed", [["--help"], ["-h"], ["fit", "--help"], ["runs", "-h"], ["fitt"], ["train", "--epochs=3"]]
+)
+def test_nothing_heavy_is_imported(typed: list[str]) -> None:
+    program = (
+        "import sys; sys.argv = ['train.py', *sys.argv[1:]]; import train\n"
+        "try: train.main()\n"
+        f"except SystemExit: print(sorted({HEAVY!r} & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, *typed], cwd=CHECKOUT, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert done.stdout.startswith("usage: train.py") == (typed[-1] in ("-h", "--help"))
+
+
+@pytest.mark.slow
+def test_the_stored_texts_are_those_of_the_parsers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["train.py"])
+    monkeypatch.setitem(os.environ, "COLUMNS", quick_answers.WIDTH)
+    found = dict(quick_answers.texts())
+    assert found.keys() == {"overview", *COMMANDS}
+    for name, text in found.items():
+        stored = (quick_answers.TEXTS / f"{name}.txt").read_text(encoding="utf-8")
+        assert stored == text, f"call make help-texts: {name}.txt has changed"
+
+
+@pytest.mark.parametrize("word", ["fitt", "train", "xyz", "prediction", "Test", "ru"])
+def test_mistyped_commands_are_answered_as_by_the_parser(word: str, capsys: Any) -> None:
+    answers = []
+    for answer in (main, run_command):
+        with pytest.raises(SystemExit) as stop:
+            answer([word, "--trainer.max_epochs=3"])
+        answers.append((stop.value.code, capsys.readouterr().err))
+    assert answers[0] == answers[1]
+
+
+def test_other_words_are_left_to_the_parser() -> None:
+    for typed in ([], ["--config", "x.yaml"], ["fit"], ["fit", "--help", "--config=x.yaml"], ["configs/demo.yaml"]):
+        assert quick_answers.answer(typed) is False
+
+
+def test_texts_have_no_place_of_this_machine() -> None:
+    for file in quick_answers.TEXTS.glob("*.txt"):
+        assert str(CHECKOUT) not in file.read_text(encoding="utf-8")
