@@ -35,7 +35,7 @@ def test_the_stored_texts_are_those_of_the_parsers(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(sys, "argv", ["train.py"])
     monkeypatch.setitem(os.environ, "COLUMNS", quick_answers.WIDTH)
     found = dict(quick_answers.texts())
-    assert found.keys() == {"overview", *COMMANDS}
+    assert found.keys() == {"overview", *COMMANDS, *(f"{name}-options" for name in COMMANDS)}
     for name, text in found.items():
         stored = (quick_answers.TEXTS / f"{name}.txt").read_text(encoding="utf-8")
         assert stored == text, f"call make help-texts: {name}.txt has changed"
@@ -49,6 +49,46 @@ def test_mistyped_commands_are_answered_as_by_the_parser(word: str, capsys: Any)
             answer([word, "--trainer.max_epochs=3"])
         answers.append((stop.value.code, capsys.readouterr().err))
     assert answers[0] == answers[1]
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        ["fit", "--model.backbonee=resnet18"],
+        ["fit", "--foo", "1", "--config", "configs/demo.yaml"],
+        ["fit", "--config=configs/demo.yaml", "--trainer.max_epoch", "7"],
+        ["test", "--epochs", "3"],
+        ["fit", "--epochs=3"],
+        ["fit", "--early_stopping.patienc=3"],
+        ["fit", "--batch-size=3"],
+        ["predict", "--weights=x"],
+        ["check", "--sizes"],
+        ["runs", "--sorted=val/f1"],
+        ["fit", "--lr", "1e-3", "--trainer.max_epochs=2"],
+    ],
+    ids=" ".join,
+)
+def test_mistyped_options_are_answered_as_by_the_parser(typed: list[str], capsys: Any) -> None:
+    answers = []
+    for answer in (quick_answers.answer, run_command):
+        with pytest.raises(SystemExit) as stop:
+            answer(typed)
+        answers.append((stop.value.code, capsys.readouterr().err))
+    assert answers[0] == answers[1]
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        ["fit", "--data.rooot=x"], ["fit", "logs/run", "--foo=1"], ["fit", "--foo=1", "--bar=2"], ["fit", "-x"],
+        ["fit", "--trainer.callbacks.foo=1"], ["fit", "--trainer.logger.foo=1"], ["fit", "--foo", "1", "2"],
+        ["fit", "--trainer.callbacks+=x.Y"], ["fit", "--print_config=skip_unset"], ["fit", "--tta.enabled=false"],
+        ["fit", "--trusted_only"], ["fit", "--trainer.strategy.foo=1"], ["fit", "--unheard.of=1"],
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_options_that_may_be_right_are_left_to_the_parser(typed: list[str]) -> None:
+    assert quick_answers.answer(typed) is False
 
 
 def test_other_words_are_left_to_the_parser() -> None:
