@@ -153,7 +153,8 @@ class Checkpoint(ScoredCheckpoint):
             pl_module: The classifier.
             *args: Outputs, batch and number of the batch.
         """
-        if self._saves(trainer) and self._resumable:
+        agreed = trainer.world_size == 1 or args[2] % AGREE_EVERY == 0
+        if agreed and self._saves(trainer) and self._resumable:
             self._stop_if_asked(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

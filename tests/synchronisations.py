@@ -1,8 +1,11 @@
 """Counts what a GPU would have to be waited for, without one."""
 
+import json
 import sys
 from collections import Counter
+from pathlib import Path
 from typing import Any, ClassVar
+from unittest.mock import patch
 
 import torch
 from lightning import Callback, LightningModule, Trainer
@@ -96,3 +99,39 @@ class Window(Callback):
         if self._mode is not None:
             self._mode.__exit__(None, None, None)  # type: ignore[no-untyped-call]
             Window.found, self._mode = self._mode.found, None
+
+
+class Collectives(Callback):
+    """Counts what the processes of a run say to each other from one training step to another, gradients left out.
+
+    Args:
+        folder: Gets a file for each process.
+        first: First batch that counts.
+        last: First batch that doesn't any more.
+    """
+
+    NAMES = ("all_reduce", "all_gather", "all_gather_object", "barrier", "broadcast", "broadcast_object_list", "reduce")
+
+    def __init__(self, folder: str, first: int = 1, last: int = 15) -> None:
+        self.folder, self.first, self.last = folder, first, last
+        self.found: Counter[str] = Counter()
+        self._patches: list[Any] = []
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        if batch_idx == self.first:
+            for name in self.NAMES:
+                self._patches.append(patch.object(torch.distributed, name, self._counting(name)))
+                self._patches[-1].start()
+        if batch_idx == self.last:
+            for active in self._patches:
+                active.stop()
+            Path(self.folder, str(trainer.global_rank)).write_text(json.dumps(self.found))
+
+    def _counting(self, name: str) -> Any:
+        original = getattr(torch.distributed, name)
+
+        def count(*args: Any, **kwargs: Any) -> Any:
+            self.found[name] += 1
+            return original(*args, **kwargs)
+
+        return count

@@ -48,7 +48,7 @@ def test_the_names_of_the_weights_and_of_the_hyper_parameters_are_the_same(check
     stored = old["hyper_parameters"]
     model = ImageClassifier(**stored)
     assert list(model.state_dict()) == list(old["state_dict"])
-    assert dict(model.hparams) == stored
+    assert dict(model.hparams) == {**stored, "channels_last": True, "compile": False}  # options since then
 
 
 def test_layers_that_an_old_run_had_unfrozen_keep_their_step(checkpoint: Path) -> None:
@@ -61,7 +61,14 @@ def test_layers_that_an_old_run_had_unfrozen_keep_their_step(checkpoint: Path) -
 def test_it_goes_on_to_the_same_end(
     run: Callable[..., None], checkpoint: Path, expected: dict[str, Any], scores_of: Callable[..., dict[str, Any]]
 ) -> None:
-    run("fit", *RECIPE, "--ckpt_path=last")
+    near_one = dict.fromkeys(("brightness", "contrast", "saturation"), [0.8, 1.2])
+    crops = {"size": [64, 64], "scale": [0.5, 1.0], "ratio": [0.75, 4 / 3], "area_for_downscale": "image"}
+    pipeline = [  # the usual one of that time
+        {"class_path": "datamodules.random_relative_crop.RandomRelativeCrop", "init_args": crops},
+        {"class_path": "albumentations.HorizontalFlip", "init_args": {"p": 0.5}},
+        {"class_path": "albumentations.ColorJitter", "init_args": {**near_one, "hue": [-0.02, 0.02], "p": 0.5}},
+    ]
+    run("fit", *RECIPE, f"--data.train_transforms={json.dumps(pipeline)}", "--ckpt_path=last")
     new = torch.load(checkpoint, weights_only=True)
     resumed, now, average = expected["resumed"], new["current_model_state"], new["state_dict"]
     assert new["global_step"] == resumed["global_step"]

@@ -6,10 +6,11 @@ import contextlib
 import dataclasses
 import importlib
 import inspect
+import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import MethodType, ModuleType
+from types import BuiltinFunctionType, MethodType, ModuleType
 from typing import Any
 
 import jsonargparse
@@ -73,6 +74,7 @@ ATTRIBUTES: list[tuple[str, Callable[[Path], Any], type]] = [
     ("_SubParsersAction", lambda _: argparse, type),
     ("_util", lambda _: jsonargparse, ModuleType),
     ("_StorageInfo", lambda _: filesystem, type),
+    ("_exit", lambda _: os, BuiltinFunctionType),
 ]
 FIELDS: list[tuple[Any, str]] = [
     (filesystem._StorageInfo, "relative_path offset length"),

@@ -47,7 +47,14 @@ def test_the_best_checkpoint_by_loss_has_the_lowest_and_a_falling_loss_goes_on(
     run: Callable[..., None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     watched = ["--checkpoint.monitor=val/loss", "--early_stopping.monitor=val/loss", "--early_stopping.patience=0"]
-    run("fit", *watched, "--model.learning_rate=0.0001", "--trainer.max_epochs=3", "--previews.enabled=false")
+    run(
+        "fit",
+        *watched,
+        "--model.learning_rate=0.0003",
+        "--model.dropout=0",
+        "--trainer.max_epochs=3",
+        "--previews.enabled=false",
+    )
     folder = tmp_path / "logs/demo/version_0"
     best, last = (torch.load(folder / f"checkpoints/{name}.ckpt", weights_only=True) for name in ("best", "last"))
     assert last["epoch"] == 2  # each epoch lowers the loss

@@ -1,10 +1,13 @@
 """A step waits neither for the device nor for other processes."""
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from lightning_modules import layerwise_optimization
+from tests.processes import run_devices
 from tests.synchronisations import Window
 
 Run = Callable[..., None]
@@ -31,3 +34,12 @@ def test_evaluation_batches_wait_for_nothing(run: Run) -> None:
     run("test", *WINDOW, "--trainer.enable_progress_bar=true", "--ckpt_path=best")
     assert Window.steps > 5
     assert not Window.found
+
+
+@pytest.mark.slow
+def test_devices_exchange_nothing_but_gradients(arguments: list[str], tmp_path: Path) -> None:
+    counting = ["--trainer.callbacks+=tests.synchronisations.Collectives", f"--trainer.callbacks.folder={tmp_path}"]
+    options = ["--data.batch_size=4", "--data.image_size=64", "--ema.decay=0.9", "--trainer.log_every_n_steps=50"]
+    run_devices(["fit", *arguments, *options, *counting, "--trainer.max_epochs=1"], 2)
+    for rank in ("0", "1"):
+        assert json.loads((tmp_path / rank).read_text()) == {"broadcast": 14}  # Lightning's, one a step, of SIGTERM

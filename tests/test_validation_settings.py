@@ -12,7 +12,7 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from callbacks.validation_clock import ValidationClock
+from callbacks.validation_clock import AGREE_EVERY, ValidationClock
 from tests.interruptions import interrupted
 from tests.run_files import tensorboard_curves
 from tests.test_resume import assert_same
@@ -134,12 +134,15 @@ def test_devices_validate_by_one_clock(others: bool) -> None:
         _val_check_time_interval=3600.0,
         _last_val_time=time.monotonic(),
         world_size=2,
+        global_step=0,
         strategy=SimpleNamespace(reduce_boolean_decision=decide),
     )
     clock = ValidationClock()
-    for _ in range(2):
+    for step in (0, 1, AGREE_EVERY):
+        trainer.global_step = step
         clock.agree(trainer)
-        assert (time.monotonic() - trainer._last_val_time >= 3600) is others  # as Lightning asks
+        due = time.monotonic() - trainer._last_val_time >= 3600  # as Lightning asks
+        assert due is (others and step % AGREE_EVERY == 0)
     trainer._last_val_time = time.monotonic() - 3601
     clock.agree(trainer)
     assert time.monotonic() - trainer._last_val_time >= 3600
