@@ -122,6 +122,7 @@ class Checkpoint(ScoredCheckpoint):
             batch: The batch.
             batch_idx: Its number.
         """
+        self.writer.raise_failures()
         if not self._saves(trainer) or batch_idx % trainer.accumulate_grad_batches:
             return
         # before the first batch the epoch before has saved; Lightning takes a restored 0 for the end of an epoch
@@ -163,9 +164,6 @@ class Checkpoint(ScoredCheckpoint):
         if self._saves(trainer):
             self._save_last(trainer, None)
             self._stop_if_asked(trainer)
-
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Do nothing: the last epoch has saved; Lightning would save here, even in a ``fast_dev_run``."""
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Describe how far the run is.
@@ -228,6 +226,7 @@ class Checkpoint(ScoredCheckpoint):
 
     def _stop_if_asked(self, trainer: Trainer) -> None:
         if trainer.strategy.reduce_boolean_decision(self.signals.received is not None, all=False):
+            self.writer.wait()
             number = self.signals.received or signal.SIGTERM  # which has reached another device
             command = next_command("fit", run_folder(trainer))
             rank_zero_info(f"Stopped after step {trainer.global_step}; to go on:\nnext: {command}")

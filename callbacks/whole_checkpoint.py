@@ -7,12 +7,13 @@ from typing import Any
 from lightning import LightningModule, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
+from callbacks.background_writer import BackgroundWriter, draft_of, not_written, writes_behind
 from callbacks.finite_tensors import first_not_finite, norm_of
 from runs import whole_file
 
-_DRAFT = ".draft-"
 _STATES = ("state_dict", "current_model_state")  # with a moving average it is the second that training goes on with
 
 
@@ -20,8 +21,15 @@ class WholeCheckpoint(ModelCheckpoint):
     """Lightning's callback, but files (and the folders of sharded checkpoints) appear when they are complete.
 
     ``last.ckpt`` doesn't vanish when it is replaced: it becomes ``previous.ckpt``. What isn't finite is never
-    written.
+    written. Files are written behind the training, and are there when ``fit`` ends, by an error too.
+
+    Attributes:
+        writer: Writes the files.
     """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.writer = BackgroundWriter()
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Refuse to save what can't be used.
@@ -49,8 +57,18 @@ class WholeCheckpoint(ModelCheckpoint):
             )
 
     def _save_checkpoint(self, trainer: Trainer, filepath: str) -> None:
-        path = Path(filepath)
-        draft = path.with_name(f"{_DRAFT}{path.name}")
+        if not writes_behind(trainer):
+            self._save_at_once(trainer, Path(filepath))
+            self._last_checkpoint_saved = filepath
+            return
+        usual, trainer.strategy.checkpoint_io = trainer.strategy.checkpoint_io, self.writer
+        try:
+            super()._save_checkpoint(trainer, filepath)
+        finally:
+            trainer.strategy.checkpoint_io = usual  # whoever calls trainer.save_checkpoint expects the file
+
+    def _save_at_once(self, trainer: Trainer, path: Path) -> None:
+        draft = draft_of(path)
         try:
             if trainer.is_global_zero:
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -59,12 +77,24 @@ class WholeCheckpoint(ModelCheckpoint):
             if trainer.is_global_zero:
                 whole_file.publish(draft, path)
         except OSError as error:
-            whole_file.remove(draft)
-            raise MisconfigurationException(
-                f"Can't write the checkpoint {path}: {error.strerror or error}. Free space or choose another folder "
-                "by --logs; the checkpoint before is whole."
-            ) from error
-        self._last_checkpoint_saved = filepath
+            raise not_written(path, error) from error
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Wait for the files; Lightning would save here, even in a ``fast_dev_run``, but the last epoch has.
+
+        Args:
+            trainer: The trainer.
+            pl_module: The classifier.
+        """
+        self.writer.teardown()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Wait for the files; arguments as in ``on_train_end``, and the exception."""
+        try:
+            self.writer.teardown()
+        except MisconfigurationException as error:
+            if error is not exception:
+                rank_zero_warn(str(error))
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Don't warn of checkpoints in the folder: they are those of the run that goes on.

@@ -61,7 +61,7 @@ def test_layers_that_an_old_run_had_unfrozen_keep_their_step(checkpoint: Path) -
 def test_it_goes_on_to_the_same_end(
     run: Callable[..., None], checkpoint: Path, expected: dict[str, Any], scores_of: Callable[..., dict[str, Any]]
 ) -> None:
-    near_one = dict.fromkeys(("brightness", "contrast", "saturation"), [0.8, 1.2])
+    near_one = {key: [0.8, 1.2] for key in ("brightness", "contrast", "saturation")}
     crops = {"size": [64, 64], "scale": [0.5, 1.0], "ratio": [0.75, 4 / 3], "area_for_downscale": "image"}
     pipeline = [  # the usual one of that time
         {"class_path": "datamodules.random_relative_crop.RandomRelativeCrop", "init_args": crops},
