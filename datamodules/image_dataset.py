@@ -11,6 +11,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from datamodules.collate import OneByOne
 from datamodules.image_reader import Box, Image, UnreadableImageError, read_image
 from datamodules.pipelines import augment
 from datamodules.samples import NO_LABEL, Samples
@@ -28,7 +29,7 @@ class SamplerKey(NamedTuple):
     repetition: int = 0
 
 
-class ImageDataset(Dataset[tuple[Tensor, int]]):
+class ImageDataset(OneByOne, Dataset[tuple[Tensor, int]]):
     """Decodes, crops and augments images.
 
     The augmentation of a sample depends on the seed, the epoch and the sample's index alone. Albumentations by itself

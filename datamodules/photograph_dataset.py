@@ -6,6 +6,7 @@ import albumentations as A
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from datamodules.collate import OneByOne
 from datamodules.image_dataset import PADDING, black, prepared, widened
 from datamodules.image_reader import Box, UnreadableImageError, read_image
 
@@ -38,7 +39,7 @@ class Reading(NamedTuple):
     position: int = PADDING
 
 
-class PhotographDataset(Dataset[tuple[Tensor, Reading]]):
+class PhotographDataset(OneByOne, Dataset[tuple[Tensor, Reading]]):
     """Decodes and prepares photographs.
 
     Args:

@@ -1,5 +1,6 @@
 """Batches arrive in the layout that the network computes in."""
 
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 import torch
 from torch.utils.data import default_collate
 
-from datamodules.collate import collate
+from datamodules.collate import AskedSamples, OneByOne, collate
 from lightning_modules.networks import PixelNormalization
 
 
@@ -33,6 +34,28 @@ def test_pixels_and_rest_are_those_of_pytorch() -> None:
     expected_images, expected_labels = default_collate(samples)
     assert torch.equal(images, expected_images)
     assert torch.equal(labels, expected_labels)
+
+
+def test_a_sample_is_gone_when_the_next_one_is_made() -> None:
+    made: list[weakref.ref[torch.Tensor]] = []
+
+    class Pictures(OneByOne):
+        def __getitem__(self, key: int) -> tuple[torch.Tensor, int]:
+            assert all(picture() is None for picture in made)
+            picture = torch.full((3, 4, 5), key, dtype=torch.uint8)
+            made.append(weakref.ref(picture))
+            return picture, key
+
+    samples = Pictures().__getitems__([3, 1, 2])
+    assert isinstance(samples, AskedSamples)
+    images, labels = collate(samples)
+    assert labels.tolist() == images[:, 0, 0, 0].tolist() == [3, 1, 2]
+    assert len(made) == 3
+
+
+def test_pictures_of_several_sizes_are_no_batch() -> None:
+    with pytest.raises(ValueError, match=r"\(4, 5\) and \(5, 4\) pixels"):
+        collate([(torch.zeros(3, 4, 5, dtype=torch.uint8), 0), (torch.zeros(3, 5, 4, dtype=torch.uint8), 1)])
 
 
 def test_normalisation_leaves_the_layout(monkeypatch: pytest.MonkeyPatch) -> None:
