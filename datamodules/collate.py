@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.utils.data import default_collate, get_worker_info
@@ -70,15 +71,34 @@ def collate(samples: Sequence[tuple[Tensor, Any]] | AskedSamples, slots: SharedS
             given, pixels = _memory((len(samples), *image.shape[1:], image.shape[0]), image.dtype, slots)
         if image.shape[1:] != pixels.shape[1:3]:
             raise ValueError(f"images of {tuple(pixels.shape[1:3])} and {tuple(image.shape[1:])} pixels in a batch")
-        pixels[len(rest)] = image.permute(1, 2, 0)
+        pixels[len(rest)] = image.permute(1, 2, 0).numpy()
         rest.append(other)
         del image  # its memory serves the next one
-    return [given, default_collate(rest)]
+    joined = default_collate(rest)
+    return [given, SmallTensor(joined) if isinstance(given, Slot) and isinstance(joined, Tensor) else joined]
 
 
-def _memory(shape: tuple[int, ...], dtype: torch.dtype, slots: SharedSlots | None) -> tuple[Slot | Tensor, Tensor]:
+class SmallTensor:
+    """A tensor that goes to the main process by value.
+
+    PyTorch would open shared memory and a connection for it, which takes longer than a batch of labels is worth.
+
+    Args:
+        tensor: What arrives.
+    """
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.tensor = tensor
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return torch.from_numpy, (self.tensor.numpy(),)
+
+
+def _memory(
+    shape: tuple[int, ...], dtype: torch.dtype, slots: SharedSlots | None
+) -> tuple[Slot | Tensor, npt.NDArray[Any]]:
     """Find what goes to the main process, and how to fill it."""
     worker = get_worker_info()
     slot = slots.take(worker.id, shape) if slots is not None and worker is not None else None
     pixels = torch.empty(shape, dtype=dtype) if slot is None else slot.pixels
-    return (pixels.permute(0, 3, 1, 2) if slot is None else slot), pixels
+    return (pixels.permute(0, 3, 1, 2) if slot is None else slot), pixels.numpy()
