@@ -22,11 +22,12 @@ _DRAFT = ".draft-"
 _SILENT = (Logger.after_save_checkpoint, TensorBoardLogger.after_save_checkpoint)  # these do nothing
 
 
-class BackgroundWriter(TorchCheckpointIO):
+class BackgroundWriter:
     """Copies a checkpoint at once, and writes it in a thread, one after the other in the order of the calls.
 
     While one is written another may wait; a third has to be waited for. That takes as much memory as two checkpoints.
-    What goes wrong is raised by the next call.
+    What goes wrong is raised by the next call. It has the method of Lightning's ``CheckpointIO`` that saves, but isn't
+    one, since the command line offers all of them.
     """
 
     def __init__(self) -> None:

@@ -61,7 +61,8 @@ class WholeCheckpoint(ModelCheckpoint):
             self._save_at_once(trainer, Path(filepath))
             self._last_checkpoint_saved = filepath
             return
-        usual, trainer.strategy.checkpoint_io = trainer.strategy.checkpoint_io, self.writer
+        usual = trainer.strategy.checkpoint_io
+        trainer.strategy.checkpoint_io = self.writer  # type: ignore[assignment]
         try:
             super()._save_checkpoint(trainer, filepath)
         finally:

@@ -96,8 +96,8 @@ def describe(chosen: Chosen, trainer: Trainer, module: ImageClassifier, data: Im
     """
     device = trainer.strategy.root_device.type
     parts = [*chosen.reasons]
-    if device == "cuda" and module.hparams["optimizer"] == "adamw" and not scales_gradients(trainer):
-        parts.append("fused AdamW")
+    if device == "cuda" and module.hparams["fused"] and not scales_gradients(trainer):
+        parts.append(f"fused {module.hparams['optimizer']}")
     if data.num_workers is None:
         workers, reason = data.choose_workers(trainer.num_devices, device != "cpu")
         parts.append(f"{workers or 'no'} loading process{'es' * (workers != 1)} ({reason})")

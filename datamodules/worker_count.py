@@ -63,5 +63,6 @@ def choose_workers(devices: int, computed_elsewhere: bool, batch_bytes: int) -> 
         free = shutil.disk_usage(_SHARED_MEMORY).free
         fitting = int(0.9 * free) // (devices * AHEAD * max(1, batch_bytes))
         if fitting < wanted:
-            return WorkerCount(fitting, f"{_SHARED_MEMORY} has {free / 1e6:.0f} MB")
+            advice = "" if fitting else "; containers get more by docker run --shm-size 8g"
+            return WorkerCount(fitting, f"{_SHARED_MEMORY} has {free / 1e6:.0f} MB{advice}")
     return WorkerCount(wanted, reason)

@@ -52,10 +52,10 @@ class ImageClassifier(PhotographClassifier):
         dropout: Dropout before the head, where the network has it; null keeps the network's own.
         stochastic_depth: Probability of leaving out the deepest residual block in training, lower ones less often
             (Huang et al., 2016), where the network has it; null keeps the network's own.
-        pixel_mean: Mean of the red, green and blue pixels in [0, 1] that the weights expect; null takes the
-            published one of the network.
+        pixel_mean: Mean of red, green and blue, in [0, 1], that the weights expect; null takes the published one.
         pixel_std: Their standard deviation; null takes the published one.
         channels_last: Keep weights and images in the memory format in which convolutions are faster.
+        fused: Let one kernel make an optimizer step where it can: on GPUs, unless gradients are scaled.
         compile: Compile the network by ``torch.compile``; that takes minutes, also when layers are unfrozen.
     """
 
@@ -81,6 +81,7 @@ class ImageClassifier(PhotographClassifier):
         pixel_mean: list[float] | None = None,
         pixel_std: list[float] | None = None,
         channels_last: bool = True,
+        fused: bool = True,
         compile: bool = False,  # noqa: A002 - as PyTorch's
     ) -> None:
         super().__init__()

@@ -42,7 +42,8 @@ class LayerwiseOptimization:
         self.layers.warmup_steps = round(self.layers.warmup_epochs * steps_per_epoch)
         schedule = warmup_cosine(round(self.hparams.warmup_epochs * steps_per_epoch), total_steps)
         groups = self.configured_groups()
-        optimizer = build_optimizer(groups, self.hparams.optimizer, self.hparams.momentum, can_fuse(groups, trainer))
+        fused = self.hparams.fused and can_fuse(groups, trainer)
+        optimizer = build_optimizer(groups, self.hparams.optimizer, self.hparams.momentum, fused)
         scheduler = LambdaLR(optimizer, [self._schedule_of(group["layers"], schedule) for group in groups])
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 

@@ -48,7 +48,8 @@ def test_the_names_of_the_weights_and_of_the_hyper_parameters_are_the_same(check
     stored = old["hyper_parameters"]
     model = ImageClassifier(**stored)
     assert list(model.state_dict()) == list(old["state_dict"])
-    assert dict(model.hparams) == {**stored, "channels_last": True, "compile": False}  # options since then
+    since = {"channels_last": True, "fused": True, "compile": False}
+    assert dict(model.hparams) == {**stored, **since}
 
 
 def test_layers_that_an_old_run_had_unfrozen_keep_their_step(checkpoint: Path) -> None:

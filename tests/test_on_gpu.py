@@ -122,7 +122,7 @@ def test_a_resumed_run_ends_as_one_that_was_not(run: Run, tmp_path: Path) -> Non
 def test_the_choice_for_the_gpu_is_written_down(run: Run, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     run("fit", *GPU, "--trainer.precision=auto", "--data.num_workers=null", "--trainer.limit_train_batches=2")
     line = next(line for line in caplog.text.splitlines() if "Chosen for this machine" in line)
-    for part in ("computes in bfloat16", "TF32", "cudnn.benchmark", "fused AdamW", "loading processes"):
+    for part in ("computes in bfloat16", "TF32", "cudnn.benchmark", "fused adamw", "loading processes"):
         assert part in line
     config = yaml.safe_load((tmp_path / "logs/demo/version_0/config.yaml").read_text())
     assert config["trainer"]["precision"] == "bf16-mixed"

@@ -15,18 +15,22 @@ WINDOW = ["--trainer.callbacks+=tests.synchronisations.Window", "--data.batch_si
 QUIET = ["--trainer.log_every_n_steps=50", "--trainer.max_epochs=1", "--data_wait.enabled=true"]
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
-def test_training_steps_wait_for_nothing(run: Run, monkeypatch: pytest.MonkeyPatch, optimizer: str) -> None:
+@pytest.mark.parametrize(("optimizer", "fused"), [("adamw", True), ("sgd", True), ("adamw", False)])
+def test_training_steps_wait_for_nothing(
+    run: Run, monkeypatch: pytest.MonkeyPatch, optimizer: str, fused: bool
+) -> None:
     monkeypatch.setattr(layerwise_optimization, "can_fuse", lambda *_: True)  # as on a GPU
     options = [
         "--ema.decay=0.9",
         "--unfreezing.epochs=[1]",
         "--learning_rates.enabled=true",
         "--trainer.enable_progress_bar=true",
+        f"--model.optimizer={optimizer}",
+        f"--model.fused={str(fused).lower()}",
     ]
-    run("fit", *WINDOW, *QUIET, *options, f"--model.optimizer={optimizer}")
+    run("fit", *WINDOW, *QUIET, *options)
     assert Window.steps == 6
-    assert not Window.found
+    assert bool(Window.found) is not fused  # others are asked by the host whether gradients are finite
 
 
 def test_evaluation_batches_wait_for_nothing(run: Run) -> None:
