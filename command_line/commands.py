@@ -46,14 +46,15 @@ class Commands(StrictTrainer):
         list_runs(Path(folder), sort, None if output is None else Path(output))
 
     @staticmethod
-    def convert(datamodule: ImageDataModule, output: str = "data/stream") -> None:
+    def convert(datamodule: ImageDataModule, output: str = "data/stream", max_side: int | None = None) -> None:
         """Write a data set as chunks of many images, to be trained on with configs/streaming.yaml.
 
         Args:
             datamodule: The data.
             output: Folder to write, which must not exist.
+            max_side: Longer side in pixels to which larger images are shrunk; null keeps all files as they are.
         """
-        convert(datamodule, Path(output))
+        convert(datamodule, Path(output), max_side)
 
     @staticmethod
     def preview(datamodule: ImageDataModule, output: str = "preview.png", images: int = 6, views: int = 5) -> None:

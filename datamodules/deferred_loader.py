@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -26,10 +26,12 @@ class DeferredLoader(DataLoader[Any]):
         waited: Seconds in which somebody has waited for batches, in all.
         slot_size: Bytes of the largest batch, for which loading processes get memory to fill again and again; 0 lets
             them take new memory for each.
+        before_epoch: Called when an epoch begins.
     """
 
     waited = 0.0
     slot_size = 0
+    before_epoch: Callable[[], None] | None = None
     _slots: SharedSlots | None = None
 
     def state_dict(self) -> dict[str, Any]:
@@ -52,6 +54,8 @@ class DeferredLoader(DataLoader[Any]):
             with suppress(RuntimeError):  # there is too little shared memory; batches one by one may still fit
                 self._slots = SharedSlots(self.num_workers, self.slot_size)
                 self.collate_fn = partial(collate, slots=self._slots)
+        if self.before_epoch is not None:
+            self.before_epoch()
         began = time.perf_counter()
         for batch in super().__iter__():
             self.waited += time.perf_counter() - began

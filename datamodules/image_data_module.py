@@ -10,6 +10,7 @@ import numpy as np
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 
+from datamodules.cache_folder import Kind
 from datamodules.check_range import check_range
 from datamodules.image_dataset import ImageDataset
 from datamodules.loading_data_module import LoadingDataModule, Split
@@ -54,6 +55,10 @@ class ImageDataModule(LoadingDataModule, ABC):
             training another image takes its place; evaluations leave it out. The number of skipped images is logged.
             ``predict`` always goes on, and reports it.
         max_skipped: Largest share of a split's images that ``skip`` may skip; beyond it, the run stops.
+        cache: Keep pictures as pixels for later epochs, shrunk to what training needs of them: ``ram``, in memory that
+            all processes of the run share, or ``disk``, for later runs too; ``none`` decodes them in each epoch.
+        cache_dir: Folder of ``disk``; null takes the user's cache folder.
+        cache_gb: How large the cache may become, in GB; null takes half of the memory or disk that is free.
         unknown_classes: What ``validate`` and ``test`` do about images of classes that the checkpoint doesn't know:
             ``raise`` an error that names the classes, or ``skip`` the images and count them.
     """
@@ -72,6 +77,9 @@ class ImageDataModule(LoadingDataModule, ABC):
         predict_dir: str | list[str] | None = None,
         on_error: Literal["raise", "skip"] = "raise",
         max_skipped: float = 0.01,
+        cache: Kind = "none",
+        cache_dir: str | None = None,
+        cache_gb: float | None = None,
         unknown_classes: Literal["raise", "skip"] = "raise",
     ) -> None:
         super().__init__()
@@ -82,6 +90,7 @@ class ImageDataModule(LoadingDataModule, ABC):
         check_range("random_erasing", random_erasing, 0, 1)
         check_range("max_skipped", max_skipped, 0, 1)
         check_range("seed", seed or 0, 0, 2**32 - 1)
+        check_range("cache_gb", cache_gb or 0, 0, 1e6)
         self.image_size = image_size
         self.eval_size = round(image_size * eval_scale)
         self.batch_size = batch_size
@@ -91,6 +100,7 @@ class ImageDataModule(LoadingDataModule, ABC):
         self.predict_dir = predict_dir
         self.on_error = on_error
         self.max_skipped = max_skipped
+        self.cache, self.cache_dir, self.cache_gb = cache, cache_dir, cache_gb
         self.unknown_classes = unknown_classes
         self.index_of: Callable[[str], int | None] | None = None
         self.trained_elsewhere = False
@@ -175,6 +185,7 @@ class ImageDataModule(LoadingDataModule, ABC):
                 skipped=SkippedImages(split, len(keep), self.max_skipped) if self.on_error == "skip" else None,
                 replace=split == "train",
                 keep=None if len(keep) == len(samples) else keep,
+                cache=self._picture_cache() if stage in (None, "fit") and split != "test" else None,
             )
 
     def make_dataset(self, split: Split, samples: Samples, **options: Any) -> ImageDataset:

@@ -1,5 +1,6 @@
 """A PyTorch data set over a list of image files."""
 
+import json
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -13,7 +14,9 @@ from torch.utils.data import Dataset
 
 from datamodules.collate import OneByOne
 from datamodules.image_reader import Box, Image, UnreadableImageError, read_image
-from datamodules.pipelines import augment
+from datamodules.needed_pixels import NeededPixels, needed_pixels
+from datamodules.picture_cache import PictureCache, key_of
+from datamodules.pipelines import as_plain_dict, augment
 from datamodules.samples import NO_LABEL, Samples
 from datamodules.skipped_images import SkippedImages
 
@@ -46,6 +49,8 @@ class ImageDataset(OneByOne, Dataset[tuple[Tensor, int]]):
         replace: What comes in place of an unreadable image: another one, drawn as a function of the seed, the epoch
             and the sample, or, if False, a black one without a label, so that no other counts twice.
         keep: Positions of the samples to have, int64 of shape (m,); None keeps all.
+        cache: Keeps pictures from one epoch to the next: what comes out of ``transform`` where it follows from the
+            picture alone, else what it needs of the picture.
 
     Attributes:
         block: Number of samples that lie together, where random access is slow and shuffling should keep to blocks.
@@ -62,6 +67,7 @@ class ImageDataset(OneByOne, Dataset[tuple[Tensor, int]]):
         skipped: SkippedImages | None = None,
         replace: bool = False,
         keep: npt.NDArray[np.int64] | None = None,
+        cache: PictureCache | None = None,
     ) -> None:
         self.samples = samples if keep is None else samples.take(keep)
         self.transform = transform
@@ -70,6 +76,9 @@ class ImageDataset(OneByOne, Dataset[tuple[Tensor, int]]):
         self.box_margin = box_margin
         self.skipped = skipped
         self.replace = replace
+        self.cache = cache
+        self.needed = None if self.by_picture else needed_pixels(transform)
+        self._wanted = repr(self.needed) if not self.by_picture else json.dumps(as_plain_dict(transform))
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -91,7 +100,7 @@ class ImageDataset(OneByOne, Dataset[tuple[Tensor, int]]):
         if index == PADDING:
             return black(self.transform), NO_LABEL
         try:
-            image = self.read(index)
+            pixels = self._prepared(index, None if self.by_picture else seeds)
         except UnreadableImageError as error:
             if self.skipped is None:
                 raise
@@ -102,18 +111,35 @@ class ImageDataset(OneByOne, Dataset[tuple[Tensor, int]]):
             return black(self.transform), NO_LABEL
         labels = self.samples.labels
         assert labels is not None
-        return prepared(self.transform, image, None if self.by_picture else seeds), int(labels[index])
+        return pixels, int(labels[index])
 
-    def read(self, index: int) -> Image:
+    def _prepared(self, index: int, seeds: tuple[int, ...] | None) -> Tensor:
+        if self.cache is None:
+            return prepared(self.transform, self.read(index, self.needed), seeds)
+        file = str(self.samples.files[index])
+        try:
+            key = key_of(file, self.box(index), self._wanted)
+        except OSError:  # the reader says what is wrong
+            return prepared(self.transform, self.read(index), seeds)
+        if seeds is None:
+            return as_tensor(self.cache.get(key, lambda: augment(self.transform, self.read(index))))
+        return prepared(self.transform, self.cache.get(key, lambda: self._shrunk(index)), seeds)
+
+    def _shrunk(self, index: int) -> Image:
+        image = self.read(index, self.needed)
+        return image if self.needed is None else self.needed.shrunk(image)
+
+    def read(self, index: int, needed: NeededPixels | None = None) -> Image:
         """Read one picture, cut out along its box if that is asked for, without augmentation.
 
         Args:
             index: Position in the samples.
+            needed: What it is for, if it may be decoded smaller.
 
         Returns:
             The picture, uint8 of shape (height, width, 3), RGB.
         """
-        return read_image(self.samples.files[index], self.box(index))
+        return read_image(self.samples.files[index], self.box(index), needed)
 
     def box(self, index: int) -> Box | None:
         """Compute the part of a picture to cut out.
@@ -157,7 +183,19 @@ def prepared(transform: A.Compose, image: Image, key: tuple[int, ...] | None = N
     Returns:
         Pixels, uint8 of shape (3, height, width), the colours of a pixel side by side in memory.
     """
-    return torch.from_numpy(np.ascontiguousarray(augment(transform, image, key))).permute(2, 0, 1)
+    return as_tensor(augment(transform, image, key))
+
+
+def as_tensor(image: Image) -> Tensor:
+    """Look at a picture as PyTorch does.
+
+    Args:
+        image: uint8 of shape (height, width, 3).
+
+    Returns:
+        The same memory, of shape (3, height, width).
+    """
+    return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
 
 
 def black(transform: A.Compose) -> Tensor:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from datamodules.jpeg_reader import decode_jpeg
+from datamodules.needed_pixels import NeededPixels
 from datamodules.orientation import turn_upright
 from datamodules.other_formats import decode_other
 from datamodules.undecodable import UndecodableError
@@ -46,13 +47,14 @@ class StoredImage(NamedTuple):
     odd_header: bool = False
 
 
-def read_image(path: str | Path, box: Box | None = None) -> Image:
+def read_image(path: str | Path, box: Box | None = None, needed: NeededPixels | None = None) -> Image:
     """Read a photograph as RGB, upright.
 
     Args:
         path: The file.
         box: Part to cut out (left, top, right, bottom) in pixels of the picture as it is stored, before it is turned
             as its EXIF orientation asks; what lies outside of the picture is left out.
+        needed: What the whole picture is for, if a JPEG that is far larger may be decoded smaller.
 
     Returns:
         The picture, uint8 of shape (height, width, 3), RGB. A transparent picture lies on white, one of 16 bits is
@@ -62,7 +64,7 @@ def read_image(path: str | Path, box: Box | None = None) -> Image:
         UnreadableImageError: If the file is missing, empty, truncated, damaged, too large or no picture, or the box
             lies outside of the picture.
     """
-    return decode_image(read_bytes(path), path, box)
+    return decode_image(read_bytes(path), path, box, needed)
 
 
 def read_bytes(path: str | Path) -> bytes:
@@ -98,18 +100,19 @@ def reason_of(error: Exception) -> str:
     return words[:1].lower() + words[1:]
 
 
-def decode_image(data: bytes, path: str | Path, box: Box | None = None) -> Image:
+def decode_image(data: bytes, path: str | Path, box: Box | None = None, needed: NeededPixels | None = None) -> Image:
     """Decode the content of an image file; arguments, result and errors as in ``read_image``.
 
     Args:
         data: The content.
         path: The file's name, for messages.
         box: Part to cut out.
+        needed: What the whole picture is for.
 
     Returns:
         The picture.
     """
-    stored = decode_stored(data, path)
+    stored = decode_stored(data, path, None if box else needed)
     image = stored.image
     if box is not None:
         height, width = image.shape[:2]
@@ -121,12 +124,13 @@ def decode_image(data: bytes, path: str | Path, box: Box | None = None) -> Image
     return turn_upright(image, stored.data)
 
 
-def decode_stored(data: bytes, path: str | Path) -> StoredImage:
+def decode_stored(data: bytes, path: str | Path, needed: NeededPixels | None = None) -> StoredImage:
     """Decode the content of an image file, and leave it as it is stored.
 
     Args:
         data: The content.
         path: The file's name, for messages.
+        needed: What the picture is for, if it may be decoded smaller.
 
     Returns:
         The picture before it is turned.
@@ -139,7 +143,7 @@ def decode_stored(data: bytes, path: str | Path) -> StoredImage:
             raise UndecodableError("the file is empty")
         if data[:2] != b"\xff\xd8":
             return StoredImage(decode_other(data, MAX_PIXELS), data)
-        image, tidied = decode_jpeg(data, MAX_PIXELS)
+        image, tidied = decode_jpeg(data, MAX_PIXELS, needed)
         return StoredImage(image, tidied or data, odd_header=tidied is not None)
     except UndecodableError as error:
         reason = str(error).rstrip(".")

@@ -10,6 +10,7 @@ import simplejpeg
 from PIL import Image as Pillow
 
 from datamodules.jpeg_parts import JpegParts, Scan, jpeg_parts
+from datamodules.needed_pixels import NeededPixels
 from datamodules.undecodable import UndecodableError, refuse_huge
 
 Image = npt.NDArray[np.uint8]
@@ -33,7 +34,7 @@ class DecodedJpeg(NamedTuple):
     tidied: bytes | None = None
 
 
-def decode_jpeg(data: bytes, max_pixels: int) -> DecodedJpeg:
+def decode_jpeg(data: bytes, max_pixels: int, needed: NeededPixels | None = None) -> DecodedJpeg:
     """Decode a JPEG.
 
     OpenCV and Pillow return JPEGs whose middle is missing half grey, and report nothing; libjpeg's strict mode
@@ -43,6 +44,8 @@ def decode_jpeg(data: bytes, max_pixels: int) -> DecodedJpeg:
     Args:
         data: The file.
         max_pixels: How many pixels it may have.
+        needed: What the picture is for, if it may be decoded at a half, a quarter or an eighth of its size: libjpeg
+            computes fewer pixels of each block then.
 
     Returns:
         The picture.
@@ -51,7 +54,7 @@ def decode_jpeg(data: bytes, max_pixels: int) -> DecodedJpeg:
         UndecodableError: If picture data is missing or damaged, or there are too many pixels; says so.
     """
     try:
-        return DecodedJpeg(_decode(data, max_pixels))
+        return DecodedJpeg(_decode(data, max_pixels, needed))
     except UndecodableError:
         raise
     except ValueError as error:
@@ -68,11 +71,13 @@ def decode_jpeg(data: bytes, max_pixels: int) -> DecodedJpeg:
     raise UndecodableError(f"{reason.rstrip('.')}: the JPEG picture is {state}")
 
 
-def _decode(data: bytes, max_pixels: int) -> Image:
+def _decode(data: bytes, max_pixels: int, needed: NeededPixels | None = None) -> Image:
     height, width, colors, _ = simplejpeg.decode_jpeg_header(data)
     refuse_huge(width, height, max_pixels)
     if colors not in ("CMYK", "YCCK"):
-        image: Image = simplejpeg.decode_jpeg(data, colorspace="RGB")
+        reduction = needed.reduction(height, width) if needed else 1
+        smallest = {"min_height": -(-height // reduction), "min_width": -(-width // reduction)}
+        image: Image = simplejpeg.decode_jpeg(data, colorspace="RGB", **(smallest if reduction > 1 else {}))
         return image
     inverted = simplejpeg.decode_jpeg(data, colorspace="CMYK")
     return np.asarray(Pillow.frombytes("CMYK", (width, height), (255 - inverted).tobytes()).convert("RGB"))

@@ -10,10 +10,12 @@ import numpy.typing as npt
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch.utils.data import DataLoader, Dataset
 
+from datamodules.cache_folder import CacheFolder, Kind
 from datamodules.collate import collate
 from datamodules.deferred_loader import DeferredLoader, begin_worker
 from datamodules.image_dataset import ImageDataset
 from datamodules.photograph_dataset import PhotographDataset
+from datamodules.picture_cache import PictureCache
 from datamodules.samplers import ShardSampler, ShuffledSampler
 from datamodules.worker_count import WorkerCount, choose_workers
 
@@ -31,6 +33,7 @@ class LoadingDataModule(L.LightningDataModule):
         eval_size: Side of evaluation images in pixels.
         image_size: Side of training images.
         balanced_sampling: Draw all classes equally often.
+        cache: Where pictures are kept from one epoch to the next, and how many GB of them.
     """
 
     datasets: dict[Split, ImageDataset]
@@ -40,6 +43,10 @@ class LoadingDataModule(L.LightningDataModule):
     image_size: int
     eval_size: int
     balanced_sampling: bool
+    cache: Kind
+    cache_dir: str | None
+    cache_gb: float | None
+    _cache_folder: CacheFolder | None = None
 
     def labels(self, split: Split) -> npt.NDArray[np.int64]:
         """Return the labels of a split, after ``setup``.
@@ -146,6 +153,8 @@ class LoadingDataModule(L.LightningDataModule):
             **options,
         )
         loader.slot_size = int(options["batch_size"]) * self._bytes_of_an_image
+        if self._cache_folder is not None:
+            loader.before_epoch = self._cache_folder.tell_if_full
         return loader
 
     @property
@@ -164,6 +173,15 @@ class LoadingDataModule(L.LightningDataModule):
         """
         batch = self._bytes_of_an_image * max(1, self.batch_size // devices)
         return choose_workers(devices, computed_elsewhere, batch)
+
+    def _picture_cache(self) -> PictureCache | None:
+        if self.cache == "none":
+            return None
+        if self._cache_folder is None:
+            limit = None if self.cache_gb is None else int(self.cache_gb * 1e9)
+            self._cache_folder = CacheFolder(self.cache, self.cache_dir, limit)
+        devices = self.trainer.num_devices if self.trainer else 1
+        return self._cache_folder.cache(2 * devices * max(1, self._workers()))  # those of training and of validation
 
     def _workers(self) -> int:
         if self.num_workers is not None:

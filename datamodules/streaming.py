@@ -14,7 +14,9 @@ from datamodules.image_reader import Image, decode_image, read_bytes
 from datamodules.layouts import Part, recognise_layout, write_split
 from datamodules.layouts.class_name import class_name
 from datamodules.loading_data_module import Split
+from datamodules.needed_pixels import NeededPixels
 from datamodules.samples import Samples
+from datamodules.shrunk_file import shrink, shrink_box
 from datamodules.text_files import decode_lines, encode_lines
 
 TABLE = "samples.csv"
@@ -53,17 +55,19 @@ class StreamedDataset(ImageDataset):
             )
         self.block = max(1, held // len(extents))
 
-    def read(self, index: int) -> Image:
+    def read(self, index: int, needed: NeededPixels | None = None) -> Image:
         """Read one picture out of its chunk; see ``ImageDataset.read``.
 
         Args:
             index: Position in the samples.
+            needed: What it is for, if it may be decoded smaller.
 
         Returns:
             The picture, uint8 of shape (height, width, 3), RGB.
         """
         position = index if self.keep is None else int(self.keep[index])
-        return decode_image(bytes(self.stream[position]["image"]), str(self.samples.files[index]), self.box(index))
+        data = bytes(self.stream[position]["image"])
+        return decode_image(data, str(self.samples.files[index]), self.box(index), needed)
 
 
 class StreamingDataModule(ImageDataModule):
@@ -89,6 +93,11 @@ class StreamingDataModule(ImageDataModule):
         **options: Any,
     ) -> None:
         super().__init__(**options)
+        if self.cache != "none":
+            raise MisconfigurationException(
+                f"data.cache is {self.cache}: chunks aren't cached as pixels. Set it to none, and shrink large "
+                "photographs when they are converted (train.py convert --max_side)."
+            )
         self.root = Path(root)
         self.chunks = chunks or root
         self.crop_to_box = crop_to_box
@@ -142,16 +151,20 @@ class StreamingDataModule(ImageDataModule):
         return StreamedDataset(f"{self.chunks}/{split}", samples, **options)
 
 
-def convert(data: ImageDataModule, output: Path) -> None:
-    """Write the splits of a data set as chunks, images as they are, training images in random order.
+def convert(data: ImageDataModule, output: Path, max_side: int | None = None) -> None:
+    """Write the splits of a data set as chunks, training images in random order.
 
     Args:
         data: The data module.
         output: Folder to write to, which must not exist.
+        max_side: Longer side in pixels to which larger images are shrunk; None keeps all as they are.
 
     Raises:
-        MisconfigurationException: If the folder exists, an image can't be read, or litdata isn't installed.
+        MisconfigurationException: If the folder exists, an image can't be read, the side isn't positive, or litdata
+            isn't installed.
     """
+    if max_side is not None and max_side < 1:
+        raise MisconfigurationException(f"--max_side is {max_side}: it has to be 1 or more.")
     try:
         from litdata.streaming.writer import BinaryWriter
     except ImportError as error:
@@ -163,12 +176,14 @@ def convert(data: ImageDataModule, output: Path) -> None:
     parts: dict[Part, Samples] = {}
     for split in _SPLITS:
         samples = data.samples(split)
+        samples = samples.take(np.arange(len(samples)))  # a copy, whose boxes may shrink
         if split == "train":  # so that neighbours in a chunk are of different classes
             samples = samples.take(np.random.default_rng(0).permutation(len(samples)))
         writer = BinaryWriter(str(draft / split), chunk_bytes=_CHUNK_BYTES)
         for index, file in enumerate(tqdm(samples.files, desc=f"converting {split}", unit=" images")):
-            image = read_bytes(file)
-            decode_image(image, file)
+            image, across, down = shrink(read_bytes(file), str(file), max_side)
+            if samples.boxes is not None:
+                shrink_box(samples.boxes[index], across, down)
             writer.add_item(index, {"image": image})
         writer.done()
         writer.merge()

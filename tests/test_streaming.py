@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -67,6 +68,22 @@ def test_two_devices_score_as_one(arguments: list[str], stream: Path, tmp_path: 
         scores.append({key: value for key, value in found.items() if key != "checkpoint"})
     assert scores[0] == pytest.approx(scores[1], abs=1e-5)
     run_devices(["fit", *options, "--trainer.max_epochs=1", "--data.batch_size=6"], 2)
+
+
+def test_larger_pictures_shrink_with_their_boxes(toy_data: ToyData, tmp_path: Path, run: Callable[..., None]) -> None:
+    run("convert", f"--output={tmp_path / 'stream'}", "--max_side=96")
+    data, files = StreamingDataModule(root=str(tmp_path / "stream"), num_workers=0), toy_data()
+    data.setup("test")
+    files.setup("test")
+    mine, theirs = data.datasets["test"], files.datasets["test"]
+    assert mine.samples.boxes is not None
+    assert theirs.samples.boxes is not None
+    for index, name in enumerate(mine.samples.files):
+        other = list(theirs.samples.files).index(name)
+        assert mine.read(index).shape == (72, 96, 3)  # of 144 by 192
+        expected = cv2.resize(theirs.read(other), (96, 72), interpolation=cv2.INTER_AREA)
+        assert np.abs(mine.read(index).astype(int) - expected).mean() < 3
+        assert np.abs(mine.samples.boxes[index] - theirs.samples.boxes[other] / 2).max() < 1
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
