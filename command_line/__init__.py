@@ -1,9 +1,13 @@
 """What is typed: parser, commands, and one line for a mistake."""
 
+import gc
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 __all__ = ["main"]
+
+_ALL = "command_line.run_command"
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -19,6 +23,22 @@ def main(args: Sequence[str] | None = None) -> None:
 
     if answer([str(argument) for argument in (sys.argv[1:] if args is None else args)]):
         return
-    from command_line.run_command import run_command  # imports PyTorch, for which help needn't wait
+    if _ALL not in sys.modules:
+        _import_all()
+    import_module(_ALL).run_command(args)
 
-    run_command(args)
+
+def _import_all() -> None:
+    """Import PyTorch and all else, for which help needn't wait.
+
+    A quarter of that time would go into searches for garbage among modules, which live as long as the process; they
+    aren't searched afterwards either.
+    """
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        import_module(_ALL)
+    finally:
+        if collects:
+            gc.enable()
+    gc.freeze()

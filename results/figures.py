@@ -16,9 +16,21 @@ def write_figure(path: Path, figure: Figure) -> None:
         path: The file.
         figure: The figure.
     """
+    write_atomically(path, encoded_figure(figure))
+
+
+def encoded_figure(figure: Figure) -> bytes:
+    """Draw a figure.
+
+    Args:
+        figure: The figure.
+
+    Returns:
+        A PNG file.
+    """
     picture = io.BytesIO()
     figure.savefig(picture, format="png", dpi=110)
-    write_atomically(path, picture.getvalue())
+    return picture.getvalue()
 
 
 def is_figure(path: Path) -> bool:

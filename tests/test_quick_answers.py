@@ -42,6 +42,19 @@ def test_the_stored_texts_are_those_of_the_parsers() -> None:
         assert stored == text, f"call make help-texts: {name}.txt has changed"
 
 
+def test_imports_are_not_searched_for_garbage() -> None:
+    program = (
+        "import gc, train\n"
+        "try: train.main(['runs', 'nowhere'])\n"
+        "except SystemExit: print(gc.isenabled(), gc.get_freeze_count() > 100_000)\n"
+        "frozen = gc.get_freeze_count()\n"
+        "try: train.main(['runs', 'nowhere'])\n"
+        "except SystemExit: print(gc.get_freeze_count() <= frozen)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=CHECKOUT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "True", "True"]
+
+
 @pytest.mark.parametrize("word", ["fitt", "train", "xyz", "prediction", "Test", "ru"])
 def test_mistyped_commands_are_answered_as_by_the_parser(word: str, capsys: Any) -> None:
     answers = []
