@@ -37,7 +37,7 @@ notebook: .venv/installed ## Execute main.ipynb from top to bottom, in place
 	$(BIN)/jupyter-execute --inplace main.ipynb
 
 help-texts: .venv/installed ## Store what --help prints, after an option has changed
-	$(BIN)/python -m command_line.quick_answers
+	$(BIN)/python -m command_line.stored_help
 
 peers: ## Install what the benchmarks compare with, beside the environment (.venv-peers)
 	$(PYTHON) -m venv .venv-peers

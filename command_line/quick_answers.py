@@ -1,31 +1,21 @@
-"""Answers help and mistyped commands from what is stored beside the code, before PyTorch is imported.
+"""Answers help and mistyped commands from what is stored beside the code, before PyTorch is imported."""
 
-python -m command_line.quick_answers
-
-Without arguments of its own it asks the parsers for all help texts, and stores them; to be called when an option or its
-description has changed (``make help-texts``).
-"""
-
-import contextlib
-import io
-import os
 import re
 import sys
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
 from command_line.config_names import SUFFIXES
 from command_line.encoding import print_any_text
 from command_line.other_names import COMMANDS, command_meant, option_meant
+from command_line.simple_values import wrong_value
 from runs.commands import program
 from runs.suggestions import did_you_mean
 
 TEXTS = Path(__file__).parent / "help"
-WIDTH = "100"  # characters of a line
-_OVERVIEW = "overview"
+OVERVIEW = "overview"
+PROGRAM = "{program}"
 _HELP = ("-h", "--help")
-_PROGRAM = "{program}"
 _OPEN = ("data", "config", "print_config", "trusted_only", "help")  # what follows depends on a class, or on the parser
 _CLASSES = tuple(
     f"trainer.{name}" for name in ("callbacks", "logger", "strategy", "plugins", "profiler", "accelerator", "precision")
@@ -46,13 +36,17 @@ def answer(arguments: list[str]) -> bool:
     """
     first, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
     if first in _HELP:
-        _print(_OVERVIEW)
+        _print(OVERVIEW)
     if first in COMMANDS and len(rest) == 1 and rest[0] in _HELP:
         _print(first)
     if first in COMMANDS:
-        unknown = unknown_option(rest, _options_of(first))
+        kinds = _options_of(first)
+        unknown = unknown_option(rest, set(kinds))
         if unknown:
-            _refuse(f"unrecognized arguments: {' '.join(unknown)}.{_option_meant(unknown[0], _options_of(first))}")
+            _refuse(f"unrecognized arguments: {' '.join(unknown)}.{_option_meant(unknown[0], set(kinds))}")
+        wrong = wrong_value(_plain_options(rest), kinds)
+        if wrong:
+            _refuse(wrong)
     if not first or first.startswith("-") or first in COMMANDS or first.endswith(SUFFIXES):
         return False
     meant = command_meant(first)
@@ -72,13 +66,17 @@ def unknown_option(arguments: list[str], known: set[str]) -> list[str]:
         The option, and what follows it up to the next one; nothing if all may be right, or the parser has to look at
         more than names.
     """
+    unknown = [option for option in _plain_options(arguments) if _is_unknown(option[0], known)]
+    return unknown[0] if len(unknown) == 1 else []
+
+
+def _plain_options(arguments: list[str]) -> list[list[str]]:
+    """Divide arguments into options, each with its value; nothing if there is anything else."""
     if not arguments or not arguments[0].startswith("--"):
         return []
     starts = [position for position, argument in enumerate(arguments) if argument.startswith("-")]
     options = [arguments[start:end] for start, end in zip(starts, [*starts[1:], len(arguments)], strict=True)]
-    unknown = [option for option in options if _is_unknown(option[0], known)]
-    plain = all(option[0].startswith("--") and len(option) <= 2 for option in options)
-    return unknown[0] if len(unknown) == 1 and plain else []
+    return options if all(option[0].startswith("--") and len(option) <= 2 for option in options) else []
 
 
 def _is_unknown(option: str, known: set[str]) -> bool:
@@ -96,9 +94,11 @@ def _option_meant(option: str, known: set[str]) -> str:
     return f" Did you mean {meant!r}?" if meant else did_you_mean(name, known)
 
 
-def _options_of(command: str) -> set[str]:
+def _options_of(command: str) -> dict[str, str]:
+    """Read the names of a command's options, and what their values are (``simple_values.kind_of``)."""
     file = TEXTS / f"{command}-options.txt"
-    return set(file.read_text(encoding="utf-8").split()) if file.exists() else set()
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    return {name: kind for name, _, kind in (line.partition(" ") for line in lines)}
 
 
 def _refuse(message: str) -> NoReturn:
@@ -110,56 +110,5 @@ def _print(name: str) -> None:
     file = TEXTS / f"{name}.txt"
     if file.exists():
         print_any_text()
-        sys.stdout.write(file.read_text(encoding="utf-8").replace(_PROGRAM, program()))
+        sys.stdout.write(file.read_text(encoding="utf-8").replace(PROGRAM, program()))
         sys.exit(0)
-
-
-def texts() -> Iterator[tuple[str, str]]:
-    """Ask the parsers for all help texts.
-
-    Yields:
-        Names of files without their suffix, and their content.
-    """
-    from command_line.run_command import run_command
-
-    os.environ["COLUMNS"], sys.argv[0] = WIDTH, "train.py"
-    for name in (_OVERVIEW, *COMMANDS):
-        printed = io.StringIO()
-        with contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
-            run_command([*([] if name == _OVERVIEW else [name]), "--help"])
-        yield name, printed.getvalue().replace(program(), _PROGRAM)
-        if name != _OVERVIEW:
-            yield f"{name}-options", "\n".join(sorted(_names(name))) + "\n"
-
-
-def _names(command: str) -> set[str]:
-    """Take the names of a command's options from the parser that refuses one."""
-    from unittest.mock import patch
-
-    from command_line import strict_parser
-    from command_line.run_command import run_command
-
-    found: list[set[str]] = []
-
-    def note(_: str, known: Iterable[str]) -> str:
-        found.append(set(known))
-        return ""
-
-    with (
-        patch.object(strict_parser, "did_you_mean", note),
-        contextlib.redirect_stderr(io.StringIO()),
-        contextlib.suppress(SystemExit),
-    ):
-        run_command([command, "--qqqqqqqq=1"])
-    return found[-1]
-
-
-def main() -> None:
-    """Store the help texts."""
-    TEXTS.mkdir(exist_ok=True)
-    for name, text in texts():
-        (TEXTS / f"{name}.txt").write_text(text, encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()

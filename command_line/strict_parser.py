@@ -66,7 +66,7 @@ class StrictParser(LightningArgumentParser):
             for name in untrusted_names(args):
                 self.error(f"{_SWITCH} refuses {name}: configs may name classes of {', '.join(sorted(TRUSTED))} only")
         self.typed = args
-        commands = _commands(self)
+        commands = commands_of(self)
         known = not args or not commands or args[0] in commands or args[0].startswith("-")
         for value in _configs(args) if known else ():
             path = Path(value)
@@ -120,7 +120,7 @@ class StrictParser(LightningArgumentParser):
         if missing_class:
             members = vars(sys.modules.get(missing_class[1], object))
             return did_you_mean(missing_class[2], [name for name in members if isinstance(members[name], type)])
-        commands = _commands(self)
+        commands = commands_of(self)
         command = _COMMAND.search(message)
         if command and commands and self.typed:
             return _suggest_command(command[1] or "", self.typed, list(commands))
@@ -172,7 +172,15 @@ def one_line(message: str) -> str:
     return line if len(line) <= _LONGEST else f"{line[: _LONGEST // 2]} ... {line[-_LONGEST // 2 :]}"
 
 
-def _commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+def commands_of(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """Find the parsers of commands.
+
+    Args:
+        parser: The whole command line's.
+
+    Returns:
+        The parsers by command; nothing if there are none.
+    """
     found = (action.choices for action in parser._actions if isinstance(action, argparse._SubParsersAction))
     return dict(next(found, {}))
 

@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import BuiltinFunctionType, MethodType, ModuleType
+from types import BuiltinFunctionType, MethodType, ModuleType, UnionType
 from typing import Any
 
 import jsonargparse
@@ -72,6 +72,7 @@ ATTRIBUTES: list[tuple[str, Callable[[Path], Any], type]] = [
     ("_check_on_train_epoch_end", lambda _: EarlyStopping("val/f1", check_on_train_epoch_end=True), bool),
     ("_actions", lambda _: LightningArgumentParser(), list),
     ("_SubParsersAction", lambda _: argparse, type),
+    ("_typehint", lambda _: jsonargparse.ArgumentParser().add_argument("--n", type=int | None), UnionType),
     ("_util", lambda _: jsonargparse, ModuleType),
     ("_StorageInfo", lambda _: filesystem, type),
     ("_exit", lambda _: os, BuiltinFunctionType),

@@ -32,7 +32,7 @@ def test_nothing_heavy_is_imported(typed: list[str]) -> None:
 
 @pytest.mark.slow
 def test_the_stored_texts_are_those_of_the_parsers() -> None:
-    ask = "import json; from command_line import quick_answers; print(json.dumps(dict(quick_answers.texts())))"
+    ask = "import json; from command_line import stored_help; print(json.dumps(dict(stored_help.texts())))"
     # in a process of its own: the texts name all classes that have been imported, those of tests as well
     answered = subprocess.run([sys.executable, "-c", ask], cwd=CHECKOUT, capture_output=True, text=True, check=True)
     found = json.loads(answered.stdout)
@@ -79,6 +79,17 @@ def test_mistyped_commands_are_answered_as_by_the_parser(word: str, capsys: Any)
         ["check", "--sizes"],
         ["runs", "--sorted=val/f1"],
         ["fit", "--lr", "1e-3", "--trainer.max_epochs=2"],
+        ["fit", "--trainer.max_epochs=ten"],
+        ["fit", "--trainer.max_epochs", "2.5"],
+        ["fit", "--config=configs/demo.yaml", "--data.batch_size=abc", "--model.compile=maybe"],
+        ["fit", "--data.num_workers=many"],
+        ["fit", "--model.learning_rate=fast"],
+        ["fit", "--model.optimizer=adamm"],
+        ["fit", "--tta.flip", "maybe"],
+        ["test", "--data.on_error=ignore"],
+        ["fit", "--checkpoint.mode=maxi"],
+        ["fit", "--trainer.limit_val_batches=few"],
+        ["predict", "--data.image_size=4.5"],
     ],
     ids=" ".join,
 )
@@ -97,6 +108,9 @@ def test_mistyped_options_are_answered_as_by_the_parser(typed: list[str], capsys
         ["fit", "--data.rooot=x"], ["fit", "logs/run", "--foo=1"], ["fit", "--foo=1", "--bar=2"], ["fit", "-x"],
         ["fit", "--trainer.callbacks.foo=1"], ["fit", "--trainer.logger.foo=1"], ["fit", "--foo", "1", "2"],
         ["fit", "--trainer.callbacks+=x.Y"], ["fit", "--print_config=skip_unset"], ["fit", "--tta.enabled=false"],
+        ["fit", "--trainer.max_epochs=null"], ["fit", "--data.batch_size=1e2"], ["fit", "--model.compile=yes"],
+        ["fit", "--model.learning_rate=inf"], ["fit", "--trainer.precision=15"], ["fit", "--name=ten"],
+        ["fit", "--data.batch_size", "16", "32"], ["fit", "--model.learning_rate=0.5"], ["fit", "--data.seed=null"],
         ["fit", "--trusted_only"], ["fit", "--trainer.strategy.foo=1"], ["fit", "--unheard.of=1"],
     ],
     ids=" ".join,
