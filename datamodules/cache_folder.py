@@ -24,6 +24,7 @@ _MEMORY = Path("/dev/shm")  # noqa: S108
 _PREFIX = "carspotter-pictures-"
 _LOCK = ".lock"
 _SHARE = 0.5  # of what is free
+_LOOKS = 6  # at the beginnings of epochs of training and validation
 
 
 class CacheFolder:
@@ -57,7 +58,7 @@ class CacheFolder:
         self.used = _size_of(self.path)
         free = shutil.disk_usage(self.path).free
         self.limit = limit if limit is not None else int(_SHARE * (free + self.used))
-        self._told = False
+        self._looks = 0
 
     def cache(self, processes: int) -> PictureCache:
         """Make the cache for a number of processes, each of which may add an equal share.
@@ -72,9 +73,13 @@ class CacheFolder:
         return PictureCache(self.path, max(0, min(self.limit - self.used, int(0.9 * free))) // max(1, processes))
 
     def tell_if_full(self) -> None:
-        """Warn once when most of what it may hold is used, so that further pictures are made each time."""
-        if not self._told and _size_of(self.path) > 0.95 * self.limit:
-            self._told = True
+        """Warn once when most of what it may hold is used, so that further pictures are made each time.
+
+        The first epochs fill it; later ones needn't look at all its files again.
+        """
+        self._looks += 1
+        if self._looks <= _LOOKS and _size_of(self.path) > 0.95 * self.limit:
+            self._looks = _LOOKS
             advice = "data.cache disk" if self.kind == "ram" else "or empty the folder"
             rank_zero_warn(
                 f"data.cache is full: {self.limit / 1e9:.1f} GB in {self.path}. Other pictures are decoded in each "

@@ -78,7 +78,8 @@ class ImageDataset(OneByOne, Dataset[tuple[Tensor, int]]):
         self.replace = replace
         self.cache = cache
         self.needed = None if self.by_picture else needed_pixels(transform)
-        self._wanted = repr(self.needed) if not self.by_picture else json.dumps(as_plain_dict(transform))
+        if cache is not None:
+            self._wanted = json.dumps(as_plain_dict(transform)) if self.by_picture else repr(self.needed)
 
     def __len__(self) -> int:
         return len(self.samples)
