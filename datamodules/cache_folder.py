@@ -21,6 +21,8 @@ except ImportError:  # Windows, where a folder in memory isn't shared between de
 Kind = Literal["none", "ram", "disk"]
 
 _MEMORY = Path("/dev/shm")  # noqa: S108
+_MEMINFO = Path("/proc/meminfo")
+_CONTAINER = Path("/sys/fs/cgroup")
 _PREFIX = "carspotter-pictures-"
 _LOCK = ".lock"
 _SHARE = 0.5  # of what is free
@@ -56,8 +58,7 @@ class CacheFolder:
                 f"Can't make the folder of data.cache, {self.path}: {error.strerror}."
             ) from error
         self.used = _size_of(self.path)
-        free = shutil.disk_usage(self.path).free
-        self.limit = limit if limit is not None else int(_SHARE * (free + self.used))
+        self.limit = limit if limit is not None else int(_SHARE * (self._free() + self.used))
         self._looks = 0
 
     def cache(self, processes: int) -> PictureCache:
@@ -69,8 +70,8 @@ class CacheFolder:
         Returns:
             The cache.
         """
-        free = shutil.disk_usage(self.path).free
-        return PictureCache(self.path, max(0, min(self.limit - self.used, int(0.9 * free))) // max(1, processes))
+        budget = min(self.limit - self.used, int(0.9 * self._free()))
+        return PictureCache(self.path, max(0, budget) // max(1, processes))
 
     def tell_if_full(self) -> None:
         """Warn once when most of what it may hold is used, so that further pictures are made each time.
@@ -85,6 +86,21 @@ class CacheFolder:
                 f"data.cache is full: {self.limit / 1e9:.1f} GB in {self.path}. Other pictures are decoded in each "
                 f"epoch: raise data.cache_gb, {advice}."
             )
+
+    def _free(self) -> int:
+        free = shutil.disk_usage(self.path).free
+        return min(free, _memory_left()) if self.kind == "ram" else free
+
+
+def _memory_left() -> int:
+    """Compute the bytes that the machine has left, or the container: files in memory count there as well."""
+    left = [2**62]
+    with suppress(OSError, ValueError, StopIteration):
+        lines = _MEMINFO.read_text().splitlines()
+        left.append(1024 * int(next(line for line in lines if line.startswith("MemAvailable:")).split()[1]))
+    with suppress(OSError, ValueError):  # there is no container, or no limit in it ("max")
+        left.append(int((_CONTAINER / "memory.max").read_text()) - int((_CONTAINER / "memory.current").read_text()))
+    return max(0, min(left))
 
 
 def _memory() -> Path:

@@ -175,6 +175,19 @@ def test_a_full_cache_is_told_once(tmp_path: Path, recwarn: pytest.WarningsRecor
     assert "raise data.cache_gb" in str(warning.message)
 
 
+def test_a_containers_memory_counts(memory: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(cache_folder, "_CONTAINER", tmp_path)
+    (tmp_path / "memory.max").write_text("3000\n")
+    (tmp_path / "memory.current").write_text("1000\n")
+    folder = CacheFolder("ram")
+    assert folder.limit == 1000
+    assert folder.cache(2).budget == 500
+    (tmp_path / "memory.max").write_text("max\n")
+    monkeypatch.setattr(cache_folder, "_MEMINFO", tmp_path / "meminfo")
+    (tmp_path / "meminfo").write_text("MemTotal: 9 kB\nMemAvailable:    4 kB\n")
+    assert CacheFolder("ram").limit == 2048
+
+
 def test_a_used_folder_is_not_an_abandoned_one(memory: Path) -> None:
     folder = CacheFolder("ram")
     handle = os.open(folder.path / ".lock", os.O_RDWR)
