@@ -8,7 +8,7 @@ from typing import NoReturn
 from command_line.config_names import SUFFIXES
 from command_line.encoding import print_any_text
 from command_line.other_names import COMMANDS, command_meant, option_meant
-from command_line.simple_values import wrong_value
+from command_line.simple_values import wrong_values
 from runs.commands import program
 from runs.suggestions import did_you_mean
 
@@ -17,6 +17,7 @@ OVERVIEW = "overview"
 PROGRAM = "{program}"
 _HELP = ("-h", "--help")
 _OPEN = ("data", "config", "print_config", "trusted_only", "help")  # what follows depends on a class, or on the parser
+_FIRST = ("help", "trusted_only", "data")  # the parser looks at these before other options
 _CLASSES = tuple(
     f"trainer.{name}" for name in ("callbacks", "logger", "strategy", "plugins", "profiler", "accelerator", "precision")
 )
@@ -41,12 +42,12 @@ def answer(arguments: list[str]) -> bool:
         _print(first)
     if first in COMMANDS:
         kinds = _options_of(first)
-        unknown = unknown_option(rest, set(kinds))
-        if unknown:
-            _refuse(f"unrecognized arguments: {' '.join(unknown)}.{_option_meant(unknown[0], set(kinds))}")
-        wrong = wrong_value(_plain_options(rest), kinds)
-        if wrong:
-            _refuse(wrong)
+        options = _plain_options(rest)
+        unknown, wrong = unknown_options(options, set(kinds)), wrong_values(options, kinds)
+        if len(unknown) == 1 and not wrong:
+            _refuse(f"unrecognized arguments: {' '.join(unknown[0])}.{_option_meant(unknown[0][0], set(kinds))}")
+        if len(wrong) == 1 and not unknown:
+            _refuse(wrong[0])
     if not first or first.startswith("-") or first in COMMANDS or first.endswith(SUFFIXES):
         return False
     meant = command_meant(first)
@@ -55,28 +56,33 @@ def answer(arguments: list[str]) -> bool:
     return _refuse(f"argument subcommand: invalid choice: {first!r} (choose from {choices}).{hint}")
 
 
-def unknown_option(arguments: list[str], known: set[str]) -> list[str]:
-    """Find an option that there isn't, whatever the configs and classes.
+def unknown_options(options: list[list[str]], known: set[str]) -> list[list[str]]:
+    """Find options that there aren't, whatever the configs and classes.
 
     Args:
-        arguments: What follows the command.
-        known: Names of its options.
+        options: What follows the command: options, each with its value.
+        known: Names of the command's options.
 
     Returns:
-        The option, and what follows it up to the next one; nothing if all may be right, or the parser has to look at
-        more than names.
+        Those of them; an option that may be right isn't among them.
     """
-    unknown = [option for option in _plain_options(arguments) if _is_unknown(option[0], known)]
-    return unknown[0] if len(unknown) == 1 else []
+    return [option for option in options if _is_unknown(option[0], known)]
 
 
 def _plain_options(arguments: list[str]) -> list[list[str]]:
-    """Divide arguments into options, each with its value; nothing if there is anything else."""
+    """Divide arguments into options, each with its value; nothing if the parser has to look at something else first."""
     if not arguments or not arguments[0].startswith("--"):
         return []
     starts = [position for position, argument in enumerate(arguments) if argument.startswith("-")]
     options = [arguments[start:end] for start, end in zip(starts, [*starts[1:], len(arguments)], strict=True)]
-    return options if all(option[0].startswith("--") and len(option) <= 2 for option in options) else []
+    plain = all(option[0].startswith("--") and len(option) <= 2 for option in options)
+    return options if plain and not any(_comes_first(option) for option in options) else []
+
+
+def _comes_first(option: list[str]) -> bool:
+    name, sign, value = option[0].removeprefix("--").partition("=")
+    missing = name == "config" and not Path(value if sign else option[-1]).is_file()
+    return missing or name in _FIRST
 
 
 def _is_unknown(option: str, known: set[str]) -> bool:

@@ -32,16 +32,17 @@ def _simple(part: Any) -> str:
     return next((name for name, simple in _SIMPLE.items() if part is simple), "")
 
 
-def wrong_value(options: Sequence[Sequence[str]], kinds: Mapping[str, str]) -> str | None:
-    """Find the first value that can't be right.
+def wrong_values(options: Sequence[Sequence[str]], kinds: Mapping[str, str]) -> list[str]:
+    """Find values that can't be right.
 
     Args:
         options: The options that were typed, each ``--name=value`` or ``--name`` and a value.
         kinds: What ``kind_of`` says of each option.
 
     Returns:
-        What the parser would say; None if there is no such value, or it has to look at it itself.
+        What the parser would say of each; a value that may be right isn't among them.
     """
+    found = []
     for typed in options:
         name, sign, value = typed[0].removeprefix("--").partition("=")
         value = value if sign else typed[1] if len(typed) == 2 else ""
@@ -51,8 +52,8 @@ def wrong_value(options: Sequence[Sequence[str]], kinds: Mapping[str, str]) -> s
             several = len(expected) > 1 or kind.endswith("?")
             said = " ".join(f"Expected a {part}" for part in expected)
             key = name.removeprefix("data.")  # which the parser of the data's class doesn't know
-            return f'Parser key "{key}": {said}.' + ("" if several else f" Got value: {value}.")
-    return None
+            found.append(f'Parser key "{key}": {said}.' + ("" if several else f" Got value: {value}."))
+    return found
 
 
 def _is_wrong(value: str, kinds: Sequence[str]) -> bool:
