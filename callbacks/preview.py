@@ -52,11 +52,12 @@ class Preview(Callback):
             trainer: The trainer.
             pl_module: The classifier.
         """
+        path = run_folder(trainer) / "preview.png"  # which devices agree upon, so all of them ask
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         wanted = self.enabled and trainer.is_global_zero and not trainer.fast_dev_run  # type: ignore[attr-defined]
         if not wanted or not isinstance(data, PreviewingDataModule):
             return
-        rows, path = data.preview(self.images, self.views), run_folder(trainer) / "preview.png"
+        rows = data.preview(self.images, self.views)
         self._step = trainer.global_step
         thread = ThreadPoolExecutor(1, "preview")
         self._drawn = thread.submit(_draw, rows, path)
