@@ -78,7 +78,7 @@ def needed_pixels(pipeline: A.Compose, margin: float = 1.0) -> NeededPixels | No
     Returns:
         The pixels; None if it isn't known, since a step may look at single pixels of the whole picture.
     """
-    for step in pipeline.transforms:
+    for step in getattr(pipeline, "transforms", ()):  # of other callables nothing is known
         if isinstance(step, A.Resize) and step.p == 1:
             return NeededPixels(margin * max(step.height, step.width))
         if isinstance(step, A.RandomResizedCrop) and step.p == 1:

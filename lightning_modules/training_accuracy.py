@@ -5,19 +5,22 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+_PARTS = 2**16  # of a hit, which may be divided between labels that are mixed
+
 
 class TrainingAccuracy:
     """Averages the accuracies of batches, and goes on from a checkpoint.
 
     Lightning's own means over an epoch aren't saved in checkpoints, and it writes them after the checkpoint of the
     epoch: a run resumed in mid-epoch would show the mean of the rest, one killed after the checkpoint would show none.
-    Sums stay on the device, which nobody waits for before the epoch ends.
+    Sums stay on the device, which nobody waits for before the epoch ends. They are whole numbers of small parts, since
+    floats would depend on which of them were added first, in this process or before an interruption.
     """
 
     def __init__(self) -> None:
-        self._hits: Tensor | None = None  # a scalar: each batch's accuracy times its images
+        self._hits: Tensor | None = None  # int64, a scalar: each batch's accuracy times its images, in parts
         self._images = 0
-        self._restored = (0.0, 0.0)
+        self._restored = (0, 0)
 
     def update(self, accuracy: Tensor, images: int) -> None:
         """Count a batch.
@@ -26,7 +29,7 @@ class TrainingAccuracy:
             accuracy: Its accuracy, a scalar.
             images: Number of its images.
         """
-        hits = accuracy.float() * images
+        hits = (accuracy.float() * (images * _PARTS)).round().long()
         self._hits = hits if self._hits is None else self._hits + hits
         self._images += images
 
@@ -40,7 +43,7 @@ class TrainingAccuracy:
             The accuracy, float32, a scalar on the CPU; NaN of no batches.
         """
         hits, images = self.state(device)
-        self._hits, self._images, self._restored = None, 0, (0.0, 0.0)
+        self._hits, self._images, self._restored = None, 0, (0, 0)
         return torch.tensor(hits) / images
 
     def state(self, device: torch.device) -> list[float]:
@@ -52,11 +55,12 @@ class TrainingAccuracy:
         Returns:
             For a checkpoint: the sum of the accuracies of all images, and the number of images.
         """
-        hits = torch.zeros((), device=device) if self._hits is None else self._hits
+        hits = torch.zeros((), dtype=torch.int64, device=device) if self._hits is None else self._hits
         own = torch.stack([hits, hits.new_tensor(self._images)]) + hits.new_tensor(self._restored)
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.all_reduce(own)
-        return [float(value) for value in own.tolist()]
+        parts, images = own.tolist()
+        return [parts / _PARTS, float(images)]
 
     def restore(self, state: Sequence[float]) -> None:
         """Go on counting; on one device alone, since the sums are those of all.
@@ -64,4 +68,4 @@ class TrainingAccuracy:
         Args:
             state: What ``state`` returned.
         """
-        self._restored = (state[0], state[1])
+        self._restored = (round(state[0] * _PARTS), round(state[1]))
