@@ -12,6 +12,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_warn
 
 from datamodules.picture_cache import PictureCache
+from datamodules.user_cache import user_cache
 
 try:
     import fcntl
@@ -46,13 +47,12 @@ class CacheFolder:
 
     def __init__(self, kind: Literal["ram", "disk"], folder: str | None = None, limit: int | None = None) -> None:
         self.kind = kind
-        self.path = _memory() if kind == "ram" else Path(folder) if folder else _of_user()
+        self.path = _memory() if kind == "ram" else Path(folder) if folder else user_cache("pictures")
         try:
             if kind == "ram":
                 _remove_abandoned(self.path.parent)
-            self.path.mkdir(parents=True, exist_ok=True)
-            if kind == "ram":
                 weakref.finalize(self, _leave, self.path, _locked(self.path / _LOCK), os.getpid())
+            self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise MisconfigurationException(
                 f"Can't make the folder of data.cache, {self.path}: {error.strerror}."
@@ -108,11 +108,6 @@ def _memory() -> Path:
     user = os.getuid() if hasattr(os, "getuid") else "user"
     run = os.environ.get("MASTER_PORT") if fcntl else None  # which the devices of a run have in common
     return base / f"{_PREFIX}{user}" / (run or str(os.getpid()))
-
-
-def _of_user() -> Path:
-    base = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
-    return base / "carspotter" / "pictures"
 
 
 def _size_of(folder: Path) -> int:

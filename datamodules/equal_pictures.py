@@ -13,6 +13,7 @@ from tqdm.auto import tqdm
 
 from datamodules.fingerprints import Fingerprint, fingerprint_of, linked
 from datamodules.image_reader import UnreadableImageError, decode_image, read_bytes
+from datamodules.user_cache import file_key, user_cache
 
 _EDITION = 1  # count up when fingerprints change
 _SILENT = 500  # so many take no time worth a bar
@@ -35,7 +36,7 @@ def equal_pictures(files: Sequence[str], folder: Path) -> list[tuple[int, int]]:
         Pairs of positions. Of three files of the same content, the first is paired with each of the others. What can't
         be read has no equal.
     """
-    keys = [_key(file) for file in files]
+    keys = [file_key(file) for file in files]
     cache = _cache_file(folder)
     known = _load(cache)
     new = {key: file for key, file in zip(keys, files, strict=True) if key not in known}
@@ -58,21 +59,9 @@ def _look_at(file: str) -> Fingerprint | None:
         return None
 
 
-def _key(file: str) -> bytes:
-    """Identify a file as it is now."""
-    try:
-        found = os.stat(file)  # noqa: PTH116 - one of a million
-        state = f"{found.st_size} {found.st_mtime_ns}"
-    except (OSError, ValueError):
-        state = ""
-    name = os.path.abspath(file)  # noqa: PTH100 - links stay as they are
-    return hashlib.blake2b(f"{name}\0{state}".encode(errors="surrogateescape"), digest_size=16).digest()
-
-
 def _cache_file(folder: Path) -> Path:
-    base = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
     name = hashlib.sha256(f"{_EDITION} {folder.absolute()}".encode(errors="surrogateescape")).hexdigest()[:24]
-    return base / "carspotter" / "fingerprints" / f"{name}.npz"
+    return user_cache("fingerprints") / f"{name}.npz"
 
 
 def _load(cache: Path) -> _Known:

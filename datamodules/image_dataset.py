@@ -117,11 +117,7 @@ class ImageDataset(OneByOne, Dataset[tuple[Tensor, int]]):
     def _prepared(self, index: int, seeds: tuple[int, ...] | None) -> Tensor:
         if self.cache is None:
             return prepared(self.transform, self.read(index, self.needed), seeds)
-        file = str(self.samples.files[index])
-        try:
-            key = key_of(file, self.box(index), self._wanted)
-        except OSError:  # the reader says what is wrong
-            return prepared(self.transform, self.read(index), seeds)
+        key = key_of(str(self.samples.files[index]), self.box(index), self._wanted)
         if seeds is None:
             return as_tensor(self.cache.get(key, lambda: augment(self.transform, self.read(index))))
         return prepared(self.transform, self.cache.get(key, lambda: self._shrunk(index)), seeds)

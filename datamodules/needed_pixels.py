@@ -8,11 +8,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from datamodules.color_jitter import ColorJitter
 from datamodules.random_relative_crop import RandomRelativeCrop
 
 _REDUCTIONS = (8, 4, 2)  # of libjpeg's that are fast
-_OF_ANY_SIZE = (A.HorizontalFlip, A.VerticalFlip, A.ColorJitter, ColorJitter)  # do the same to pictures of all sizes
+_OF_ANY_SIZE = (A.HorizontalFlip, A.VerticalFlip, A.ColorJitter)  # do the same to pictures of all sizes
 
 
 class NeededPixels(NamedTuple):
@@ -68,23 +67,22 @@ class NeededPixels(NamedTuple):
         return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
-def needed_pixels(pipeline: A.Compose, margin: float = 1.0) -> NeededPixels | None:
+def needed_pixels(pipeline: A.Compose) -> NeededPixels | None:
     """Find out what a pipeline needs.
 
     Args:
         pipeline: Albumentations steps.
-        margin: Factor to be on the safe side.
 
     Returns:
         The pixels; None if it isn't known, since a step may look at single pixels of the whole picture.
     """
     for step in getattr(pipeline, "transforms", ()):  # of other callables nothing is known
         if isinstance(step, A.Resize) and step.p == 1:
-            return NeededPixels(margin * max(step.height, step.width))
+            return NeededPixels(max(step.height, step.width))
         if isinstance(step, A.RandomResizedCrop) and step.p == 1:
             (smallest, _), (narrow, wide) = step.scale, step.ratio
             height, width = step.size
-            pixels = margin * max(width / math.sqrt(smallest * narrow), height / math.sqrt(smallest / wide))
+            pixels = max(width / math.sqrt(smallest * narrow), height / math.sqrt(smallest / wide))
             return NeededPixels(pixels) if isinstance(step, RandomRelativeCrop) else NeededPixels(0, pixels)
         if not isinstance(step, _OF_ANY_SIZE):
             return None

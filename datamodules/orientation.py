@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-_TAG = 0x0112
+TAG = 0x0112  # of the EXIF orientation
 
 
 def exif_orientation(data: bytes) -> int:
@@ -38,7 +38,7 @@ def orientation_of(picture: Image.Image) -> int:
         As ``exif_orientation``.
     """
     try:
-        orientation = picture.getexif().get(_TAG, 1)
+        orientation = picture.getexif().get(TAG, 1)
     except Exception:  # as above
         return 1
     return orientation if orientation in range(1, 9) else 1

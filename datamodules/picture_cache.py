@@ -13,10 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from datamodules.image_reader import Box, Image
+from datamodules.user_cache import file_key
 
 _VERSION = 1  # of the file format and of how pictures are shrunk
 _MAGIC = b"CSPX"
-_HEADER = struct.Struct("<4s16sIIII4x")  # magic, key, height, width, checksum, fill; 40 bytes
+_HEADER = struct.Struct("<4s16sIII8x")  # magic, key, height, width, checksum; 40 bytes
 _EVERY = 61  # byte that counts in the checksum: a lost block is found without reading all
 
 
@@ -55,14 +56,14 @@ class PictureCache:
         return found
 
     def _write(self, path: str, key: bytes, image: Image) -> None:
-        folder = os.path.dirname(path)  # noqa: PTH120
+        folder, pixels = os.path.dirname(path), np.ascontiguousarray(image).reshape(-1)  # noqa: PTH120
         try:
             os.makedirs(folder, exist_ok=True)  # noqa: PTH103
             handle, draft = tempfile.mkstemp(dir=folder, prefix=".")
             try:
                 with os.fdopen(handle, "wb") as file:
-                    file.write(_HEADER.pack(_MAGIC, key, *image.shape[:2], _checksum(image.reshape(-1)), 0))
-                    file.write(np.ascontiguousarray(image).data)
+                    file.write(_HEADER.pack(_MAGIC, key, *image.shape[:2], _checksum(pixels)))
+                    file.write(pixels.data)
                 os.replace(draft, path)  # noqa: PTH105
                 self.budget -= image.nbytes + _HEADER.size
             except BaseException:
@@ -82,13 +83,9 @@ def key_of(path: str, box: Box | None, wanted: str) -> bytes:
 
     Returns:
         16 bytes.
-
-    Raises:
-        OSError: If there is no file.
     """
-    found = os.stat(path)  # noqa: PTH116
-    parts = (_VERSION, os.path.abspath(path), found.st_size, found.st_mtime_ns, box, wanted)  # noqa: PTH100
-    return hashlib.blake2b(repr(parts).encode(errors="surrogateescape"), digest_size=16).digest()
+    use = repr((_VERSION, box, wanted)).encode()
+    return hashlib.blake2b(file_key(path) + use, digest_size=16).digest()
 
 
 def _read(path: str, key: bytes) -> Image | None:
@@ -99,7 +96,7 @@ def _read(path: str, key: bytes) -> Image | None:
         return None
     if len(content) < _HEADER.size:
         return None
-    magic, named, height, width, checksum, _ = _HEADER.unpack_from(content)
+    magic, named, height, width, checksum = _HEADER.unpack_from(content)
     if magic != _MAGIC or named != key or len(content) != _HEADER.size + 3 * height * width:
         return None
     pixels: npt.NDArray[np.uint8] = np.frombuffer(content, np.uint8, offset=_HEADER.size)

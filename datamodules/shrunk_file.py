@@ -9,10 +9,9 @@ import numpy.typing as npt
 from PIL import Image as Pillow
 
 from datamodules.image_reader import decode_stored
-from datamodules.orientation import exif_orientation
+from datamodules.orientation import TAG, exif_orientation
 
 _QUALITY = 95
-_ORIENTATION = 0x0112
 
 
 class ShrunkFile(NamedTuple):
@@ -54,7 +53,7 @@ def shrink(data: bytes, path: str, max_side: int | None) -> ShrunkFile:
     smaller = Pillow.fromarray(cv2.resize(stored.image, size, interpolation=cv2.INTER_AREA))
     exif = Pillow.Exif()
     if (orientation := exif_orientation(stored.data)) != 1:
-        exif[_ORIENTATION] = orientation
+        exif[TAG] = orientation
     file = io.BytesIO()
     smaller.save(file, "JPEG", quality=_QUALITY, exif=exif)
     return ShrunkFile(file.getvalue(), size[0] / width, size[1] / height)

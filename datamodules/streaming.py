@@ -176,13 +176,14 @@ def convert(data: ImageDataModule, output: Path, max_side: int | None = None) ->
     parts: dict[Part, Samples] = {}
     for split in _SPLITS:
         samples = data.samples(split)
-        samples = samples.take(np.arange(len(samples)))  # a copy, whose boxes may shrink
+        order = np.arange(len(samples))
         if split == "train":  # so that neighbours in a chunk are of different classes
-            samples = samples.take(np.random.default_rng(0).permutation(len(samples)))
+            order = np.random.default_rng(0).permutation(len(samples))
+        samples = samples.take(order)  # a copy, whose boxes may shrink
         writer = BinaryWriter(str(draft / split), chunk_bytes=_CHUNK_BYTES)
         for index, file in enumerate(tqdm(samples.files, desc=f"converting {split}", unit=" images")):
             image, across, down = shrink(read_bytes(file), str(file), max_side)
-            if samples.boxes is not None:
+            if max_side is not None and samples.boxes is not None:
                 shrink_box(samples.boxes[index], across, down)
             writer.add_item(index, {"image": image})
         writer.done()
