@@ -42,10 +42,11 @@ def answer(arguments: list[str]) -> bool:
         _print(first)
     if first in COMMANDS:
         kinds = _options_of(first)
-        options = _plain_options(rest)
-        unknown, wrong = unknown_options(options, set(kinds)), wrong_values(options, kinds)
+        known, options = set(kinds), _plain_options(rest)
+        unknown = [option for option in options if _is_unknown(option[0], known)]
+        wrong = wrong_values(options, kinds)
         if len(unknown) == 1 and not wrong:
-            _refuse(f"unrecognized arguments: {' '.join(unknown[0])}.{_option_meant(unknown[0][0], set(kinds))}")
+            _refuse(f"unrecognized arguments: {' '.join(unknown[0])}.{_option_meant(unknown[0][0], known)}")
         if len(wrong) == 1 and not unknown:
             _refuse(wrong[0])
     if not first or first.startswith("-") or first in COMMANDS or first.endswith(SUFFIXES):
@@ -54,19 +55,6 @@ def answer(arguments: list[str]) -> bool:
     hint = f" Did you mean {meant!r}?" if meant in COMMANDS else did_you_mean(first, COMMANDS)
     choices = ", ".join(map(repr, COMMANDS))
     return _refuse(f"argument subcommand: invalid choice: {first!r} (choose from {choices}).{hint}")
-
-
-def unknown_options(options: list[list[str]], known: set[str]) -> list[list[str]]:
-    """Find options that there aren't, whatever the configs and classes.
-
-    Args:
-        options: What follows the command: options, each with its value.
-        known: Names of the command's options.
-
-    Returns:
-        Those of them; an option that may be right isn't among them.
-    """
-    return [option for option in options if _is_unknown(option[0], known)]
 
 
 def _plain_options(arguments: list[str]) -> list[list[str]]:
@@ -86,6 +74,7 @@ def _comes_first(option: list[str]) -> bool:
 
 
 def _is_unknown(option: str, known: set[str]) -> bool:
+    """Tell whether there is no such option, whatever the configs and classes; one that may be right isn't unknown."""
     name = option.partition("=")[0].removeprefix("--").rstrip("+")
     section, dot, _ = name.partition(".")
     if not known or name in known or section in _OPEN or name.startswith(_CLASSES) or name.endswith(".help"):

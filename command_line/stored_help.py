@@ -9,7 +9,7 @@ import contextlib
 import io
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, NoReturn, get_type_hints
 from unittest.mock import patch
 
@@ -31,51 +31,34 @@ def texts() -> Iterator[tuple[str, str]]:
         Names of files without their suffix, and their content.
     """
     os.environ["COLUMNS"], sys.argv[0] = _WIDTH, "train.py"
-    kinds = _kinds()
     for name in (OVERVIEW, *COMMANDS):
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
             run_command([*([] if name == OVERVIEW else [name]), "--help"])
         yield name, printed.getvalue().replace(program(), PROGRAM)
         if name != OVERVIEW:
-            lines = (f"{option} {kinds[name].get(option, '')}".rstrip() for option in sorted(_names(name)))
-            yield f"{name}-options", "\n".join(lines) + "\n"
+            yield f"{name}-options", _options(_parser(name))
 
 
-def _names(command: str) -> set[str]:
-    """Take the names of a command's options from the parser that refuses one."""
-    found: list[set[str]] = []
-
-    def note(_: str, known: Iterable[str]) -> str:
-        found.append(set(known))
-        return ""
-
-    with (
-        patch.object(strict_parser, "did_you_mean", note),
-        contextlib.redirect_stderr(io.StringIO()),
-        contextlib.suppress(SystemExit),
-    ):
-        run_command([command, "--qqqqqqqq=1"])
-    return found[-1]
-
-
-def _kinds() -> dict[str, dict[str, str]]:
-    """Describe the values of each command's options: those of the data, whatever its class, and those of all else."""
-    parsers: dict[str, Any] = {}
+def _parser(command: str) -> Any:
+    """Take a command's parser from the command line, which builds it alone, and before it parses."""
+    found: list[Any] = []
 
     def note(parser: strict_parser.StrictParser, *_: Any) -> NoReturn:
-        parsers.update(strict_parser.commands_of(parser))
+        found.append(strict_parser.commands_of(parser)[command])
         sys.exit()
 
     with patch.object(strict_parser.StrictParser, "parse_args", note), contextlib.suppress(SystemExit):
-        run_command(["fit"])
-    hints = get_type_hints(ImageDataModule.__init__)
-    data = {f"data.{name}": kind_of(hint) for name, hint in hints.items()}
-    return {
-        command: {action.dest: kind_of(action._typehint) for action in parser._actions if hasattr(action, "_typehint")}
-        | data
-        for command, parser in parsers.items()
-    }
+        run_command([command])
+    return found[-1]
+
+
+def _options(parser: Any) -> str:
+    """List a command's options, a line each, with the kinds of their values: those of the data, whatever its class."""
+    kinds = {action.dest: kind_of(action._typehint) for action in parser._actions if hasattr(action, "_typehint")}
+    kinds |= {f"data.{name}": kind_of(hint) for name, hint in get_type_hints(ImageDataModule.__init__).items()}
+    names = sorted(strict_parser.known_names(parser))
+    return "".join(f"{name} {kinds.get(name, '')}".rstrip() + "\n" for name in names)
 
 
 def main() -> None:

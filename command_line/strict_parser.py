@@ -124,7 +124,7 @@ class StrictParser(LightningArgumentParser):
         command = _COMMAND.search(message)
         if command and commands and self.typed:
             return _suggest_command(command[1] or "", self.typed, list(commands))
-        known = _known_names(next((commands[word] for word in self.typed[:1] if word in commands), self))
+        known = known_names(next((commands[word] for word in self.typed[:1] if word in commands), self))
         section = _SECTION.search(one_line(message))
         if section:
             switch = f"{section[1]}.enabled"
@@ -185,8 +185,15 @@ def commands_of(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentP
     return dict(next(found, {}))
 
 
-def _known_names(parser: argparse.ArgumentParser) -> set[str]:
-    """Collect the options of a parser, and of the classes that are its defaults."""
+def known_names(parser: argparse.ArgumentParser) -> set[str]:
+    """Collect the options of a parser, and of the classes that are its defaults.
+
+    Args:
+        parser: A command's, or the whole command line's.
+
+    Returns:
+        Their names, without dashes.
+    """
     names: set[str] = set()
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction) or action.dest == argparse.SUPPRESS:

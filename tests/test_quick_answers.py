@@ -90,6 +90,12 @@ def test_mistyped_commands_are_answered_as_by_the_parser(word: str, capsys: Any)
         ["fit", "--checkpoint.mode=maxi"],
         ["fit", "--trainer.limit_val_batches=few"],
         ["predict", "--data.image_size=4.5"],
+        ["test", "--trainer.limit_test_batches=few"],
+        ["check", "--checkpoint.mode=maxi"],
+        ["validate", "--tta.flip=maybe"],
+        ["preview", "--images=few"],
+        ["convert", "--max_side=small"],
+        ["predict", "--weights_only=maybe"],
     ],
     ids=" ".join,
 )
