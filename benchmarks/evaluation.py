@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.epoch_clock import EvaluationClock
-from benchmarks.measuring import Side, arguments, report, summarize, take_turns
+from benchmarks.measuring import Side, arguments, as_options, report, summarize, take_turns
 from command_line import main as command_line
 
 VIEWS: dict[str, tuple[int, dict[str, Any]]] = {
@@ -22,16 +22,6 @@ VIEWS: dict[str, tuple[int, dict[str, Any]]] = {
     "four views, the default": (4, {}),
     "twelve views": (12, {"tta.shift": 0.5}),
 }
-
-
-def command(name: str, given: dict[str, Any]) -> None:
-    """Run a command.
-
-    Args:
-        name: Its name.
-        given: Its options by name.
-    """
-    command_line([name, *(f"--{option}={value}" for option, value in given.items())])
 
 
 def main() -> None:
@@ -54,12 +44,12 @@ def main() -> None:
             "logs": Path(name, "logs"),
         }
         begun = {"trainer.max_epochs": 1, "trainer.limit_train_batches": 1, "trainer.limit_val_batches": 1}
-        command("fit", {**common, **begun, "previews.enabled": "false"})
+        command_line(["fit", *as_options({**common, **begun, "previews.enabled": "false"})])
         run = next(Path(name, "logs").rglob("best.ckpt"))
         clock = {"ckpt_path": run, "trainer.callbacks+": "benchmarks.epoch_clock.EvaluationClock"}
 
         def seconds(views: dict[str, Any]) -> float:
-            command("test", {**common, **clock, **views})
+            command_line(["test", *as_options({**common, **clock, **views})])
             return EvaluationClock.seconds
 
         sides = [Side(title, partial(seconds, views)) for title, (_, views) in VIEWS.items()]

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmarks.measuring import Side, arguments, report, take_turns
+from benchmarks.measuring import Side, arguments, as_options, report, take_turns
 from benchmarks.step_clock import StepClock
 from command_line import main as command_line
 from datamodules.worker_count import choose_workers
@@ -119,7 +119,7 @@ def fit(options: argparse.Namespace, backbone: str, side: int, compiled: bool) -
             "trainer.callbacks.skipped": _SKIPPED,
             "trainer.callbacks.counted": options.steps,
         }
-        command_line(["fit", *(f"--{name}={value}" for name, value in given.items())])
+        command_line(["fit", *as_options(given)])
     return float(options.batch_size / StepClock.seconds)
 
 

@@ -15,7 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.measuring import arguments, machine
+from benchmarks.measuring import arguments, as_options, machine
 from benchmarks.million_files import make_links
 
 _BATCHES = 20
@@ -58,7 +58,7 @@ def fit(root: Path, folder: Path, processes: int) -> dict[str, list[float]]:
     }
     if processes > 1:
         given["trainer.strategy"] = "ddp"
-    command = [sys.executable, "train.py", "fit", *(f"--{name}={value}" for name, value in given.items())]
+    command = [sys.executable, "train.py", "fit", *as_options(given)]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})  # noqa: S603
     if done.returncode:
         raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")

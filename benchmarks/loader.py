@@ -21,7 +21,7 @@ from typing import Any
 
 import cv2
 
-from benchmarks.measuring import Side, arguments, from_process, has_peers, report, take_turns
+from benchmarks.measuring import Side, arguments, as_options, from_process, has_peers, report, take_turns
 from datamodules import ColorJitter, StanfordCarsDataModule
 from datamodules.image_dataset import ImageDataset, SamplerKey
 from datamodules.pipelines import augment, compose, default_train_steps
@@ -118,15 +118,13 @@ def side(name: str, options: argparse.Namespace) -> Side:
     """Measure a side in a process of its own, which is this module with ``--side``."""
     values = {"root": options.root, "image-size": options.image_size, "workers": options.workers}
     command = [sys.executable, "-m", "benchmarks.loader", "--side", name, "--seconds", str(options.seconds)]
-    return Side(
-        name.partition(":")[0], from_process([*command, *(f"--{key}={value}" for key, value in values.items())])
-    )
+    return Side(name.partition(":")[0], from_process([*command, *as_options(values)]))
 
 
 def peer_sides(table: str, options: argparse.Namespace, files: Path) -> list[Side]:
     """Make the sides of the peers, which read a list of files."""
     common = {"files": files, "image-size": options.image_size, "workers": options.workers, "seconds": options.seconds}
-    given = [f"--{key}={value}" for key, value in common.items()]
+    given = as_options(common)
     return [
         Side(name, from_process([options.peers, _PEER_SCRIPT, table, name, *given]))
         for name in (PEERS[table] if has_peers(options.peers) else [])

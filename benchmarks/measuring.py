@@ -61,6 +61,18 @@ def arguments(description: str | None, rounds: int = 5) -> argparse.ArgumentPars
     return parser
 
 
+def as_options(given: Mapping[str, object]) -> list[str]:
+    """Write options as they are typed.
+
+    Args:
+        given: Values by name.
+
+    Returns:
+        ``--name=value`` of each.
+    """
+    return [f"--{name}={value}" for name, value in given.items()]
+
+
 def has_peers(peers: Path) -> bool:
     """Say whether other frameworks can be measured, and how to make it so.
 

@@ -20,7 +20,7 @@ import torch
 from lightning import LightningModule, Trainer
 from torch import Tensor
 
-from benchmarks.measuring import Side, arguments, report, take_turns
+from benchmarks.measuring import Side, arguments, as_options, report, take_turns
 from benchmarks.resident_data import ResidentToyCars, SameBatch
 from benchmarks.step_clock import StepClock
 from command_line import main as command_line
@@ -125,7 +125,7 @@ def fit(case: Case) -> float:
             "trainer.callbacks.skipped": _SKIPPED,
             "trainer.callbacks.counted": case.steps,
         }
-        command_line(["fit", *(f"--{name}={value}" for name, value in given.items())])
+        command_line(["fit", *as_options(given)])
     return StepClock.seconds * 1000
 
 
