@@ -271,14 +271,14 @@ def test_two_devices_answer_as_one(arguments: list[str], checkpoint: Path, photo
 def test_the_answers_fit_the_terminal() -> None:
     classes = [("Chevrolet Silverado 1500 Classic Extended Cab 2007", 0.914), ("Ram C/V Cargo Van 2012", 0.05)]
     found = [Prediction(f"/photos/{name}.jpg", classes) for name in ("a/1", "b/1", "c/2")]
-    found += [Prediction("/photos/torn.jpg", [], "the file is empty, which is a reason that takes its room on a line")]
+    found += [Prediction("/photos/torn.jpg", [], "the file is empty, which is a reason that takes up space on a line")]
     narrow, wide = answer_lines(found, 80, limit=10), answer_lines(found, 120, limit=3)
     assert narrow == [
         "photograph     %  class",
         "a/1.jpg     91.4  Chevrolet Silverado 1500 Classic Extended Cab 2007",
         "b/1.jpg     91.4  Chevrolet Silverado 1500 Classic Extended Cab 2007",
         "2.jpg       91.4  Chevrolet Silverado 1500 Classic Extended Cab 2007",
-        "torn.jpg          not read: the file is empty, which is a reason that takes its room on a line",
+        "torn.jpg          not read: the file is empty, which is a reason that takes up space on a line",
     ]
     assert wide[1] == f"{narrow[1]}  5.0  Ram C/V Cargo Van 2012"
     assert wide[-1] == "... and 1 more"
