@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from benchmarks.measuring import Side, arguments, as_options, report, take_turns
 from benchmarks.step_clock import StepClock
 from command_line import main as command_line
-from datamodules.worker_count import choose_workers
+from datamodules.loading.worker_count import choose_workers
 from lightning_modules import ImageClassifier
 
 _SKIPPED = 10

@@ -1,7 +1,6 @@
 """What may be added to or left out of a run."""
 
 from callbacks.batch_size_finder import BatchSizeFinder
-from callbacks.checkpoint import Checkpoint
 from callbacks.confusion_matrix import ConfusionMatrix
 from callbacks.data_wait import DataWait
 from callbacks.early_stopping import EarlyStopping
@@ -17,6 +16,7 @@ from callbacks.progress_bar import ProgressBar
 from callbacks.progressive_resizing import ProgressiveResizing
 from callbacks.run_config import RunConfig
 from callbacks.run_history import RunHistory
+from callbacks.saving.checkpoint import Checkpoint
 from callbacks.score_file import ScoreFile
 from callbacks.skipped_images import SkippedImages
 from callbacks.test_time_augmentation import TestTimeAugmentation

@@ -7,9 +7,9 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import ModelSummary, ProgressBar
 from lightning.pytorch.utilities import rank_zero_warn
 
-from callbacks.checkpoint import Checkpoint
 from callbacks.early_stopping import EarlyStopping
 from callbacks.gradual_unfreezing import GradualUnfreezing
+from callbacks.saving.checkpoint import Checkpoint
 from lightning_modules import ImageClassifier
 from runs.suggestions import did_you_mean
 

@@ -9,8 +9,8 @@ from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from callbacks.checkpoint import Checkpoint
 from callbacks.run_folder import run_folder
+from callbacks.saving.checkpoint import Checkpoint
 from runs.commands import next_command, shown
 from runs.finding import run_of
 from runs.whole_file import write_atomically

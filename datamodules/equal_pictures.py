@@ -11,9 +11,9 @@ from typing import TypeAlias
 import numpy as np
 from tqdm.auto import tqdm
 
+from datamodules.cache.user_cache import file_key, user_cache
 from datamodules.fingerprints import Fingerprint, fingerprint_of, linked
-from datamodules.image_reader import UnreadableImageError, decode_image, read_bytes
-from datamodules.user_cache import file_key, user_cache
+from datamodules.reading.image_reader import UnreadableImageError, decode_image, read_bytes
 
 _EDITION = 1  # count up when fingerprints change
 _SILENT = 500  # so many take no time worth a bar

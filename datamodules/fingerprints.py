@@ -11,7 +11,7 @@ import numpy.typing as npt
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from datamodules.image_reader import Image
+from datamodules.reading.image_reader import Image
 
 _THUMBNAIL = 8
 # Of 300 photographs that were scaled by 0.4 to 1.5 and saved again at quality 60, 99 % are within both limits of the

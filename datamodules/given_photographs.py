@@ -13,12 +13,12 @@ from PIL import Image as Pillow
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from datamodules.collate import collate
-from datamodules.deferred_loader import begin_worker
 from datamodules.image_dataset import black, prepared
-from datamodules.image_reader import Image, UnreadableImageError, read_image
+from datamodules.loading.collate import collate
+from datamodules.loading.deferred_loader import begin_worker
 from datamodules.path_spelling import url_refusal
-from datamodules.pictures_in_memory import from_memory
+from datamodules.reading.image_reader import Image, UnreadableImageError, read_image
+from datamodules.reading.pictures_in_memory import from_memory
 
 GivenPhotograph: TypeAlias = str | Path | Pillow.Image | npt.NDArray[Any] | Tensor
 

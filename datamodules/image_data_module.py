@@ -10,7 +10,7 @@ import numpy as np
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 
-from datamodules.cache_folder import Kind
+from datamodules.cache.cache_folder import Kind
 from datamodules.check_range import check_range
 from datamodules.image_dataset import ImageDataset
 from datamodules.loading_data_module import LoadingDataModule, Split

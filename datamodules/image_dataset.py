@@ -12,11 +12,11 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from datamodules.collate import OneByOne
-from datamodules.image_reader import Box, Image, UnreadableImageError, read_image
-from datamodules.needed_pixels import NeededPixels, needed_pixels
-from datamodules.picture_cache import PictureCache, key_of
+from datamodules.cache.picture_cache import PictureCache, key_of
+from datamodules.loading.collate import OneByOne
 from datamodules.pipelines import as_plain_dict, augment
+from datamodules.reading.image_reader import Box, Image, UnreadableImageError, read_image
+from datamodules.reading.needed_pixels import NeededPixels, needed_pixels
 from datamodules.samples import NO_LABEL, Samples
 from datamodules.skipped_images import SkippedImages
 

@@ -10,14 +10,14 @@ import numpy.typing as npt
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch.utils.data import DataLoader, Dataset
 
-from datamodules.cache_folder import CacheFolder, Kind
-from datamodules.collate import collate
-from datamodules.deferred_loader import DeferredLoader, begin_worker
+from datamodules.cache.cache_folder import CacheFolder, Kind
+from datamodules.cache.picture_cache import PictureCache
 from datamodules.image_dataset import ImageDataset
+from datamodules.loading.collate import collate
+from datamodules.loading.deferred_loader import DeferredLoader, begin_worker
+from datamodules.loading.samplers import ShardSampler, ShuffledSampler
+from datamodules.loading.worker_count import WorkerCount, choose_workers
 from datamodules.photograph_dataset import PhotographDataset
-from datamodules.picture_cache import PictureCache
-from datamodules.samplers import ShardSampler, ShuffledSampler
-from datamodules.worker_count import WorkerCount, choose_workers
 
 Split: TypeAlias = Literal["train", "val", "test"]
 

@@ -6,9 +6,9 @@ import albumentations as A
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from datamodules.collate import OneByOne
 from datamodules.image_dataset import PADDING, black, prepared, widened
-from datamodules.image_reader import Box, UnreadableImageError, read_image
+from datamodules.loading.collate import OneByOne
+from datamodules.reading.image_reader import Box, UnreadableImageError, read_image
 
 
 class Photograph(NamedTuple):

@@ -8,11 +8,11 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
 from datamodules.file_search import PassedOver, find_images
-from datamodules.image_reader import reason_of
 from datamodules.layouts.table_file import TABLE_SUFFIXES
 from datamodules.path_spelling import url_refusal
 from datamodules.photograph_dataset import Photograph
 from datamodules.photograph_list import read_photograph_list
+from datamodules.reading.image_reader import reason_of
 
 
 def list_photographs(entries: str | list[str] | None, cropping: bool) -> list[Photograph]:

@@ -6,7 +6,7 @@ import numpy as np
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from datamodules.image_dataset import ImageDataset, SamplerKey
-from datamodules.image_reader import Image, UnreadableImageError
+from datamodules.reading.image_reader import Image, UnreadableImageError
 
 _MOST_VIEWS = 100
 

@@ -10,13 +10,13 @@ from tqdm.auto import tqdm
 
 from datamodules.image_data_module import ImageDataModule
 from datamodules.image_dataset import ImageDataset
-from datamodules.image_reader import Image, decode_image, read_bytes
 from datamodules.layouts import Part, recognise_layout, write_split
 from datamodules.layouts.class_name import class_name
 from datamodules.loading_data_module import Split
-from datamodules.needed_pixels import NeededPixels
+from datamodules.reading.image_reader import Image, decode_image, read_bytes
+from datamodules.reading.needed_pixels import NeededPixels
+from datamodules.reading.shrunk_file import shrink, shrink_box
 from datamodules.samples import Samples
-from datamodules.shrunk_file import shrink, shrink_box
 from datamodules.text_files import decode_lines, encode_lines
 
 TABLE = "samples.csv"

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from datamodules import ImageFolderDataModule, file_kinds
+from datamodules import ImageFolderDataModule
 from datamodules.file_search import PassedOver, find_images
 from datamodules.photographs import list_photographs
+from datamodules.reading import file_kinds
 from tests.photos import class_folders, picture
 from train import main
 

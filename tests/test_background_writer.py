@@ -11,8 +11,8 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.plugins.io import AsyncCheckpointIO
 
-from callbacks import background_writer
-from callbacks.background_writer import BackgroundWriter, copied, writes_behind
+from callbacks.saving import background_writer
+from callbacks.saving.background_writer import BackgroundWriter, copied, writes_behind
 from tests.test_resume import assert_same
 
 

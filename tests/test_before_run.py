@@ -15,8 +15,8 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from callbacks import Checkpoint, EarlyStopping, GradualUnfreezing, TestTimeAugmentation
 from callbacks.monitors import check_monitors
 from datamodules.image_dataset import prepared
-from datamodules.image_reader import read_image
 from datamodules.pipelines import as_plain_dict, augment, compose
+from datamodules.reading.image_reader import read_image
 from lightning_modules import ImageClassifier
 from lightning_modules.preprocessing import evaluated_size, pipeline_of
 from tests.probes import FrozenAtTheEnd

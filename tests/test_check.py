@@ -17,8 +17,8 @@ from datamodules.check.duplicates import shared_boxes
 from datamodules.check.inspection import inspect_image, inspect_images
 from datamodules.check.labelled_files import list_files
 from datamodules.fingerprints import Fingerprint, near_duplicates
-from datamodules.image_reader import read_image
 from datamodules.layouts.annotation_files import write_samples
+from datamodules.reading.image_reader import read_image
 from tests import layouts
 from train import main
 

@@ -17,7 +17,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from PIL import Image
 from torch.utils.data import DataLoader, TensorDataset
 
-from datamodules.image_reader import UnreadableImageError, read_image
+from datamodules.reading.image_reader import UnreadableImageError, read_image
 from lightning_modules import ImageClassifier
 
 CLASSES = ["bus", "car", "lorry"]

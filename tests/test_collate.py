@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.utils.data import default_collate
 
-from datamodules.collate import AskedSamples, OneByOne, collate
+from datamodules.loading.collate import AskedSamples, OneByOne, collate
 from lightning_modules.networks import PixelNormalization
 
 

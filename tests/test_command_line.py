@@ -11,7 +11,7 @@ import pytest
 import torch
 import yaml
 
-from datamodules.image_reader import read_image
+from datamodules.reading.image_reader import read_image
 from lightning_modules import ImageClassifier
 from tests.malicious import Malicious
 from train import main

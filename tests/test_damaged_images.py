@@ -13,7 +13,7 @@ from sklearn.metrics import accuracy_score
 
 from datamodules import ToyCarsDataModule
 from datamodules.image_dataset import SamplerKey
-from datamodules.image_reader import read_image
+from datamodules.reading.image_reader import read_image
 from lightning_modules import ImageClassifier
 
 ToyData = Callable[..., ToyCarsDataModule]

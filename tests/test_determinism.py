@@ -11,8 +11,8 @@ from torch.utils.data import DataLoader
 
 from datamodules import ToyCarsDataModule
 from datamodules.image_dataset import PADDING, SamplerKey
+from datamodules.loading.samplers import ShardSampler, ShuffledSampler
 from datamodules.pipelines import augment, compose
-from datamodules.samplers import ShardSampler, ShuffledSampler
 from datamodules.samples import NO_LABEL
 
 ToyData = Callable[..., ToyCarsDataModule]

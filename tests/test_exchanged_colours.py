@@ -13,7 +13,7 @@ from PIL import Image
 
 from datamodules import ToyCarsDataModule
 from datamodules.check.exchanged_colours import ColourBalance, colour_balance, exchanged_colours
-from datamodules.image_reader import read_image
+from datamodules.reading.image_reader import read_image
 from train import main
 
 TITLE = "red and blue may be exchanged"

@@ -7,7 +7,7 @@ import struct
 import pytest
 from PIL import Image, features
 
-from datamodules.file_kinds import HEAD, Kind, can_decode, recognise, refusal
+from datamodules.reading.file_kinds import HEAD, Kind, can_decode, recognise, refusal
 
 OTHERS = {
     "an empty file": [b""],

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torchvision.transforms.v2.functional import resize
 
-from datamodules.image_reader import read_image
+from datamodules.reading.image_reader import read_image
 from lightning_modules import ImageClassifier
 from lightning_modules.networks.backbones import build_backbone
 from lightning_modules.networks.heads import initialize_head

@@ -25,9 +25,9 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from PIL import Image, ImageOps
 
 from datamodules.file_search import SYSTEM, reason_by_name
-from datamodules.image_reader import MAX_PIXELS, UnreadableImageError, decode_image
 from datamodules.layouts import recognise_layout, write_split
 from datamodules.layouts.car_names import CAR_NAMES, official_index
+from datamodules.reading.image_reader import MAX_PIXELS, UnreadableImageError, decode_image
 from datamodules.samples import Samples
 from lightning_modules.networks.weights import read_weights
 from runs.checkpoints import read_checkpoint

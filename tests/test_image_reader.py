@@ -7,7 +7,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from PIL import Image, ImageOps
 
 from datamodules.file_search import find_images
-from datamodules.image_reader import read_image
+from datamodules.reading.image_reader import read_image
 
 
 @pytest.fixture

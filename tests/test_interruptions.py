@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from callbacks.stop_signals import StopSignals
+from callbacks.saving.stop_signals import StopSignals
 from lightning_modules import ImageClassifier
 from runs.run import Run
 from tests.interruptions import interrupted

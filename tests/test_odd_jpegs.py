@@ -12,8 +12,8 @@ import pytest
 import simplejpeg
 from PIL import Image, ImageOps
 
-from datamodules.image_reader import UnreadableImageError, decode_image, decode_stored
-from datamodules.jpeg_parts import JpegParts, jpeg_parts
+from datamodules.reading.image_reader import UnreadableImageError, decode_image, decode_stored
+from datamodules.reading.jpeg_parts import JpegParts, jpeg_parts
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "baseline": {},
@@ -188,6 +188,6 @@ def test_an_odd_picture_is_turned_too(orientation: int) -> None:
 
 
 def test_the_common_picture_is_not_taken_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("datamodules.jpeg_reader.jpeg_parts", None)
+    monkeypatch.setattr("datamodules.reading.jpeg_reader.jpeg_parts", None)
     for variant in VARIANTS:
         assert not decode_stored(clean(variant), "a.jpg").odd_header

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image, ImageOps, features
 
-from datamodules.image_reader import UnreadableImageError, decode_image
+from datamodules.reading.image_reader import UnreadableImageError, decode_image
 
 Pixels = npt.NDArray[Any]
 LOSSLESS: dict[str, dict[str, Any]] = {"WEBP": {"lossless": True}, "AVIF": {"quality": 100, "subsampling": "4:4:4"}}

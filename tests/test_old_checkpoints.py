@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from datamodules.image_reader import read_image
+from datamodules.reading.image_reader import read_image
 from lightning_modules import ImageClassifier
 
 OLD_RUN = Path(__file__).parent / "data/old_run"

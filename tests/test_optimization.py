@@ -9,7 +9,7 @@ from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from datamodules import ToyCarsDataModule
-from datamodules.samplers import ShuffledSampler
+from datamodules.loading.samplers import ShuffledSampler
 from lightning_modules import ImageClassifier
 from lightning_modules.optimization import build_optimizer, parameter_groups, warmup_cosine
 from train import main

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 import torch
 
-from datamodules import cache_folder
-from datamodules.cache_folder import CacheFolder
+from datamodules.cache import cache_folder
+from datamodules.cache.cache_folder import CacheFolder
+from datamodules.cache.picture_cache import PictureCache, key_of
 from datamodules.image_dataset import SamplerKey
-from datamodules.picture_cache import PictureCache, key_of
 from tests.conftest import CHECKOUT
 
 KEY = bytes(range(16))

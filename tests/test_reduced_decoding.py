@@ -12,9 +12,9 @@ import simplejpeg
 from PIL import Image
 
 from datamodules import ImageFolderDataModule
-from datamodules.image_reader import read_image
-from datamodules.needed_pixels import NeededPixels, needed_pixels
 from datamodules.pipelines import compose, default_eval_steps, default_train_steps
+from datamodules.reading.image_reader import read_image
+from datamodules.reading.needed_pixels import NeededPixels, needed_pixels
 
 # Mean difference in levels of 8 bits from the whole picture shrunk to the same size by averaging: libjpeg keeps low
 # frequencies, which differs from averages where a picture is as sharp as its pixels allow.

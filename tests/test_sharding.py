@@ -13,8 +13,8 @@ import pytest
 import torch
 from torch.distributed.checkpoint.metadata import BytesStorageMetadata
 
-from datamodules.image_reader import read_image
 from datamodules.layouts import recognise_layout
+from datamodules.reading.image_reader import read_image
 from lightning_modules import ImageClassifier
 from runs.checkpoints import read_checkpoint
 from runs.sharded_checkpoint import load_sharded

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from datamodules.collate import collate
-from datamodules.deferred_loader import DeferredLoader
-from datamodules.shared_slots import AHEAD, SharedSlots
+from datamodules.loading.collate import collate
+from datamodules.loading.deferred_loader import DeferredLoader
+from datamodules.loading.shared_slots import AHEAD, SharedSlots
 
 SIDE, BATCH = 16, 4
 
@@ -109,7 +109,7 @@ def test_too_little_shared_memory_is_no_end(monkeypatch: pytest.MonkeyPatch) -> 
     def refuse(*_: Any) -> None:
         raise RuntimeError("unable to allocate shared memory(shm)")
 
-    monkeypatch.setattr("datamodules.deferred_loader.SharedSlots", refuse)
+    monkeypatch.setattr("datamodules.loading.deferred_loader.SharedSlots", refuse)
     assert check(loader(num_workers=1)) == 160
 
 

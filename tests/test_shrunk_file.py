@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datamodules.image_reader import UnreadableImageError, decode_image
-from datamodules.shrunk_file import shrink, shrink_box
+from datamodules.reading.image_reader import UnreadableImageError, decode_image
+from datamodules.reading.shrunk_file import shrink, shrink_box
 
 
 def encoded(kind: str = "JPEG", size: tuple[int, int] = (300, 200), **options: Any) -> bytes:

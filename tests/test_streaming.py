@@ -13,7 +13,7 @@ import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from datamodules import StreamingDataModule, ToyCarsDataModule
-from datamodules.samplers import ShuffledSampler, shuffled_in_blocks
+from datamodules.loading.samplers import ShuffledSampler, shuffled_in_blocks
 from datamodules.streaming import convert
 from tests.processes import run_devices
 from train import main

@@ -12,7 +12,7 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from callbacks.validation_clock import AGREE_EVERY, ValidationClock
+from callbacks.saving.validation_clock import AGREE_EVERY, ValidationClock
 from tests.interruptions import interrupted
 from tests.run_files import tensorboard_curves
 from tests.test_resume import assert_same

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from datamodules import ToyCarsDataModule, worker_count
-from datamodules.shared_slots import AHEAD
-from datamodules.worker_count import choose_workers, usable_cores
+from datamodules import ToyCarsDataModule
+from datamodules.loading import worker_count
+from datamodules.loading.shared_slots import AHEAD
+from datamodules.loading.worker_count import choose_workers, usable_cores
 
 BATCH = 32 * 3 * 400 * 400
 

@@ -11,11 +11,11 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
 
 from datamodules.check.exchanged_colours import ColourBalance, colour_balance
-from datamodules.eight_bits import is_transparent
-from datamodules.file_kinds import recognise
 from datamodules.fingerprints import Fingerprint, fingerprint_of
-from datamodules.image_reader import UnreadableImageError, decode_stored, read_bytes
-from datamodules.orientation import exif_orientation, turn_upright
+from datamodules.reading.eight_bits import is_transparent
+from datamodules.reading.file_kinds import recognise
+from datamodules.reading.image_reader import UnreadableImageError, decode_stored, read_bytes
+from datamodules.reading.orientation import exif_orientation, turn_upright
 
 _SUFFIXES = {
     "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".jfi", ".mpo"},

@@ -10,8 +10,8 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
-from callbacks.background_writer import BackgroundWriter, draft_of, not_written, writes_behind
 from callbacks.finite_tensors import first_not_finite, norm_of
+from callbacks.saving.background_writer import BackgroundWriter, draft_of, not_written, writes_behind
 from runs import whole_file
 
 _STATES = ("state_dict", "current_model_state")  # with a moving average it is the second that training goes on with

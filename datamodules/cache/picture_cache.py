@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from datamodules.image_reader import Box, Image
-from datamodules.user_cache import file_key
+from datamodules.cache.user_cache import file_key
+from datamodules.reading.image_reader import Box, Image
 
 _VERSION = 1  # of the file format and of how pictures are shrunk
 _MAGIC = b"CSPX"

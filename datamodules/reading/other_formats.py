@@ -9,10 +9,10 @@ import numpy.typing as npt
 from PIL import Image as Pillow
 from PIL import UnidentifiedImageError
 
-from datamodules.eight_bits import is_transparent, on_white, scaled_to_eight_bits
-from datamodules.file_kinds import HEAD, recognise, refusal
-from datamodules.tiff_reader import decode_tiff
-from datamodules.undecodable import UndecodableError, refuse_huge
+from datamodules.reading.eight_bits import is_transparent, on_white, scaled_to_eight_bits
+from datamodules.reading.file_kinds import HEAD, recognise, refusal
+from datamodules.reading.tiff_reader import decode_tiff
+from datamodules.reading.undecodable import UndecodableError, refuse_huge
 
 Image = npt.NDArray[np.uint8]
 

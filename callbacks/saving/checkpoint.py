@@ -13,7 +13,8 @@ from lightning.pytorch.strategies import ModelParallelStrategy
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
-from callbacks.loop_state import (
+from callbacks.run_folder import run_folder
+from callbacks.saving.loop_state import (
     accumulates,
     after_validation,
     before_training,
@@ -23,12 +24,11 @@ from callbacks.loop_state import (
     go_on,
     moment_of,
 )
-from callbacks.run_folder import run_folder
+from callbacks.saving.scored_checkpoint import ScoredCheckpoint
+from callbacks.saving.stop_signals import StopSignals
+from callbacks.saving.validation_clock import AGREE_EVERY, ValidationClock
+from callbacks.saving.weights_alone import leave_weights
 from callbacks.score_direction import Mode, mode_of
-from callbacks.scored_checkpoint import ScoredCheckpoint
-from callbacks.stop_signals import StopSignals
-from callbacks.validation_clock import AGREE_EVERY, ValidationClock
-from callbacks.weights_alone import leave_weights
 from runs.commands import next_command
 from runs.run import CHECKPOINTS
 

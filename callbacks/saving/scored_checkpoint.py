@@ -6,7 +6,7 @@ from lightning import LightningModule, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 
-from callbacks.whole_checkpoint import WholeCheckpoint
+from callbacks.saving.whole_checkpoint import WholeCheckpoint
 
 _KEY = "scores"
 _NEVER = -1

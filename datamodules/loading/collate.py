@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import default_collate, get_worker_info
 
-from datamodules.shared_slots import SharedSlots, Slot
+from datamodules.loading.shared_slots import SharedSlots, Slot
 
 
 class OneByOne:

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image as Pillow
 
-from datamodules.image_reader import decode_stored
-from datamodules.orientation import TAG, exif_orientation
+from datamodules.reading.image_reader import decode_stored
+from datamodules.reading.orientation import TAG, exif_orientation
 
 _QUALITY = 95
 

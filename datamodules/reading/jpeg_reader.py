@@ -9,9 +9,9 @@ import numpy.typing as npt
 import simplejpeg
 from PIL import Image as Pillow
 
-from datamodules.jpeg_parts import JpegParts, Scan, jpeg_parts
-from datamodules.needed_pixels import NeededPixels
-from datamodules.undecodable import UndecodableError, refuse_huge
+from datamodules.reading.jpeg_parts import JpegParts, Scan, jpeg_parts
+from datamodules.reading.needed_pixels import NeededPixels
+from datamodules.reading.undecodable import UndecodableError, refuse_huge
 
 Image = npt.NDArray[np.uint8]
 

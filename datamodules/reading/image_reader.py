@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from datamodules.jpeg_reader import decode_jpeg
-from datamodules.needed_pixels import NeededPixels
-from datamodules.orientation import turn_upright
-from datamodules.other_formats import decode_other
-from datamodules.undecodable import UndecodableError
+from datamodules.reading.jpeg_reader import decode_jpeg
+from datamodules.reading.needed_pixels import NeededPixels
+from datamodules.reading.orientation import turn_upright
+from datamodules.reading.other_formats import decode_other
+from datamodules.reading.undecodable import UndecodableError
 
 Image: TypeAlias = npt.NDArray[np.uint8]
 Box: TypeAlias = tuple[int, int, int, int]

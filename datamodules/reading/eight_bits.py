@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image as Pillow
 
-from datamodules.undecodable import UndecodableError
+from datamodules.reading.undecodable import UndecodableError
 
 # Cameras and scanners of 10, 12 or 14 bits often store their values unchanged in 16 bits, of which they would be black.
 _DEEPEST_SENSOR = 1 << 14

@@ -12,8 +12,8 @@ from typing import Any
 import cv2
 from torch.utils.data import DataLoader
 
-from datamodules.collate import collate
-from datamodules.shared_slots import SharedSlots
+from datamodules.loading.collate import collate
+from datamodules.loading.shared_slots import SharedSlots
 
 
 class DeferredLoader(DataLoader[Any]):

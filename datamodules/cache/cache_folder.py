@@ -11,8 +11,8 @@ from typing import Literal
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_warn
 
-from datamodules.picture_cache import PictureCache
-from datamodules.user_cache import user_cache
+from datamodules.cache.picture_cache import PictureCache
+from datamodules.cache.user_cache import user_cache
 
 try:
     import fcntl

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 from typing import NamedTuple
 
-from datamodules.shared_slots import AHEAD
+from datamodules.loading.shared_slots import AHEAD
 
 _MOST = 16
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108

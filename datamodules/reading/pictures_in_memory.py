@@ -9,10 +9,10 @@ import torch
 from PIL import Image as Pillow
 from torch import Tensor
 
-from datamodules.eight_bits import is_transparent, on_white, scaled_to_eight_bits
-from datamodules.image_reader import Image, UnreadableImageError, reason_of
-from datamodules.orientation import orientation_of, turned
-from datamodules.undecodable import UndecodableError
+from datamodules.reading.eight_bits import is_transparent, on_white, scaled_to_eight_bits
+from datamodules.reading.image_reader import Image, UnreadableImageError, reason_of
+from datamodules.reading.orientation import orientation_of, turned
+from datamodules.reading.undecodable import UndecodableError
 
 _CHANNELS = (1, 3, 4)
 _ARRAYS = "an array is (height, width), or (height, width, channels) with 1, 3 or 4 channels"

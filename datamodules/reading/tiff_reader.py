@@ -10,8 +10,8 @@ from PIL import Image as Pillow
 from PIL import ImageCms, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
-from datamodules.eight_bits import is_transparent, on_white, scaled_to_eight_bits
-from datamodules.undecodable import UndecodableError, refuse_huge
+from datamodules.reading.eight_bits import is_transparent, on_white, scaled_to_eight_bits
+from datamodules.reading.undecodable import UndecodableError, refuse_huge
 
 Image = npt.NDArray[np.uint8]
 

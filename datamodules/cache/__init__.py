@@ -1,0 +1,1 @@
+"""What is kept, so that it needn't be computed again."""

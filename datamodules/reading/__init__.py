@@ -1,0 +1,1 @@
+"""Reading photographs: from the bytes of a file to upright pixels."""
