@@ -148,7 +148,7 @@ def test_what_a_killed_run_left_is_removed(memory: Path) -> None:
         "import os, signal, sys\n"
         "from pathlib import Path\n"
         "import numpy as np\n"
-        "from datamodules import cache_folder\n"
+        "from datamodules.cache import cache_folder\n"
         f"cache_folder._MEMORY = Path({str(memory)!r})\n"
         "folder = cache_folder.CacheFolder('ram')\n"
         "folder.cache(1).get(bytes(16), lambda: np.zeros((2, 2, 3), np.uint8))\n"
@@ -156,6 +156,7 @@ def test_what_a_killed_run_left_is_removed(memory: Path) -> None:
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=CHECKOUT, capture_output=True, text=True)
+    assert done.stdout, done.stderr
     left = Path(done.stdout.strip())
     assert left.is_dir()
     alive = CacheFolder("ram")
