@@ -32,11 +32,15 @@ def seconds(command: Sequence[str], code: int = 0) -> Callable[[], float]:
     """
 
     def measure() -> float:
-        began = time.perf_counter()
-        done = subprocess.run([sys.executable, *command], capture_output=True, text=True)  # noqa: S603
-        if done.returncode != code:
-            raise SystemExit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr[-2000:]}")
-        return time.perf_counter() - began
+        # not a pipe, which is open until loading processes have noticed, after five seconds, that theirs has ended
+        with tempfile.TemporaryFile("w+") as output:
+            began = time.perf_counter()
+            done = subprocess.run([sys.executable, *command], stdout=output, stderr=output)  # noqa: S603
+            took = time.perf_counter() - began
+            if done.returncode != code:
+                output.seek(0)
+                raise SystemExit(f"{' '.join(command)} ended with {done.returncode}:\n{output.read()[-2000:]}")
+        return took
 
     return measure
 
