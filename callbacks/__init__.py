@@ -1,6 +1,7 @@
 """What may be added to or left out of a run."""
 
 from callbacks.batch_size_finder import BatchSizeFinder
+from callbacks.calibration import Calibration
 from callbacks.confusion_matrix import ConfusionMatrix
 from callbacks.data_wait import DataWait
 from callbacks.early_stopping import EarlyStopping
@@ -14,6 +15,7 @@ from callbacks.prediction_file import PredictionFile
 from callbacks.preview import Preview
 from callbacks.progress_bar import ProgressBar
 from callbacks.progressive_resizing import ProgressiveResizing
+from callbacks.report import Report
 from callbacks.run_config import RunConfig
 from callbacks.run_history import RunHistory
 from callbacks.saving.checkpoint import Checkpoint
@@ -23,6 +25,7 @@ from callbacks.test_time_augmentation import TestTimeAugmentation
 
 __all__ = [
     "BatchSizeFinder",
+    "Calibration",
     "Checkpoint",
     "ConfusionMatrix",
     "DataWait",
@@ -37,6 +40,7 @@ __all__ = [
     "Preview",
     "ProgressBar",
     "ProgressiveResizing",
+    "Report",
     "RunConfig",
     "RunHistory",
     "ScoreFile",

@@ -6,6 +6,7 @@ from lightning import Callback
 
 from callbacks import (
     BatchSizeFinder,
+    Calibration,
     Checkpoint,
     ConfusionMatrix,
     DataWait,
@@ -18,6 +19,7 @@ from callbacks import (
     PredictionFile,
     Preview,
     ProgressiveResizing,
+    Report,
     ScoreFile,
     SkippedImages,
     TestTimeAugmentation,
@@ -36,7 +38,9 @@ CALLBACKS: dict[str, type[Callback]] = {
     "learning_rates": LearningRates,
     "data_wait": DataWait,
     "tta": TestTimeAugmentation,
+    "calibration": Calibration,
     "confusion_matrix": ConfusionMatrix,
+    "report": Report,
     "predictions": PredictionFile,
     "previews": Preview,
     "skipped": SkippedImages,

@@ -18,6 +18,7 @@ from datamodules.photograph_dataset import PhotographDataset
 from datamodules.photographs import list_photographs, tell_boxes
 from datamodules.pipelines import as_plain_dict, compose, default_eval_steps, default_train_steps
 from datamodules.preview import Row, preview_rows
+from datamodules.reading.image_reader import Image, UnreadableImageError
 from datamodules.samples import Samples
 from datamodules.scored_samples import scored_samples
 from datamodules.skipped_images import SkippedImages
@@ -197,6 +198,28 @@ class ImageDataModule(LoadingDataModule, ABC):
         """Flag the images of a split that couldn't be read so far on this device, bool (n,); None: none are skipped."""
         skipped = self.datasets[split].skipped
         return None if skipped is None else skipped.flags
+
+    def evaluated_files(self, split: Split) -> list[str]:
+        """List the pictures of an evaluation in the order in which samplers deal them out, after ``setup``."""
+        return [str(file) for file in self.datasets[split].samples.files]
+
+    def evaluated_picture(self, split: Split, index: int) -> tuple[Image, Image] | None:
+        """Read a picture of an evaluation, after ``setup``.
+
+        Args:
+            split: The split.
+            index: Its number in ``evaluated_files``.
+
+        Returns:
+            The picture, cut out along its box if that is asked for, and what the network is given of it, both uint8 of
+            shape (height, width, 3), RGB; None if it can't be read.
+        """
+        dataset = self.datasets[split]
+        try:
+            original = dataset.read(index)
+        except UnreadableImageError:
+            return None
+        return original, dataset[index][0].permute(1, 2, 0).numpy()
 
     def preview(self, images: int, views: int) -> list[Row]:
         """Show training images and what augmentation makes of them, after ``setup``; see ``preview_rows``.

@@ -18,7 +18,7 @@ from lightning_modules.networks import PixelNormalization, build_backbone, check
 from lightning_modules.networks.image_size import check_trained_size
 from lightning_modules.photograph_classifier import PhotographClassifier
 from lightning_modules.sharding import shard_network, synchronize_buffers
-from lightning_modules.stage_metrics import StageMetrics, Views, probabilities_over_views
+from lightning_modules.stage_metrics import StageMetrics
 from lightning_modules.step_seed import seed_step
 from lightning_modules.training_accuracy import TrainingAccuracy
 from lightning_modules.training_loss import TrainingLoss, expected_accuracy, labels_to_balance
@@ -53,8 +53,8 @@ class ImageClassifier(PhotographClassifier):
         stochastic_depth: Probability of leaving out the deepest residual block in training, lower ones less often
             (Huang et al., 2016), where the network has it; null keeps the network's own.
         pixel_mean: Mean of red, green and blue, in [0, 1], that the weights expect; null takes the published one.
-        pixel_std: Their standard deviation; null takes the published one.
-        channels_last: Keep weights and images in the memory format in which convolutions are faster.
+        pixel_std: Their standard deviation, likewise.
+        channels_last: Keep weights and images in the memory format that convolutions are faster in.
         fused: Let one kernel make an optimizer step where it can: on GPUs, unless gradients are scaled.
         compile: Compile the network by ``torch.compile``; that takes minutes, also when layers are unfrozen.
     """
@@ -101,7 +101,6 @@ class ImageClassifier(PhotographClassifier):
         self.loss = TrainingLoss(len(class_names), label_smoothing, mixup_alpha, cutmix_alpha)
         self.accuracy = TrainingAccuracy()
         self.metrics = StageMetrics(len(class_names))
-        self.views: Views | None = None  # what a callback installs
         self.optimization = LayerwiseOptimization(self.layers, self.hparams)
         self.train_size: int | None = None  # to which a callback shrinks training images
         self.steps_trained = 0  # behind the loaded weights
@@ -190,19 +189,17 @@ class ImageClassifier(PhotographClassifier):
         for logger in self.loggers:
             logger.log_metrics({"train/accuracy": float(accuracy)}, step=self.global_step - 1)
 
-    def probabilities(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Compute the probabilities of uint8 images, (batch, classes), plainly and as the mean over ``views``."""
-        return probabilities_over_views(self, images, self.views)
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> dict[str, Tensor]:
+        """Count a validation batch; arguments as in ``training_step``, returns ``Scores`` by name."""
+        return self._evaluate("val", batch)
 
-    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Count a validation batch; arguments as in ``training_step``."""
-        check_labels(batch[1], self.class_names)
-        self.metrics.add("val", self, batch, self.views)
+    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> dict[str, Tensor]:
+        """Count a test batch; arguments as in ``training_step``, returns ``Scores`` by name."""
+        return self._evaluate("test", batch)
 
-    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Count a test batch; arguments as in ``training_step``."""
+    def _evaluate(self, stage: str, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
         check_labels(batch[1], self.class_names)
-        self.metrics.add("test", self, batch, self.views)
+        return self.metrics.add(stage, self.scores(batch[0]), batch[1], with_views=self.views is not None)
 
     def on_validation_epoch_end(self) -> None:
         """Log the metrics of the validation set."""
@@ -214,8 +211,8 @@ class ImageClassifier(PhotographClassifier):
 
     def _log_metrics(self, stage: str) -> None:
         for name, score in self.metrics.finish(stage, with_views=self.views is not None).items():
-            shown = name in ("val/accuracy", "val/f1")
-            self.log(name, score, prog_bar=shown, logger=not name.endswith("/classes"))  # whose number is no curve
+            curve = not name.endswith("/classes")
+            self.log(name, score, prog_bar=name in ("val/accuracy", "val/f1"), logger=curve)
         if self.trainer.state.fn != "fit":
             self.log("step", float(self.steps_trained))  # Lightning's name for where a logger puts the others
 
@@ -223,8 +220,8 @@ class ImageClassifier(PhotographClassifier):
         """Compute the probabilities of a batch.
 
         Args:
-            batch: Images as in ``training_step``, alone or followed by labels or whatever else; or what a data module
-                of this project makes for ``predict``.
+            batch: Images as in ``training_step``, alone or followed by whatever else; or what a data module of this
+                project makes for ``predict``.
             batch_idx: Its number.
             dataloader_idx: Number of its loader.
 
@@ -235,7 +232,7 @@ class ImageClassifier(PhotographClassifier):
             MisconfigurationException: If the batch doesn't begin with images.
         """
         images, rest = images_and_rest(batch)
-        return with_files(rest, self.probabilities(images)[1])
+        return with_files(rest, self.scores(images).averaged)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Build the optimizer and the schedule, which is stepped after every batch."""
@@ -246,15 +243,17 @@ class ImageClassifier(PhotographClassifier):
         self.optimization.keep_ratios(optimizer, self.lr_schedulers())
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the accuracy of the epoch so far and when layers were unfrozen; loading needs no other weights."""
+        """Keep the accuracy so far, when layers were unfrozen and the temperature; loading needs no other weights."""
         checkpoint["training_accuracy"] = self.accuracy.state(self.device)
         checkpoint["unfrozen_at"] = dict(self.layers.unfrozen_at)
+        checkpoint["temperature"] = self.temperature
         checkpoint["hyper_parameters"] = {**checkpoint["hyper_parameters"], "weights": None}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Go on with both, and note how long the weights were trained, so that scores stand beside the curves."""
+        """Go on with these, and note how long the weights were trained, so that scores stand beside the curves."""
         check_trained_size(self, self.hparams, checkpoint)
         if "training_accuracy" in checkpoint and self.global_rank == 0:
             self.accuracy.restore(checkpoint["training_accuracy"])
         self.layers.restore(checkpoint)
+        self.temperature = float(checkpoint.get("temperature", 1.0))
         self.steps_trained = int(checkpoint.get("global_step", 0))

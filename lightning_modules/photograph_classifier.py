@@ -17,7 +17,7 @@ from lightning_modules.network_call import NetworkCall
 from lightning_modules.networks import PixelNormalization
 from lightning_modules.prediction_settings import PredictionSettings
 from lightning_modules.preprocessing import pipeline_of
-from lightning_modules.stage_metrics import probabilities_over_views
+from lightning_modules.stage_metrics import Scores, Views, scores_over_views
 from runs.checkpoints import read_trained
 from runs.finding import find_checkpoint
 from runs.remote_file import is_url
@@ -40,6 +40,9 @@ class PhotographClassifier(LightningModule):
         normalize: Its input layer.
         logits: Calls the network.
         settings: How the run predicts that the classifier was loaded from.
+        views: Makes further views of images to be evaluated; a callback installs it.
+        temperature: What logits are divided by, so that probabilities are as high as the share of right answers; found
+            in each validation of a training.
     """
 
     class_names: list[str]
@@ -47,6 +50,8 @@ class PhotographClassifier(LightningModule):
     normalize: PixelNormalization
     logits: NetworkCall
     settings = PredictionSettings()
+    views: Views | None = None
+    temperature = 1.0
 
     @classmethod
     def load(cls, source: str | Path, which: Literal["best", "last"] = "best") -> Self:
@@ -143,14 +148,26 @@ class PhotographClassifier(LightningModule):
                 progress.update(len(images))
         return answers if several else answers[0]
 
+    def scores(self, images: Tensor) -> Scores:
+        """Evaluate images over ``views``, with ``temperature``.
+
+        Args:
+            images: uint8 or floats in [0, 1], of shape (batch, 3, height, width).
+
+        Returns:
+            Logits and probabilities.
+        """
+        return scores_over_views(self, images, self.views, self.temperature)
+
     @torch.inference_mode()
     def _answers(self, network: nn.Module, images: Tensor, tta: bool) -> Iterator[Answer]:
         with self.settings.autocast(self.device), self.logits.eagerly():
-            _, probabilities = probabilities_over_views(
+            probabilities = scores_over_views(
                 lambda views: network(self.normalize(views)),
                 images.to(self.device),
                 self.settings.views if tta else None,
-            )
+                self.temperature if self.settings.calibrated else 1.0,
+            ).averaged
         values, order = probabilities.cpu().sort(dim=1, descending=True, stable=True)
         return (
             {self.class_names[index]: value for index, value in zip(*row, strict=True)}

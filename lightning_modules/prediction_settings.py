@@ -26,6 +26,7 @@ class PredictionSettings:
         flip: ``tta.flip``.
         scales: ``tta.scales``.
         shift: ``tta.shift``.
+        calibrated: ``calibration.enabled``.
     """
 
     precision: str = "32-true"
@@ -33,6 +34,7 @@ class PredictionSettings:
     flip: bool = FLIP
     scales: tuple[float, ...] = SCALES
     shift: float = SHIFT
+    calibrated: bool = True
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
@@ -58,6 +60,7 @@ class PredictionSettings:
                 flip=bool(views.get("flip", cls.flip)),
                 scales=cls.scales if scales is None else tuple(map(float, scales)),
                 shift=float(views.get("shift") or cls.shift),
+                calibrated=bool(_section(config, "calibration").get("enabled", cls.calibrated)),
             )
         except (TypeError, ValueError) as error:
             raise MisconfigurationException(

@@ -1,7 +1,7 @@
 """Scores of validation and test, plainly and over several views of each image."""
 
 from collections.abc import Callable, Iterable
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from torch import Tensor, nn
 
@@ -11,25 +11,41 @@ Classifier: TypeAlias = Callable[[Tensor], Tensor]
 Views: TypeAlias = Callable[[Tensor], Iterable[Tensor]]
 
 
-def probabilities_over_views(classifier: Classifier, images: Tensor, views: Views | None) -> tuple[Tensor, Tensor]:
+class Scores(NamedTuple):
+    """What a classifier makes of a batch of images.
+
+    Attributes:
+        logits: Those of the images as they are, float32 of shape (batch, classes).
+        plain: Their probabilities, of the same shape.
+        averaged: The mean of the probabilities over all views; the plain ones where there are no further views.
+    """
+
+    logits: Tensor
+    plain: Tensor
+    averaged: Tensor
+
+
+def scores_over_views(classifier: Classifier, images: Tensor, views: Views | None, temperature: float = 1.0) -> Scores:
     """Compute probabilities, plainly and as the mean over further views.
 
     Args:
         classifier: Computes logits of images.
         images: Pixels, uint8 of shape (batch, 3, height, width).
         views: Makes the further views; None makes none.
+        temperature: What logits are divided by.
 
     Returns:
-        Plain and averaged probabilities, float32 of shape (batch, classes); without views both are the same.
+        Logits and probabilities.
     """
-    plain = classifier(images).float().softmax(dim=1)
+    logits = classifier(images).float()
+    plain = (logits / temperature).softmax(dim=1)
     if views is None:
-        return plain, plain
+        return Scores(logits, plain, plain)
     averaged, count = plain.clone(), 1
     for view in views(images):
-        averaged += classifier(view).float().softmax(dim=1)
+        averaged += (classifier(view).float() / temperature).softmax(dim=1)
         count += 1
-    return plain, averaged / count
+    return Scores(logits, plain, averaged / count)
 
 
 class StageMetrics(nn.ModuleDict):
@@ -44,20 +60,25 @@ class StageMetrics(nn.ModuleDict):
             {stage: ClassificationMetrics(num_classes) for stage in ("val", "val_tta", "test", "test_tta")}
         )
 
-    def add(self, stage: str, classifier: Classifier, batch: tuple[Tensor, Tensor], views: Views | None) -> None:
-        """Classify a batch and count it.
+    def add(self, stage: str, scores: Scores, labels: Tensor, with_views: bool) -> dict[str, Tensor]:
+        """Count a batch.
+
+        The plain loss is that of the logits, so that ``fit`` and ``validate`` name the same one; the loss over views is
+        that of the averaged probabilities.
 
         Args:
             stage: ``val`` or ``test``.
-            classifier: Computes logits of images.
-            batch: Images, uint8 (batch, 3, height, width), and labels, int64 (batch,).
-            views: Makes further views of the images; None makes none.
+            scores: What the classifier made of it.
+            labels: True classes, int64 of shape (batch,).
+            with_views: Whether there have been views.
+
+        Returns:
+            The scores by name, for callbacks.
         """
-        images, labels = batch
-        plain, averaged = probabilities_over_views(classifier, images, views)
-        self._of(stage).update(plain, labels)
-        if views is not None:
-            self._of(f"{stage}_tta").update(averaged, labels)
+        self._of(stage).update(scores.logits.softmax(dim=1), labels)
+        if with_views:
+            self._of(f"{stage}_tta").update(scores.averaged, labels)
+        return {"logits": scores.logits, "plain": scores.plain, "averaged": scores.averaged}
 
     def finish(self, stage: str, with_views: bool) -> dict[str, Tensor]:
         """Compute the metrics of a stage over all devices, which all have to call this, and forget its batches.

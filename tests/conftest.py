@@ -138,6 +138,7 @@ def arguments(toy_root: Path, tmp_path: Path) -> list[str]:
         "--previews.images=1",
         "--previews.views=1",
         "--data_wait.enabled=false",  # a time, which no two runs have in common
+        "--report.enabled=false",  # which takes longer than all else of a short evaluation
         f"--trainer.logger.init_args.save_dir={tmp_path / 'logs'}",
     ]  # fmt: skip
 

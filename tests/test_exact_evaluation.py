@@ -10,7 +10,7 @@ from tests.processes import run_devices
 
 pytestmark = pytest.mark.slow
 
-REPORTS = ("test_report.csv", "test_confusion_matrix.csv")
+REPORTS = ("test_report.csv", "test_confusion_matrix.csv", "predictions.csv")
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def test_scores_predictions_and_reports_are_those_of_one_device(
         # the same batch on each device, since a network's rounding depends on the size of the batch
         options = [*experiment, "--ckpt_path=last", f"--data.batch_size={devices}"]
         folder, file = tmp_path / f"test_{devices}", tmp_path / f"predictions_{devices}.csv"
-        run_devices(["test", *options, f"--output={folder}"], devices)
+        run_devices(["test", *options, f"--output={folder}", "--report.enabled=true", "--report.pictures=1"], devices)
         predict = ["predict", *options, f"--data.predict_dir={tmp_path / 'photographs'}", f"--output={file}"]
         run_devices(predict, devices)
         results[devices] = scores(folder, "test"), [(folder / name).read_text() for name in REPORTS], file.read_text()

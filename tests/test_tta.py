@@ -48,7 +48,7 @@ def test_probabilities_are_averaged_not_logits() -> None:
     tta = TestTimeAugmentation()
     with torch.inference_mode():
         model.views = tta.views
-        plain, averaged = model.probabilities(images)
+        _, plain, averaged = model.scores(images)
         expected = torch.stack([model(view).softmax(1) for view in [images, *tta.views(images)]]).mean(dim=0)
         torch.testing.assert_close(averaged, expected)
         torch.testing.assert_close(plain, model(images).softmax(1))

@@ -1,0 +1,218 @@
+"""Writes what was answered to each picture of an evaluation, as a table and as a page."""
+
+import platform
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import lightning
+import numpy as np
+import numpy.typing as npt
+import torch
+from lightning import Callback, LightningModule, Trainer
+from tqdm.auto import tqdm
+
+from callbacks.answer_record import AnswerRecord
+from callbacks.run_folder import run_folder
+from lightning_modules import ImageClassifier
+from lightning_modules.networks.activation_map import ActivationMap
+from results.evaluation.answers import Evaluation, answers_csv
+from results.report.cases import Picture
+from results.report.page import report_page
+from results.report.pictures import Pixels
+from results.tables import write_csv
+from runs.commands import shown
+from runs.finding import run_of
+from runs.whole_file import write_atomically
+
+Split = Literal["val", "test"]
+
+
+@runtime_checkable
+class ShowingDataModule(Protocol):
+    """A data module that knows its pictures."""
+
+    def evaluated_files(self, split: Split) -> list[str]:
+        """List the pictures of a split."""
+
+    def evaluated_picture(self, split: Split, index: int) -> Picture:
+        """Read one, as it is and as the network is given it; None if it can't be read."""
+
+
+class Report(Callback):
+    """Writes ``predictions.csv`` and ``report.html`` for ``test`` and ``validate``.
+
+    The table has the most probable classes of each picture, the page scores with intervals, mistakes with heat maps,
+    classes, calibration and suspected wrong labels; it needs no other file.
+
+    Args:
+        enabled: Off switch.
+        pictures: How many pictures a section of the page shows.
+        heat_maps: Show where the network looked (Grad-CAM).
+    """
+
+    def __init__(self, enabled: bool = True, pictures: int = 24, heat_maps: bool = True) -> None:
+        self.enabled = enabled
+        self.pictures = pictures
+        self.heat_maps = heat_maps
+        self._record: AnswerRecord | None = None
+        self._evaluation: Evaluation | None = None
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin to record.
+
+        Args:
+            trainer: The trainer.
+            pl_module: The classifier.
+        """
+        self._begin(trainer, pl_module)
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin to record for ``validate``; arguments as in ``on_test_start``."""
+        if trainer.state.fn == "validate":
+            self._begin(trainer, pl_module)
+
+    def on_test_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Record a batch.
+
+        Args:
+            trainer: The trainer.
+            pl_module: The classifier.
+            outputs: What the classifier made of the batch.
+            batch: Images and labels.
+            batch_idx: Its number.
+            dataloader_idx: Number of its loader.
+        """
+        if self._record is not None:
+            self._record.add(outputs, batch[1])
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Record a batch; arguments as in ``on_test_batch_end``."""
+        if self._record is not None:
+            self._record.add(outputs, batch[1])
+
+    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Gather the answers and write the table; arguments as in ``on_test_start``."""
+        self._write_table(trainer, pl_module, "test")
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Gather the answers and write the table; arguments as in ``on_test_start``."""
+        self._write_table(trainer, pl_module, "val")
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the page; arguments as in ``on_test_start``."""
+        self._write_page(trainer, pl_module)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the page; arguments as in ``on_test_start``."""
+        self._write_page(trainer, pl_module)
+
+    def _begin(self, trainer: Trainer, module: LightningModule) -> None:
+        assert isinstance(module, ImageClassifier)
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        self._record = self._evaluation = None
+        if self.enabled and isinstance(data, ShowingDataModule):
+            self._record = AnswerRecord(trainer.global_rank, trainer.world_size, module.views is not None)
+
+    def _write_table(self, trainer: Trainer, module: LightningModule, stage: Split) -> None:
+        if self._record is None:
+            return
+        assert isinstance(module, ImageClassifier)
+        record, self._record = self._record, None
+        found, folder = record.finish(), run_folder(trainer)  # collective: on all devices
+        if not found or not trainer.is_global_zero or trainer.fast_dev_run:  # type: ignore[attr-defined]
+            return
+        files = trainer.datamodule.evaluated_files(stage)  # type: ignore[attr-defined]
+        self._evaluation = Evaluation(
+            stage,
+            module.class_names,
+            [files[position] for position in found["positions"].tolist()],
+            found["positions"],
+            found["labels"],
+            found["plain"],
+            found.get("averaged"),
+            found["uncalibrated"],
+            module.temperature,
+        )
+        write_csv(folder / "predictions.csv", answers_csv(self._evaluation))
+
+    def _write_page(self, trainer: Trainer, module: LightningModule) -> None:
+        folder = run_folder(trainer)
+        evaluation, self._evaluation = self._evaluation, None
+        if evaluation is None:
+            return
+        assert isinstance(module, ImageClassifier)
+        run, config = run_of(folder), folder / "config.yaml"
+        data: ShowingDataModule = trainer.datamodule  # type: ignore[attr-defined]
+        heat = self.heat_maps and module.device_mesh is None  # a sharded network answers on all devices together
+        with tqdm(desc="report", unit=" pictures", delay=2, disable=None, leave=False) as progress:
+
+            def picture(row: int) -> Picture:
+                progress.update()
+                return data.evaluated_picture(evaluation.stage, int(evaluation.positions[row]))  # type: ignore[arg-type]
+
+            page = report_page(
+                evaluation,
+                picture,
+                HeatMaps(module) if heat else None,
+                {
+                    "run": run.name if run else folder.name,
+                    "folder": str(shown(folder)),
+                    "checkpoint": str(shown(Path(trainer.ckpt_path))) if trainer.ckpt_path else "",
+                    "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+                    "network": str(module.hparams["backbone"]),
+                    "written": time.strftime("%Y-%m-%d %H:%M"),
+                    "versions": f"Python {platform.python_version()}, PyTorch {torch.__version__}, Lightning "
+                    f"{lightning.__version__}",
+                    "machine": f"{platform.system()} {platform.machine()}, {trainer.world_size} x {module.device.type}",
+                },
+                config.read_text(encoding="utf-8") if config.exists() else "",
+                self.pictures,
+            )
+        write_atomically(folder / "report.html", page)
+
+
+class HeatMaps:
+    """Computes where the classifier looked in pictures.
+
+    Args:
+        module: The classifier.
+    """
+
+    def __init__(self, module: ImageClassifier) -> None:
+        self.module = module
+        self.map = ActivationMap(module.network)
+
+    def __call__(self, pixels: Sequence[Pixels], classes: Sequence[int]) -> list[npt.NDArray[np.float32]]:
+        """Compute heat maps.
+
+        Args:
+            pixels: What the network is given, uint8 of shape (side, side, 3), all of one size.
+            classes: What each picture is looked at for.
+
+        Returns:
+            Values from 0 to 1, float32 of shape (rows, columns), of each.
+        """
+        images = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).to(self.module.device)
+        with torch.inference_mode(False), self.module.logits.eagerly():
+            maps, _ = self.map(self.module.normalize(images), torch.tensor(classes))
+        return list(maps.cpu().numpy())

@@ -1,0 +1,1 @@
+"""What the answers to the pictures of an evaluation say."""

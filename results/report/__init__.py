@@ -1,0 +1,1 @@
+"""The page of an evaluation: one file, to be read offline."""
