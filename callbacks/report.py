@@ -4,25 +4,21 @@ import platform
 import shlex
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import lightning
-import numpy as np
-import numpy.typing as npt
 import torch
 from lightning import Callback, LightningModule, Trainer
 from tqdm.auto import tqdm
 
 from callbacks.answer_record import AnswerRecord
+from callbacks.heat_maps import HeatMaps
 from callbacks.run_folder import run_folder
 from lightning_modules import ImageClassifier
-from lightning_modules.networks.activation_map import ActivationMap
 from results.evaluation.answers import Evaluation, answers_csv
 from results.report.cases import Picture
 from results.report.page import report_page
-from results.report.pictures import Pixels
 from results.tables import write_csv
 from runs.commands import shown
 from runs.finding import run_of
@@ -189,30 +185,3 @@ class Report(Callback):
                 self.pictures,
             )
         write_atomically(folder / "report.html", page)
-
-
-class HeatMaps:
-    """Computes where the classifier looked in pictures.
-
-    Args:
-        module: The classifier.
-    """
-
-    def __init__(self, module: ImageClassifier) -> None:
-        self.module = module
-        self.map = ActivationMap(module.network)
-
-    def __call__(self, pixels: Sequence[Pixels], classes: Sequence[int]) -> list[npt.NDArray[np.float32]]:
-        """Compute heat maps.
-
-        Args:
-            pixels: What the network is given, uint8 of shape (side, side, 3), all of one size.
-            classes: What each picture is looked at for.
-
-        Returns:
-            Values from 0 to 1, float32 of shape (rows, columns), of each.
-        """
-        images = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).to(self.module.device)
-        with torch.inference_mode(False), self.module.logits.eagerly():
-            maps, _ = self.map(self.module.normalize(images), torch.tensor(classes))
-        return list(maps.cpu().numpy())

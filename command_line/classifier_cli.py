@@ -16,13 +16,13 @@ from lightning.pytorch.utilities import rank_zero_info
 from callbacks import RunConfig, RunHistory
 from command_line import loggers
 from command_line.before_run import check_before, forget_monitors, is_search
-from command_line.commands import DATA_COMMANDS, RUNS, Commands
+from command_line.commands import DATA_COMMANDS, Commands
 from command_line.defaults import CALLBACKS, RUN_DEFAULTS
 from command_line.hardware import choose, describe
 from command_line.missing_package import missing_package
 from command_line.paths import expand_paths
 from command_line.place import claim, is_first_process
-from command_line.request import RUN_COMMANDS, Request
+from command_line.request import RUN_COMMANDS, TOOLS, WORDS, Request
 from command_line.start import Start
 from command_line.starting_point import find_start
 from datamodules import ImageDataModule
@@ -33,8 +33,6 @@ from runs.class_names import ClassNames
 from runs.commands import program
 from runs.history import Lock
 from runs.naming import attempt, release
-
-_WORDS = {"predict": "[RUN PHOTO...] ", "runs": "[FOLDER] ", **dict.fromkeys(("fit", "validate", "test"), "[RUN] ")}
 
 
 class ClassifierCLI(LightningCLI):
@@ -87,7 +85,8 @@ class ClassifierCLI(LightningCLI):
         Returns:
             Those of Lightning and our own.
         """
-        return {**LightningCLI.subcommands(), **{name: {"datamodule"} for name in DATA_COMMANDS}, RUNS: set()}
+        tools = {name: {"words"} for name in TOOLS}
+        return {**LightningCLI.subcommands(), **{name: {"datamodule"} for name in DATA_COMMANDS}, **tools}
 
     def before_instantiate_classes(self) -> None:
         """Find the run, and keep its config as it was typed for ``RunConfig``."""
@@ -104,7 +103,7 @@ class ClassifierCLI(LightningCLI):
 
     def instantiate_classes(self) -> None:
         """Build everything, or for the commands that look at the data alone, the data."""
-        if self.subcommand == RUNS:
+        if self.subcommand in TOOLS:
             return
         if self.subcommand not in DATA_COMMANDS:
             trainer = self.config[self.subcommand].trainer
@@ -191,20 +190,21 @@ class ClassifierCLI(LightningCLI):
     def _run_subcommand(self, subcommand: str) -> None:
         if subcommand not in RUN_COMMANDS:
             options = {name: self.config[subcommand][name] for name in self._subcommand_method_arguments[subcommand]}
-            data = [self.data] if subcommand in DATA_COMMANDS else []
-            getattr(self.trainer_class, subcommand)(*data, **options)
+            given = self.data if subcommand in DATA_COMMANDS else self.request.words
+            getattr(self.trainer_class, subcommand)(given, **options)
             return
         self.afterwards.callback(loggers.finish, self.trainer)
         super()._run_subcommand(subcommand)
 
     def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
-        kwargs["usage"] = f"{program()} {subcommand} {_WORDS.get(subcommand, '')}[options]"
+        kwargs["usage"] = f"{program()} {subcommand} {WORDS.get(subcommand, '')}[options]"
         first = next(iter(self.request.arguments), "--help")
         if first != subcommand and (not first.startswith("-") or first in ("-h", "--help")):
             return self.init_parser(**kwargs)  # only to be listed: all options of a command take a tenth of a second
-        if subcommand == RUNS:  # which needs neither trainer nor model
+        if subcommand in TOOLS:
             parser = self.init_parser(**kwargs)
-            self._subcommand_method_arguments[subcommand] = parser.add_method_arguments(klass, subcommand)
+            taken = parser.add_method_arguments(klass, subcommand, skip={"words"})
+            self._subcommand_method_arguments[subcommand] = taken
             return parser
         parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
         accepted = self._subcommand_method_arguments[subcommand]
@@ -249,7 +249,7 @@ class ClassifierCLI(LightningCLI):
         return data.image_size if self.subcommand == "fit" else stored
 
     def _set_seed(self) -> None:
-        if self.subcommand == RUNS:
+        if self.subcommand in TOOLS:
             return
         try:
             super()._set_seed()

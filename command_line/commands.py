@@ -1,12 +1,17 @@
 """The commands: Lightning's, and those that look at the data alone."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from command_line.list_runs import list_runs
+from command_line.request import run_named
 from command_line.strict_trainer import StrictTrainer
+from command_line.tools.compare import compare
+from command_line.tools.explain import explain
+from command_line.tools.export import Format, export
+from command_line.tools.list_runs import list_runs
 from datamodules import ImageDataModule
 from datamodules.check import check_data
 from datamodules.streaming import convert
@@ -14,7 +19,6 @@ from results.figures import is_figure, write_figure
 from results.preview_figure import preview_figure
 
 DATA_COMMANDS = ("check", "preview", "convert")
-RUNS = "runs"
 
 
 class Commands(StrictTrainer):
@@ -32,10 +36,11 @@ class Commands(StrictTrainer):
             sys.exit(1)
 
     @staticmethod
-    def runs(folder: str = "logs", sort: str = "begun", output: str | None = None) -> None:
+    def runs(words: Sequence[str], folder: str = "logs", sort: str = "begun", output: str | None = None) -> None:
         """List all runs: how far they are, their scores, and what differs in their configs.
 
         Args:
+            words: The folder, if it isn't given by its option.
             folder: Where to look; folders below it too.
             sort: Column to sort by; with a minus before it, the largest first.
             output: CSV file to write, with all columns.
@@ -43,7 +48,46 @@ class Commands(StrictTrainer):
         Raises:
             MisconfigurationException: If there is no run, or no such column.
         """
-        list_runs(Path(folder), sort, None if output is None else Path(output))
+        if len(words) > 1:
+            raise MisconfigurationException(f"runs takes one folder, but there are {len(words)}: {', '.join(words)}.")
+        list_runs(Path(words[0] if words else folder), sort, None if output is None else Path(output))
+
+    @staticmethod
+    def explain(words: Sequence[str], output: str = "explanation.png") -> None:
+        """Draw photographs beside what a run answers, and where in them its network looked (Grad-CAM).
+
+        Args:
+            words: The run, and photographs, folders or patterns.
+            output: The PNG file to write; an earlier figure is replaced.
+        """
+        explain(run_named("explain", words), words[1:], Path(output))
+
+    @staticmethod
+    def export(words: Sequence[str], output: str | None = None, format: Format = "onnx") -> None:  # noqa: A002
+        """Write a run's classifier for other programs: it takes pixels of any size and returns probabilities.
+
+        Args:
+            words: The run.
+            output: The file to write, which must not exist; null names it after the run.
+            format: ``onnx``, or ``torch`` for ``torch.export.load``.
+
+        Raises:
+            MisconfigurationException: If more than one run is named.
+        """
+        run = run_named("export", words)
+        if len(words) > 1:
+            raise MisconfigurationException(f"export takes one run, but there are {len(words)}: {', '.join(words)}.")
+        export(run, None if output is None else Path(output), format)
+
+    @staticmethod
+    def compare(words: Sequence[str], output: str = "comparison") -> None:
+        """Compare tested runs: scores with intervals, configs, curves, pictures won and lost against the first run.
+
+        Args:
+            words: The runs.
+            output: Folder for comparison.html and comparison.csv; if it exists, the new one gets a number.
+        """
+        compare([run_named("compare", [word]) for word in words], Path(output))
 
     @staticmethod
     def convert(datamodule: ImageDataModule, output: str = "data/stream", max_side: int | None = None) -> None:

@@ -10,6 +10,9 @@ COMMANDS = {
     "check": "verify inspect doctor analyze analyse lint clean",
     "preview": "view visualize visualise augment plot",
     "convert": "prepare pack shard",
+    "explain": "gradcam grad_cam cam saliency attribution heatmap",
+    "export": "onnx torchscript deploy",
+    "compare": "diff versus vs",
     "runs": "list ls history results leaderboard experiments",
 }
 OPTIONS = {

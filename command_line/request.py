@@ -21,6 +21,15 @@ from runs.run import CHECKPOINTS, Run
 from runs.sharded_checkpoint import is_sharded
 
 RUN_COMMANDS = ("fit", "validate", "test", "predict")
+WORDS = {  # what stands before the options, in help
+    **dict.fromkeys(("fit", "validate", "test"), "[RUN] "),
+    "predict": "[RUN PHOTO...] ",
+    "explain": "RUN PHOTO... ",
+    "export": "RUN ",
+    "compare": "RUN RUN... ",
+    "runs": "[FOLDER] ",
+}
+TOOLS = ("explain", "export", "compare", "runs")  # which need neither trainer nor data
 
 
 @dataclass(frozen=True)
@@ -35,6 +44,7 @@ class Request:
         named: Whether the run was named as such: ``fit`` goes on in its folder.
         name: What a new run is to be called, as it was typed; YAML, through which options go, would change some names.
         photographs: What is to be predicted, likewise.
+        words: What stands before the options of a command that needs neither trainer nor data.
     """
 
     arguments: list[str]
@@ -44,6 +54,7 @@ class Request:
     named: bool = False
     name: str | None = None
     photographs: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
 
     def has(self, option: str) -> bool:
         """Tell whether an option was typed.
@@ -70,12 +81,12 @@ def read_request(arguments: Sequence[str], afterwards: ExitStack) -> Request:
     Raises:
         MisconfigurationException: If what stands in the place of a run is none.
     """
-    if list(arguments[:1]) == ["runs"]:
-        folders, options = split_words(arguments[1:])
+    if arguments and arguments[0] in TOOLS:
+        words, options = split_words(arguments[1:])
         sort = value_of(options, "--sort")  # which may begin with a minus, like an option
         order = [] if sort is None else [f"--sort={sort}"]
         options = without(options, "--sort")
-        return Request(["runs", *(f"--folder={folder}" for folder in folders[:1]), *folders[1:], *options, *order])
+        return Request([arguments[0], *options, *order], words=tuple(words))
     if not arguments or arguments[0].startswith("-"):
         return Request(list(arguments))
     command, rest = arguments[0], _with_home(files_first(arguments[1:]))
@@ -109,6 +120,28 @@ def read_request(arguments: Sequence[str], afterwards: ExitStack) -> Request:
     places = data_paths(run) if run else []
     arguments = [command, f"--config={config}", *places, *options]
     return Request(arguments, tuple(options), run, checkpoint, True, name, tuple(words[1:]))
+
+
+def run_named(command: str, words: Sequence[str]) -> Path:
+    """Find the run that stands first behind a command.
+
+    Args:
+        command: The command.
+        words: What was typed behind it.
+
+    Returns:
+        The folder of a run, or a checkpoint.
+
+    Raises:
+        MisconfigurationException: If there is no such run or checkpoint, or none was named.
+    """
+    if not words:
+        raise MisconfigurationException(f"{command} needs a run: give its folder, a checkpoint or its URL.")
+    word = expand(words[0], "the run")
+    path = fetch(word, "the run") if is_url(word) else _path(word, Path("logs"))
+    if run_of(path) is None and not (is_sharded(path) or (path.is_file() and is_zipfile(path))):
+        raise MisconfigurationException(_unknown(words[0], path))
+    return path
 
 
 def _with_home(options: Sequence[str]) -> list[str]:

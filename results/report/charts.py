@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import PercentFormatter, ScalarFormatter
 
 from results.evaluation.calibration import Reliability
 from results.evaluation.coverage import Coverage
@@ -75,6 +75,30 @@ def bar_chart(groups: dict[str, Interval]) -> str:
     axes.set_yticks(range(len(names)), names, **style)
     axes.invert_yaxis()
     axes.set(xlim=(0, 1), ylim=(len(names) - 0.4, -0.6), xlabel="accuracy")
+    return _svg(figure)
+
+
+def curve_chart(title: str, curves: dict[str, dict[int, float]]) -> str:
+    """Draw a curve of several runs.
+
+    Args:
+        title: What is drawn.
+        curves: Values by optimizer step, by the run's name.
+
+    Returns:
+        SVG.
+    """
+    figure, axes = _axes()
+    axes.xaxis.set_major_formatter(ScalarFormatter())
+    axes.yaxis.set_major_formatter(ScalarFormatter())
+    names, _ = drawn_names(list(curves), 40)
+    for name, points in zip(names, curves.values(), strict=True):
+        if points:
+            axes.plot(
+                list(points), list(points.values()), linewidth=1.2, marker="." if len(points) < 40 else "", label=name
+            )
+    axes.set(xlabel="optimizer step", ylabel=title)
+    axes.legend(frameon=False, labelcolor=_INK)
     return _svg(figure)
 
 

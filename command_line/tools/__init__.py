@@ -1,0 +1,1 @@
+"""Commands that work with runs and need neither trainer nor data."""

@@ -1,0 +1,1 @@
+"""A trained classifier as a file for other programs."""

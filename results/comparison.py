@@ -1,0 +1,172 @@
+"""Compares what runs answered to the same pictures."""
+
+import csv
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from scipy.stats import binomtest
+
+from results.evaluation.intervals import Interval
+from runs.commands import next_command
+from runs.run import Run
+
+_DRAWS = 2000
+
+
+class Given(NamedTuple):
+    """What a run answered to a picture.
+
+    Attributes:
+        label: The true class.
+        answer: The most probable class.
+        probability: Its probability.
+    """
+
+    label: str
+    answer: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A run beside the first one, on the pictures that all have seen.
+
+    Attributes:
+        accuracy: Its accuracy.
+        difference: Its accuracy less the first run's; None for the first.
+        won: Pictures that it alone answers rightly of the two.
+        lost: Pictures that the first alone answers rightly.
+        probability: Of numbers won and lost that are at least as unequal, if neither were better: McNemar's exact test
+            (1947).
+    """
+
+    accuracy: Interval
+    difference: Interval | None = None
+    won: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+    probability: float | None = None
+
+
+def newest_answers(run: Run) -> Path:
+    """Find the answers of a run's newest test, or of its newest validation if it was never tested.
+
+    Args:
+        run: The run.
+
+    Returns:
+        ``predictions.csv``.
+
+    Raises:
+        MisconfigurationException: If there is none.
+    """
+    for kind in ("test", "validate"):
+        names = [kind, *(f"{kind}-{number}" for number in range(2, 1 + len(list(run.folder.iterdir()))))]
+        found = [run.folder / name / "predictions.csv" for name in names]
+        existing = [file for file in found if file.is_file()]
+        if existing:
+            return existing[-1]
+    raise MisconfigurationException(
+        f"The run {run.folder} has no predictions.csv of a test yet: {next_command('test', run.folder)}"
+    )
+
+
+def read_answers(file: Path, views: bool) -> dict[str, Given]:
+    """Read the answers of an evaluation.
+
+    Args:
+        file: Its ``predictions.csv``.
+        views: Whether to take those over several views.
+
+    Returns:
+        Answers by absolute path.
+    """
+    prefix = "tta_" if views else ""
+    with file.open(encoding="utf-8-sig", newline="", errors="surrogateescape") as rows:
+        return {
+            os.path.abspath(row["file"]): Given(  # noqa: PTH100 - resolve() would follow links
+                row["class"], row[f"{prefix}class_1"], float(row[f"{prefix}probability_1"])
+            )
+            for row in csv.DictReader(rows)
+        }
+
+
+def has_views(file: Path) -> bool:
+    """Tell whether an evaluation has answers over several views.
+
+    Args:
+        file: Its ``predictions.csv``.
+
+    Returns:
+        Whether it has.
+    """
+    with file.open(encoding="utf-8-sig", newline="", errors="surrogateescape") as rows:
+        return "tta_class_1" in next(csv.reader(rows), [])
+
+
+def compare_answers(answers: Sequence[dict[str, Given]]) -> tuple[list[str], list[Compared]]:
+    """Compare runs with the first of them.
+
+    Args:
+        answers: Answers of each run, by path.
+
+    Returns:
+        The pictures that all have seen, and each run's part.
+
+    Raises:
+        MisconfigurationException: If no picture was seen by all, or one has several labels.
+    """
+    files = [file for file in answers[0] if all(file in other for other in answers[1:])]
+    if not files:
+        raise MisconfigurationException(
+            "The runs were evaluated on different pictures: test them on the same data (--data.root)."
+        )
+    for file in files:
+        labels = {given[file].label for given in answers}
+        if len(labels) > 1:
+            raise MisconfigurationException(
+                f"The runs have different labels of {file}: {', '.join(sorted(labels))}. Test them on the same data."
+            )
+    hits = np.array([[given[file].answer == given[file].label for file in files] for given in answers])
+    drawn = np.random.default_rng(0).integers(len(files), size=(_DRAWS, len(files)))
+    means = np.array([row[drawn].mean(axis=1) for row in hits])
+    compared = [Compared(_interval(hits[0].mean(), means[0]))]
+    for number in range(1, len(answers)):
+        won, lost = hits[number] & ~hits[0], hits[0] & ~hits[number]
+        changed = int(won.sum() + lost.sum())
+        compared.append(
+            Compared(
+                _interval(hits[number].mean(), means[number]),
+                _interval(hits[number].mean() - hits[0].mean(), means[number] - means[0]),
+                [file for file, flag in zip(files, won, strict=True) if flag],
+                [file for file, flag in zip(files, lost, strict=True) if flag],
+                float(binomtest(int(won.sum()), changed).pvalue) if changed else 1.0,
+            )
+        )
+    return files, compared
+
+
+def _interval(score: float, values: npt.NDArray[np.float64]) -> Interval:
+    low, high = np.quantile(values, [0.025, 0.975])
+    return Interval(float(score), float(low), float(high))
+
+
+def free_folder(folder: Path) -> Path:
+    """Number a folder's name if it is taken.
+
+    Args:
+        folder: The folder.
+
+    Returns:
+        ``comparison``, ``comparison-2`` and so on.
+    """
+    if not folder.exists():
+        return folder
+    names = (folder.with_name(f"{folder.name}-{number}") for number in count(2))
+    return next(name for name in names if not name.exists())

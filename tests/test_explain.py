@@ -1,0 +1,47 @@
+"""The command that shows where a network looked."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lightning_modules import ImageClassifier
+from train import main
+
+Run = Callable[..., None]
+
+
+def test_answers_are_those_of_the_run_and_a_figure_shows_them(
+    run: Run, tmp_path: Path, toy_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("fit", "--trainer.max_epochs=1")
+    folder = tmp_path / "logs/demo/version_0"
+    photographs = sorted(next(toy_root.glob("edition*")).glob("cars_test/*.jpg"))[:3]
+    (tmp_path / "no picture.jpg").write_text("text")
+    figure = tmp_path / "why.png"
+    words = [str(folder), *map(str, photographs), str(tmp_path / "no picture.jpg"), f"--output={figure}"]
+    capsys.readouterr()
+    main(["explain", *words])
+    printed = capsys.readouterr().out
+    model = ImageClassifier.load(folder)
+    for photograph, answer in zip(photographs, model.classify([*photographs]), strict=True):
+        first = max(answer, key=lambda name: answer[name])
+        (line,) = (line for line in printed.splitlines() if photograph.name in line)
+        assert first in line
+        assert f"{100 * answer[first]:.1f}" in line
+    assert "no picture.jpg" in printed
+    assert "not read" in printed
+    with Image.open(figure) as picture:
+        assert np.asarray(picture.convert("RGB")).std() > 20
+    main(["explain", str(folder), str(photographs[0]), f"--output={figure}"])  # an earlier figure is replaced
+    photographs[0].rename(photographs[0])
+    for arguments, message in (
+        ([str(folder)], "needs photographs"),
+        ([str(folder), str(tmp_path / "no picture.jpg")], "None of 1 photographs could be read"),
+        ([str(folder), str(photographs[0]), f"--output={photographs[1]}"], "which exists and is no figure"),
+        (["nowhere", str(photographs[0])], "There is no run nowhere"),
+    ):
+        with pytest.raises(SystemExit, match=message):
+            main(["explain", *arguments])

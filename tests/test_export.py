@@ -1,0 +1,146 @@
+"""An exported file answers as the run does, in a process without PyTorch."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import albumentations as A
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from lightning_modules import ImageClassifier
+from lightning_modules.export.exported_classifier import ExportedClassifier
+from lightning_modules.export.formats import probabilities_of, to_onnx
+from lightning_modules.export.resizing import Resizing
+from train import main
+
+Run = Callable[..., None]
+FAMILIES = [
+    "resnet18", "mobilenet_v3_small", "vit_b_32", "swin_t", "timm/tf_efficientnet_lite0",
+]  # fmt: skip  # all others of torchvision have been tried by hand
+
+
+@pytest.mark.parametrize(
+    ("height", "width"),
+    [(300, 400), (96, 96), (97, 60), (60, 97), (50, 70), (1200, 1600), (192, 96), (100, 96), (96, 40), (1, 1)],
+)
+def test_pictures_are_resized_to_the_pixels_of_evaluation(height: int, width: int) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    expected = A.Resize(96, 96, area_for_downscale="image")(image=picture)["image"].astype(int)
+    resized = Resizing(96)(torch.from_numpy(picture).permute(2, 0, 1)[None].float())[0].permute(1, 2, 0).numpy()
+    difference = np.abs(resized - expected)
+    shrinks = height >= 96 and width >= 96
+    assert difference.max() <= 1
+    assert (difference > 0).mean() <= (0.001 if shrinks else 0.15)
+
+
+@pytest.fixture
+def trained(run: Run, tmp_path: Path) -> Path:
+    run("fit", "--trainer.max_epochs=1")
+    run("test", "--ckpt_path=best", "--report.enabled=true", "--report.pictures=0", "--tta.enabled=false")
+    return tmp_path / "logs/demo/version_0"
+
+
+def test_another_process_gets_the_same_answers_from_the_file_alone(
+    trained: Path, tmp_path: Path, toy_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "car.onnx"
+    main(["export", str(trained), f"--output={file}"])
+    assert "16 pictures of its evaluation have the same answers" in capsys.readouterr().out
+    assert [path.name for path in tmp_path.iterdir() if path.suffix in (".onnx", ".data")] == ["car.onnx"]
+    photographs = sorted(next(toy_root.glob("edition*")).glob("cars_test/*.jpg"))[:4]
+    program = (
+        "import json, sys\n"
+        "for name in ('torch', 'cv2', 'albumentations'): sys.modules[name] = None\n"
+        "import numpy, onnxruntime\n"
+        "from PIL import Image\n"
+        "session = onnxruntime.InferenceSession(sys.argv[1])\n"
+        "names = json.loads(session.get_modelmeta().custom_metadata_map['class_names'])\n"
+        "pictures = numpy.stack([numpy.asarray(Image.open(file)) for file in sys.argv[2:]])\n"
+        "print(json.dumps([names, session.run(None, {'images': pictures})[0].tolist()]))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, file, *photographs], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    names, rows = json.loads(done.stdout)
+    model = ImageClassifier.load(trained)
+    assert names == model.class_names
+    for row, answer in zip(rows, model.classify([*photographs]), strict=True):
+        assert row == pytest.approx([answer[name] for name in names], abs=1e-3)
+        assert sum(row) == pytest.approx(1, abs=1e-5)
+    metadata = {entry.key: entry.value for entry in onnx.load(file).metadata_props}
+    assert metadata["backbone"] == "squeezenet1_1"
+    assert float(metadata["temperature"]) == pytest.approx(model.temperature, rel=1e-3)
+    scores = json.loads((trained / "test/test_scores.json").read_text())
+    assert json.loads(metadata["scores"])["test/accuracy"] == scores["test/accuracy"]
+
+
+def test_torch_reads_its_own_format(trained: Path, tmp_path: Path) -> None:
+    main(["export", str(trained), f"--output={tmp_path / 'car.pt2'}", "--format=torch"])
+    extra = {"metadata.json": ""}
+    classifier = torch.export.load(tmp_path / "car.pt2", extra_files=extra).module()
+    for shape in ((1, 40, 50, 3), (5, 300, 200, 3)):
+        images = torch.randint(0, 256, shape, dtype=torch.uint8)
+        answers = ImageClassifier.load(trained).classify([image.permute(2, 0, 1) for image in images])
+        names = json.loads(json.loads(extra["metadata.json"])["class_names"])
+        expected = torch.tensor([[answer[name] for name in names] for answer in answers])
+        assert torch.allclose(classifier(images), expected, atol=2e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backbone", FAMILIES)
+def test_families_are_written_for_any_batch_and_size(backbone: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = ImageClassifier(backbone, None, [str(number) for number in range(6)], image_size=224).eval()
+    model.temperature = 0.6
+    exported, file = ExportedClassifier(model).eval(), tmp_path / "network.onnx"
+    file.write_bytes(to_onnx(exported, {}))
+    for shape in ((1, 301, 400, 3), (3, 90, 70, 3)):
+        images = torch.randint(0, 256, shape, dtype=torch.uint8)
+        with torch.inference_mode():
+            expected = exported(images)
+        assert (probabilities_of(file, images) - expected).abs().max() < 1e-4
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    with pytest.raises(SystemExit) as stop:
+        main([*arguments])
+    return stop.value.code if isinstance(stop.value.code, str) else capsys.readouterr().err
+
+
+def test_mistakes_are_one_sentence(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "car.onnx").write_text("mine")
+    assert "which exists already" in said(capsys, "export", str(trained), "--output=car.onnx")
+    assert (tmp_path / "car.onnx").read_text() == "mine"
+    assert "the suffix of --format onnx is .onnx" in said(capsys, "export", str(trained), "--output=car.pt")
+    assert "There is no run nowhere" in said(capsys, "export", "nowhere")
+    assert "needs a run" in said(capsys, "export")
+    assert "takes one run" in said(capsys, "export", str(trained), str(trained))
+
+
+def test_a_file_that_answers_otherwise_is_not_kept(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from command_line.tools import export as module
+
+    def wrong(file: Path, images: torch.Tensor) -> torch.Tensor:
+        return probabilities_of(file, images).flip(1)
+
+    monkeypatch.setattr(module, "probabilities_of", wrong)
+    assert "answers otherwise" in said(capsys, "export", str(trained), f"--output={tmp_path / 'car.onnx'}")
+    assert not [*tmp_path.glob("*.onnx"), *tmp_path.glob(".*onnx")]
+
+
+def test_other_preprocessing_is_refused(trained: Path) -> None:
+    model = ImageClassifier.load(trained)
+    steps: Any = A.Compose([A.CenterCrop(50, 50), A.Resize(64, 64)]).to_dict()
+    model.hparams["preprocessing"] = steps
+    with pytest.raises(Exception, match="CenterCrop, Resize"):
+        ExportedClassifier(model)
