@@ -79,7 +79,7 @@ class Calibration(Callback):
         """Fit the temperature, before a checkpoint is saved; arguments as in ``on_fit_start``."""
         if self._kept is not None:
             assert isinstance(pl_module, ImageClassifier)
-            pl_module.temperature = self._kept.compute()  # collective: on all devices
+            pl_module.temperature, pl_module.confidences = self._kept.compute()  # collective: on all devices
             self._kept = None
 
     def _switch_off(self, module: LightningModule) -> None:

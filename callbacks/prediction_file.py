@@ -11,6 +11,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from callbacks.run_folder import run_folder
 from lightning_modules import ImageClassifier
+from lightning_modules.temperature import threshold_of
 from results.predictions import Prediction, answer_lines, as_csv, as_json_lines
 from results.tables import write_csv
 from results.text_table import printable
@@ -29,12 +30,26 @@ class PredictionFile(Callback):
         top: How many classes a row names.
         file: The file to write, which must not exist: CSV, or by the suffix ``.jsonl`` or ``.json`` JSON lines; null
             writes ``predictions.csv`` in the run's folder.
+        min_confidence: Answer ``unknown`` below this probability, in a column of its own; null answers always.
+        coverage: The same with the probability that this share of the validation images reached, 0.9 for instance.
 
     Raises:
-        MisconfigurationException: If it names no class, or the file has another suffix.
+        MisconfigurationException: If it names no class, the file has another suffix, or a share is out of range.
     """
 
-    def __init__(self, enabled: bool = True, top: int = 5, file: str | None = None) -> None:
+    def __init__(
+        self,
+        enabled: bool = True,
+        top: int = 5,
+        file: str | None = None,
+        min_confidence: float | None = None,
+        coverage: float | None = None,
+    ) -> None:
+        for name, share in (("min_confidence", min_confidence), ("coverage", coverage)):
+            if share is not None and not 0 < share <= 1:
+                raise MisconfigurationException(f"predictions.{name} is {share}: it has to be above 0 and at most 1.")
+        if min_confidence is not None and coverage is not None:
+            raise MisconfigurationException("predictions.min_confidence and predictions.coverage exclude each other.")
         if top < 1:
             raise MisconfigurationException(f"predictions.top is {top}: it has to be 1 or more.")
         if file is not None and Path(file).suffix.lower() not in (".csv", *_JSON_LINES):
@@ -44,6 +59,8 @@ class PredictionFile(Callback):
         self.enabled = enabled
         self.top = top
         self.file = file
+        self.min_confidence = min_confidence
+        self.coverage = coverage
         self.rows: list[tuple[int, str, str, list[int], list[float]]] = []
         self.written: tuple[Path, list[Prediction]] | None = None
 
@@ -70,8 +87,19 @@ class PredictionFile(Callback):
         Args:
             trainer: The trainer.
             pl_module: The classifier.
+
+        Raises:
+            MisconfigurationException: If the checkpoint doesn't know the probability of a coverage.
         """
         self.rows = []
+        if self.coverage is not None:
+            assert isinstance(pl_module, ImageClassifier)
+            if not pl_module.confidences:
+                raise MisconfigurationException(
+                    "predictions.coverage needs a checkpoint of a run that was validated, by this version: give "
+                    "predictions.min_confidence instead."
+                )
+            self.min_confidence = threshold_of([*pl_module.confidences], self.coverage)
 
     def on_predict_batch_end(
         self,
@@ -117,16 +145,22 @@ class PredictionFile(Callback):
         assert isinstance(pl_module, ImageClassifier)
         names = pl_module.class_names
         found = [
-            Prediction(file, [(names[index], value) for index, value in zip(indices, values, strict=True)], error)
+            Prediction(
+                file,
+                [(names[index], value) for index, value in zip(indices, values, strict=True)],
+                error,
+                unknown=bool(values) and values[0] < (self.min_confidence or 0),
+            )
             for _, file, error, indices, values in sorted(rows)
         ]
+        with_answers = self.min_confidence is not None
         self.written = path, found
         if trainer.is_global_zero:
             json_lines = path.suffix.lower() in _JSON_LINES
             if json_lines:
-                write_atomically(path, as_json_lines(found))
+                write_atomically(path, as_json_lines(found, with_answers))
             else:
-                write_csv(path, as_csv(found, min(self.top, len(names))))
+                write_csv(path, as_csv(found, min(self.top, len(names)), with_answers))
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Print the answers, now that no progress bar is in the way.
@@ -145,6 +179,9 @@ class PredictionFile(Callback):
         failed = [prediction for prediction in found if prediction.error]
         if trainer.is_global_zero:
             lines = answer_lines(found, shutil.get_terminal_size().columns)
+            if self.min_confidence is not None:
+                unknown = sum(prediction.unknown for prediction in found)
+                lines.append(f"{unknown} of {len(found)} answers are less probable than {self.min_confidence:.3f}")
             if failed:
                 lines.append(f"{len(failed)} of {len(found)} photographs couldn't be read")
             lines.append(f"predictions: {printable(str(path))}")

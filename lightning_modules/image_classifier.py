@@ -246,7 +246,7 @@ class ImageClassifier(PhotographClassifier):
         """Keep the accuracy so far, when layers were unfrozen and the temperature; loading needs no other weights."""
         checkpoint["training_accuracy"] = self.accuracy.state(self.device)
         checkpoint["unfrozen_at"] = dict(self.layers.unfrozen_at)
-        checkpoint["temperature"] = self.temperature
+        checkpoint["calibration"] = {"temperature": self.temperature, "confidences": [*self.confidences]}
         checkpoint["hyper_parameters"] = {**checkpoint["hyper_parameters"], "weights": None}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -255,5 +255,6 @@ class ImageClassifier(PhotographClassifier):
         if "training_accuracy" in checkpoint and self.global_rank == 0:
             self.accuracy.restore(checkpoint["training_accuracy"])
         self.layers.restore(checkpoint)
-        self.temperature = float(checkpoint.get("temperature", 1.0))
+        calibration = checkpoint.get("calibration", {})
+        self.temperature, self.confidences = calibration.get("temperature", 1.0), calibration.get("confidences", [])
         self.steps_trained = int(checkpoint.get("global_step", 0))

@@ -1,6 +1,6 @@
 """What a trained classifier is used for in a program: loading it, and classifying photographs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from inspect import signature
 from itertools import chain
@@ -43,6 +43,7 @@ class PhotographClassifier(LightningModule):
         views: Makes further views of images to be evaluated; a callback installs it.
         temperature: What logits are divided by, so that probabilities are as high as the share of right answers; found
             in each validation of a training.
+        confidences: Percentiles of the probabilities of first answers to validation images; empty if they aren't known.
     """
 
     class_names: list[str]
@@ -52,6 +53,7 @@ class PhotographClassifier(LightningModule):
     settings = PredictionSettings()
     views: Views | None = None
     temperature = 1.0
+    confidences: Sequence[float] = ()
 
     @classmethod
     def load(cls, source: str | Path, which: Literal["best", "last"] = "best") -> Self:

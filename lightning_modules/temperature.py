@@ -1,6 +1,7 @@
 """Fits the temperature that makes probabilities as high as the share of right answers."""
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -46,6 +47,32 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     return float(f"{math.exp(brentq(slope, low, high, xtol=1e-7)):.4g}")
 
 
+class Fitted(NamedTuple):
+    """What is learned from the logits of a validation.
+
+    Attributes:
+        temperature: What ``fit_temperature`` has found.
+        confidences: Percentiles, the 0th to the 100th, of the probabilities of the first answers; nothing without
+            samples.
+    """
+
+    temperature: float
+    confidences: list[float]
+
+
+def threshold_of(confidences: list[float], coverage: float) -> float:
+    """Find the probability that a share of the validation pictures reaches.
+
+    Args:
+        confidences: Percentiles, as in ``Fitted``.
+        coverage: The share, above 0 and at most 1.
+
+    Returns:
+        The probability, interpolated between percentiles; 0 for all pictures.
+    """
+    return 0.0 if coverage >= 1 else float(np.interp(1 - coverage, np.linspace(0, 1, len(confidences)), confidences))
+
+
 class ValidationLogits(Metric):
     """Keeps the logits of a validation for ``fit_temperature``; of very many, those of evenly spaced samples.
 
@@ -83,14 +110,17 @@ class ValidationLogits(Metric):
         self.logits.append(logits[first :: self.step].float())
         self.labels.append(labels[first :: self.step])
 
-    def compute(self) -> float:
+    def compute(self) -> Fitted:
         """Fit the temperature to the samples of all devices.
 
         Returns:
-            The temperature.
+            The temperature, and how sure the answers are with it.
         """
         labels = dim_zero_cat(self.labels).cpu() if len(self.labels) else torch.empty(0, dtype=torch.int64)
-        if not len(labels):
-            return 1.0
         known = labels != NO_LABEL
-        return fit_temperature(dim_zero_cat(self.logits).cpu()[known], labels[known])
+        if not bool(known.any()):
+            return Fitted(1.0, [])
+        logits = dim_zero_cat(self.logits).cpu()[known]
+        temperature = fit_temperature(logits, labels[known])
+        sure = (logits.double() / temperature).softmax(dim=1).amax(dim=1)
+        return Fitted(temperature, sure.quantile(torch.linspace(0, 1, 101, dtype=torch.float64)).tolist())

@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 from results.text_table import display_width, text_table
 
+UNKNOWN = "unknown"
+
 
 class Prediction(NamedTuple):
     """What was found out about a photograph.
@@ -17,47 +19,59 @@ class Prediction(NamedTuple):
         file: The photograph.
         classes: The most probable classes with their probabilities, the best first; none if it couldn't be read.
         error: Why it couldn't be read; empty if it could.
+        unknown: Whether the answer isn't sure enough to be given.
     """
 
     file: str
     classes: list[tuple[str, float]]
     error: str = ""
+    unknown: bool = False
+
+    @property
+    def answer(self) -> str:
+        """The most probable class, or ``unknown``; nothing if it couldn't be read."""
+        return UNKNOWN if self.unknown else self.classes[0][0] if self.classes else ""
 
 
-def as_csv(predictions: list[Prediction], top: int) -> str:
+def as_csv(predictions: list[Prediction], top: int, with_answers: bool = False) -> str:
     """Write predictions as a table.
 
     Args:
         predictions: The predictions.
         top: How many classes a row names.
+        with_answers: Whether to write a column ``answer``, which may be ``unknown``.
 
     Returns:
-        CSV with the columns file, class_1, probability_1, class_2, ..., error.
+        CSV with the columns file, perhaps answer, class_1, probability_1, class_2, ..., error.
     """
     text = io.StringIO()
     writer = csv.writer(text)
     titles = [f"{kind}_{number}" for number in range(1, top + 1) for kind in ("class", "probability")]
-    writer.writerow(["file", *titles, "error"])
-    for file, classes, error in predictions:
-        cells = [cell for name, value in classes for cell in (name, f"{value:.6f}")]
-        writer.writerow([file, *cells, *[""] * (2 * top - len(cells)), error])
+    writer.writerow(["file", *["answer"] * with_answers, *titles, "error"])
+    for prediction in predictions:
+        cells = [cell for name, value in prediction.classes for cell in (name, f"{value:.6f}")]
+        answer = [prediction.answer] * with_answers
+        writer.writerow([prediction.file, *answer, *cells, *[""] * (2 * top - len(cells)), prediction.error])
     return text.getvalue()
 
 
-def as_json_lines(predictions: list[Prediction]) -> str:
+def as_json_lines(predictions: list[Prediction], with_answers: bool = False) -> str:
     """Write predictions as JSON lines, in which a byte of a name that is no UTF-8 stands as a lone surrogate.
 
     Args:
         predictions: The predictions.
+        with_answers: Whether to write ``answer``, which may be ``unknown``, as well.
 
     Returns:
         A line for each photograph, an object of ``file``, ``predictions`` (objects of ``class`` and ``probability``)
         and ``error``, null if the photograph could be read.
     """
     lines = []
-    for file, classes, error in predictions:
-        found = [{"class": name, "probability": round(value, 6)} for name, value in classes]
-        lines.append(json.dumps({"file": file, "predictions": found, "error": error or None}) + "\n")
+    for prediction in predictions:
+        found = [{"class": name, "probability": round(value, 6)} for name, value in prediction.classes]
+        answer = {"answer": prediction.answer or None} if with_answers else {}
+        line = {"file": prediction.file, **answer, "predictions": found, "error": prediction.error or None}
+        lines.append(json.dumps(line) + "\n")
     return "".join(lines)
 
 
@@ -74,9 +88,11 @@ def answer_lines(predictions: list[Prediction], width: int, limit: int = 20) -> 
     """
     names = shortest_names([prediction.file for prediction in predictions])
     header, rows = ["photograph", "%", "class", "%", "second best"], []
-    for name, (_, classes, error) in zip(names, predictions[:limit], strict=False):
-        best = [cell for title, value in classes[:2] for cell in (f"{100 * value:.1f}", title)]
-        rows.append([name, "", f"not read: {error}"] if error else [name, *best])
+    for name, prediction in zip(names, predictions[:limit], strict=False):
+        best = [cell for title, value in prediction.classes[:2] for cell in (f"{100 * value:.1f}", title)]
+        if prediction.unknown:
+            best[1] = f"{UNKNOWN} ({best[1]}?)"
+        rows.append([name, "", f"not read: {prediction.error}"] if prediction.error else [name, *best])
     lines = text_table(header, rows)
     answers = [display_width(line) for line, row in zip(lines[1:], rows, strict=True) if len(row) > 3]
     if not answers or max(answers) > width:

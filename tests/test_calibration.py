@@ -15,7 +15,7 @@ from sklearn.frozen import FrozenEstimator
 from torch import Tensor
 
 from lightning_modules import ImageClassifier
-from lightning_modules.temperature import ValidationLogits, fit_temperature
+from lightning_modules.temperature import ValidationLogits, fit_temperature, threshold_of
 
 Run = Callable[..., None]
 
@@ -71,7 +71,12 @@ def test_of_many_logits_evenly_spaced_ones_are_kept() -> None:
     kept.space(len(labels))
     for begin in range(0, 600, 32):
         kept.update(logits[begin : begin + 32], labels[begin : begin + 32], begin)
-    assert kept.compute() == fit_temperature(logits[::3], labels[::3])
+    fitted = kept.compute()
+    assert fitted.temperature == fit_temperature(logits[::3], labels[::3])
+    sure = (logits[::3] / fitted.temperature).softmax(dim=1).amax(dim=1)
+    for coverage in (0.25, 0.5, 0.9, 1.0):
+        threshold = threshold_of(fitted.confidences, coverage)
+        assert float((sure >= threshold).float().mean()) == pytest.approx(coverage, abs=0.011)
 
 
 def test_a_fit_keeps_it_and_all_use_it(run: Run, tmp_path: Path, toy_root: Path) -> None:
@@ -104,3 +109,32 @@ def test_a_fit_keeps_it_and_all_use_it(run: Run, tmp_path: Path, toy_root: Path)
 def test_a_fit_can_leave_it_out(run: Run, tmp_path: Path) -> None:
     run("fit", "--calibration.enabled=false", "--trainer.max_epochs=1")
     assert ImageClassifier.load(tmp_path / "logs/demo/version_0").temperature == 1
+
+
+def test_answers_that_are_not_sure_are_unknown(
+    run: Run, tmp_path: Path, toy_root: Path, mistake: Callable[..., str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("fit", "--model.learning_rate=0.003")
+    photographs = next(toy_root.glob("edition*")) / "cars_test"
+    model = ImageClassifier.load(tmp_path / "logs/demo/version_0")
+    options = ["--ckpt_path=best", f"--data.predict_dir={photographs}"]
+    half = threshold_of([*model.confidences], 0.5)
+    for option, threshold in ((f"--predictions.min_confidence={half:.4f}", half), ("--predictions.coverage=0.5", half)):
+        file = tmp_path / f"{option.partition('=')[0]}.csv"
+        capsys.readouterr()
+        run("predict", *options, option, f"--output={file}")
+        with file.open() as table:
+            rows = list(csv.DictReader(table))
+        sure = [float(row["probability_1"]) >= threshold for row in rows]
+        assert 0 < sum(sure) < len(rows)
+        assert [row["answer"] for row in rows] == [
+            row["class_1"] if flag else "unknown" for row, flag in zip(rows, sure, strict=True)
+        ]
+        said = f"{len(rows) - sum(sure)} of {len(rows)} answers are less probable than {threshold:.3f}"
+        assert said in capsys.readouterr().out
+    run("predict", *options, "--predictions.coverage=0.5", f"--output={tmp_path / 'lines.jsonl'}")
+    lines = [json.loads(line) for line in (tmp_path / "lines.jsonl").read_text().splitlines()]
+    assert "unknown" in {line["answer"] for line in lines}
+    assert "above 0 and at most 1" in mistake("predict", *options, "--predictions.coverage=90")
+    both = ["--predictions.coverage=0.9", "--predictions.min_confidence=0.9"]
+    assert "exclude each other" in mistake("predict", *options, *both)
