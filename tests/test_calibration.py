@@ -119,7 +119,8 @@ def test_answers_that_are_not_sure_are_unknown(
     model = ImageClassifier.load(tmp_path / "logs/demo/version_0")
     options = ["--ckpt_path=best", f"--data.predict_dir={photographs}"]
     half = threshold_of([*model.confidences], 0.5)
-    for option, threshold in ((f"--predictions.min_confidence={half:.4f}", half), ("--predictions.coverage=0.5", half)):
+    options_of = {f"--predictions.min_confidence={half:.4f}": round(half, 4), "--predictions.coverage=0.5": half}
+    for option, threshold in options_of.items():
         file = tmp_path / f"{option.partition('=')[0]}.csv"
         capsys.readouterr()
         run("predict", *options, option, f"--output={file}")
