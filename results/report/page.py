@@ -70,7 +70,9 @@ def report_page(
         calibrated=evaluation.temperature != 1,
         scores=score_rows(evaluation),
         **cases,
-        heat_note="" if heat is None else "Heat maps: Grad-CAM for the answer, red where most speaks for it.",
+        heat_note=""
+        if heat is None
+        else "Heat maps: Grad-CAM for the answer, red where most speaks for it, dark where nothing does.",
         classes=class_rows(evaluation),
         matrix=matrix_cells(evaluation),
         matrix_limit=MATRIX,
