@@ -28,7 +28,7 @@ _WRITERS: dict[Format, tuple[str, Callable[[ExportedClassifier, dict[str, str]],
 }
 _PICTURES = 16
 _WRITTEN = 1e-4  # of a probability, between PyTorch and the file
-_RESIZED = 1e-2  # between the run, whose pictures OpenCV resizes, and the file: some pixels are rounded otherwise
+_RESIZED = 1e-2  # between the run, whose pictures OpenCV resizes, and the file: a few pixels are rounded otherwise
 
 
 def export(run: Path, output: Path | None, kind: Format) -> None:

@@ -4,15 +4,16 @@ import torch
 from torch import Tensor, nn
 
 _TIE = 2e-4
+_ONE = 2048.0  # OpenCV's weights are whole numbers of this fraction
 
 
 class Resizing(nn.Module):
     """Squeezes images to a square as OpenCV does it: averages over areas to shrink, interpolates to enlarge.
 
     Albumentations' ``Resize`` with ``area_for_downscale="image"`` takes OpenCV's ``INTER_AREA`` if one side shrinks,
-    else ``INTER_LINEAR``. Each is a product with a matrix for the rows and one for the columns, whose weights follow
-    from the sizes; so the exported graph takes any size. Areas are equal to OpenCV's but for a few ties in rounding;
-    what is enlarged differs by one level at most, since OpenCV rounds the weights to 11 bits.
+    else ``INTER_LINEAR``. If both sides shrink, that is a product with a matrix for the rows and one for the columns;
+    else it interpolates between two pixels, in whole numbers. Weights and positions follow from the sizes, so that the
+    exported graph takes any size. The result is OpenCV's but for a few pixels in a thousand that are rounded otherwise.
 
     Args:
         size: Side of the square in pixels.
@@ -26,34 +27,52 @@ class Resizing(nn.Module):
         """Resize images.
 
         Args:
-            images: Floats from 0 to 255 of shape (batch, channels, height, width).
+            images: Whole numbers from 0 to 255, float32 of shape (batch, channels, height, width).
 
         Returns:
-            Whole numbers from 0 to 255, floats of shape (batch, channels, size, size).
+            Whole numbers from 0 to 255, float32 of shape (batch, channels, size, size).
         """
-        height, width = images.shape[2:]
-        rows, columns = self._weights(height, width), self._weights(width, height)
+        height, width = (torch.scalar_tensor(side, dtype=torch.float64) for side in images.shape[2:])
+        shrinks = (height >= self.size) & (width >= self.size)
+        return torch.where(shrinks, self._averaged(images, height, width), self._interpolated(images, height, width))
+
+    def _averaged(self, images: Tensor, height: Tensor, width: Tensor) -> Tensor:
+        rows, columns = self._areas(images.shape[2], height), self._areas(images.shape[3], width)
         resized = rows.to(images.dtype) @ (images @ columns.to(images.dtype).T)
         half = resized.floor() + 0.5
         exact = torch.where((resized - half).abs() < _TIE, half, resized)  # a tie, but for the error of floats
         return exact.round().clamp(0, 255)
 
-    def _weights(self, side: int, other: int) -> Tensor:
-        """Compute the weights of all pixels along a side for each pixel of the result, (size, side), float64."""
+    def _areas(self, side: int, length: Tensor) -> Tensor:
+        """Compute which share of each pixel of the result lies in each pixel along a side, (size, side)."""
         target = torch.arange(self.size, dtype=torch.float64)[:, None]
         pixel = torch.arange(side, dtype=torch.float64)[None]
-        # as a tensor, so that the exported graph computes it from the size that it is given
-        sides = torch.stack([torch.scalar_tensor(side), torch.scalar_tensor(other)]).double()
-        step = sides[0] / self.size
+        step = length / self.size
         begin, end = torch.maximum(target * step, pixel), torch.minimum((target + 1) * step, pixel + 1)
-        area = (end - begin).clamp(min=0) / step
-        centre = ((target + 0.5) * step - 0.5).clamp(min=0).minimum(sides[0] - 1)
-        linear = (1 - (centre - pixel).abs()).clamp(min=0)
-        first = (target * step).floor()
-        part = target + 1 - (first + 1) / step
-        second = torch.where(part > 0, part - part.floor(), 0.0)
-        last = sides[0] - 1
-        mixed = (1 - second) * (pixel == first) + second * (pixel == (first + 1).minimum(last))
-        shrinks = (sides > self.size).any()
-        grows = (sides < self.size).any()
-        return torch.where(shrinks, torch.where(grows, mixed, area), linear)
+        return (end - begin).clamp(min=0) / step
+
+    def _interpolated(self, images: Tensor, height: Tensor, width: Tensor) -> Tensor:
+        one_shrinks = (height > self.size) | (width > self.size)
+        top, bottom, above, below = self._neighbours(height, one_shrinks)
+        left, right, before, after = self._neighbours(width, one_shrinks)
+        columns = images[..., left] * before.to(images.dtype) + images[..., right] * after.to(images.dtype)
+        columns = (columns / 16).floor()
+        upper, lower = (columns[..., rows, :].double() for rows in (top, bottom))
+        parts = (upper * above[:, None] / 65536).floor() + (lower * below[:, None] / 65536).floor()
+        return ((parts + 2) / 4).floor().clamp(0, 255).to(images.dtype)
+
+    def _neighbours(self, length: Tensor, one_shrinks: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Find two pixels for each pixel of the result, int64 of shape (size,), and their weights, float64."""
+        target = torch.arange(self.size, dtype=torch.float64)
+        zoom = self.size / length
+        place = ((target + 0.5) / zoom - 0.5).float()  # OpenCV rounds here too
+        first = (target * (1 / zoom)).floor()
+        part = ((target + 1) - (first + 1) * zoom).float()
+        part = torch.where(part > 0, part - part.floor(), 0.0)
+        pixel = torch.where(one_shrinks, first, place.floor().double())
+        share = torch.where(one_shrinks, part, place - place.floor())
+        share = torch.where((pixel < 0) | (pixel >= length - 1), 0.0, share)
+        pixel = pixel.clamp(min=0).minimum(length - 1)
+        following = (pixel + 1).minimum(length - 1)
+        weights = ((1 - share) * _ONE).round(), (share * _ONE).round()
+        return pixel.long(), following.long(), weights[0].double(), weights[1].double()
