@@ -157,7 +157,8 @@ class Report(Callback):
         if evaluation is None:
             return
         assert isinstance(module, ImageClassifier)
-        run, config = run_of(folder), folder / "config.yaml"
+        checkpoint = trainer.ckpt_path
+        run, config = run_of(Path(checkpoint) if checkpoint else folder), folder / "config.yaml"
         data: ShowingDataModule = trainer.datamodule  # type: ignore[attr-defined]
         heat = self.heat_maps and module.device_mesh is None  # a sharded network answers on all devices together
         with tqdm(desc="report", unit=" pictures", delay=2, disable=None, leave=False) as progress:
@@ -173,7 +174,7 @@ class Report(Callback):
                 {
                     "run": run.name if run else folder.name,
                     "folder": str(shown(folder)),
-                    "checkpoint": str(shown(Path(trainer.ckpt_path))) if trainer.ckpt_path else "",
+                    "checkpoint": str(shown(Path(checkpoint))) if checkpoint else "",
                     "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
                     "network": str(module.hparams["backbone"]),
                     "written": time.strftime("%Y-%m-%d %H:%M"),
