@@ -11,6 +11,7 @@ from callbacks.gradual_unfreezing import GradualUnfreezing
 from callbacks.learning_rate_finder import LearningRateFinder
 from callbacks.learning_rates import LearningRates
 from callbacks.model_summary import ModelSummary
+from callbacks.overview import Overview
 from callbacks.prediction_file import PredictionFile
 from callbacks.preview import Preview
 from callbacks.progress_bar import ProgressBar
@@ -36,6 +37,7 @@ __all__ = [
     "LearningRateFinder",
     "LearningRates",
     "ModelSummary",
+    "Overview",
     "PredictionFile",
     "Preview",
     "ProgressBar",

@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import lightning
 import torch
 from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import TensorBoardLogger
 from tqdm.auto import tqdm
 
 from callbacks.answer_record import AnswerRecord
@@ -17,7 +18,8 @@ from callbacks.heat_maps import HeatMaps
 from callbacks.run_folder import run_folder
 from lightning_modules import ImageClassifier
 from results.evaluation.answers import Evaluation, answers_csv
-from results.report.cases import Picture
+from results.mistakes_figure import mistakes_figure
+from results.report.cases import Picture, choose
 from results.report.page import report_page
 from results.tables import write_csv
 from runs.commands import shown
@@ -25,6 +27,7 @@ from runs.finding import run_of
 from runs.whole_file import write_atomically
 
 Split = Literal["val", "test"]
+_SHOWN = 12  # mistakes in TensorBoard
 
 
 @runtime_checkable
@@ -186,3 +189,18 @@ class Report(Callback):
                 self.pictures,
             )
         write_atomically(folder / "report.html", page)
+        self._show_mistakes(trainer, module, data, evaluation)
+
+    def _show_mistakes(
+        self, trainer: Trainer, module: ImageClassifier, data: ShowingDataModule, evaluation: Evaluation
+    ) -> None:
+        boards = [logger.experiment for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
+        mistakes = []
+        for row in choose(evaluation, _SHOWN).mistakes.tolist() if boards else ():
+            found = data.evaluated_picture(evaluation.stage, int(evaluation.positions[row]))  # type: ignore[arg-type]
+            answer, truth = (evaluation.class_names[index] for index in evaluation.answer_and_truth(row))
+            if found is not None:
+                mistakes.append((found[0], answer, truth, float(evaluation.best.confidence[row])))
+        for board in boards if mistakes else ():
+            figure = mistakes_figure(mistakes)
+            board.add_figure(f"{evaluation.stage}/mistakes", figure, module.steps_trained, close=False)

@@ -57,6 +57,7 @@ SIGNATURES: list[tuple[Any, str, str]] = [
     (state_dict_loader, "load", "state_dict checkpoint_id storage_reader planner process_group no_dist"),
 ]
 ATTRIBUTES: list[tuple[str, Callable[[Path], Any], type]] = [
+    ("_get_file_writer", lambda folder: TensorBoardLogger(folder).experiment, MethodType),
     ("_early_exit", lambda _: LearningRateFinder(), bool),
     ("_early_exit", lambda _: BatchSizeFinder(), bool),
     ("_max_trials", lambda _: BatchSizeFinder(), int),

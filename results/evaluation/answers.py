@@ -85,6 +85,10 @@ class Evaluation:
         """The answers over several views, or the plain ones if there are no others."""
         return self.tta or self.plain
 
+    def answer_and_truth(self, row: int) -> tuple[int, int]:
+        """Return the first answer to a picture, and its true class."""
+        return int(self.best.classes[row, 0]), int(self.labels[row])
+
 
 def answers_csv(evaluation: Evaluation) -> str:
     """Write the answers as a table.
