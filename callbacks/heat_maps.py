@@ -22,6 +22,15 @@ class HeatMaps:
         self.module = module
         self.map = ActivationMap(module.network)
 
+    def find_layer(self, side: int) -> None:
+        """Find the layer that maps are taken from, or fail.
+
+        Args:
+            side: Side of an image in pixels.
+        """
+        noise = np.random.default_rng(0).integers(0, 256, size=(side, side, 3), dtype=np.uint8)
+        self([noise], [0])
+
     def __call__(self, pixels: Sequence[Pixels], classes: Sequence[int]) -> list[npt.NDArray[np.float32]]:
         """Compute heat maps.
 

@@ -11,6 +11,7 @@ import lightning
 import torch
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_warn
 from tqdm.auto import tqdm
 
 from callbacks.answer_record import AnswerRecord
@@ -163,7 +164,6 @@ class Report(Callback):
         checkpoint = trainer.ckpt_path
         run, config = run_of(Path(checkpoint) if checkpoint else folder), folder / "config.yaml"
         data: ShowingDataModule = trainer.datamodule  # type: ignore[attr-defined]
-        heat = self.heat_maps and module.device_mesh is None  # a sharded network answers on all devices together
         with tqdm(desc="report", unit=" pictures", delay=2, disable=None, leave=False) as progress:
 
             def picture(row: int) -> Picture:
@@ -173,7 +173,7 @@ class Report(Callback):
             page = report_page(
                 evaluation,
                 picture,
-                HeatMaps(module) if heat else None,
+                self._heat_maps(module),
                 {
                     "run": run.name if run else folder.name,
                     "folder": str(shown(folder)),
@@ -189,7 +189,19 @@ class Report(Callback):
                 self.pictures,
             )
         write_atomically(folder / "report.html", page)
+        print(f"report: {shown(folder / 'report.html')}", flush=True)  # noqa: T201 - where to look
         self._show_mistakes(trainer, module, data, evaluation)
+
+    def _heat_maps(self, module: ImageClassifier) -> HeatMaps | None:
+        if not self.heat_maps or module.device_mesh is not None:  # a sharded network answers on all devices together
+            return None
+        heat_maps = HeatMaps(module)
+        try:
+            heat_maps.find_layer(int(module.hparams["image_size"]))
+        except Exception as error:  # whatever an unusual network leads to: the page has all else
+            rank_zero_warn(f"The report has no heat maps: {' '.join(str(error).split())}")
+            return None
+        return heat_maps
 
     def _show_mistakes(
         self, trainer: Trainer, module: ImageClassifier, data: ShowingDataModule, evaluation: Evaluation

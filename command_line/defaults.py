@@ -41,12 +41,12 @@ CALLBACKS: dict[str, type[Callback]] = {
     "tta": TestTimeAugmentation,
     "calibration": Calibration,
     "confusion_matrix": ConfusionMatrix,
-    "report": Report,
     "overview": Overview,
     "predictions": PredictionFile,
     "previews": Preview,
     "skipped": SkippedImages,
     "scores": ScoreFile,
+    "report": Report,  # after the scores, which needn't wait for it
 }
 TRAINER_DEFAULTS: dict[str, Any] = {
     "logger": {

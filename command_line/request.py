@@ -86,7 +86,7 @@ def read_request(arguments: Sequence[str], afterwards: ExitStack) -> Request:
         sort = value_of(options, "--sort")  # which may begin with a minus, like an option
         order = [] if sort is None else [f"--sort={sort}"]
         options = without(options, "--sort")
-        return Request([arguments[0], *options, *order], words=tuple(words))
+        return Request([arguments[0], *options, *order], words=tuple(expand(word, "a path") for word in words))
     if not arguments or arguments[0].startswith("-"):
         return Request(list(arguments))
     command, rest = arguments[0], _with_home(files_first(arguments[1:]))
@@ -137,8 +137,7 @@ def run_named(command: str, words: Sequence[str]) -> Path:
     """
     if not words:
         raise MisconfigurationException(f"{command} needs a run: give its folder, a checkpoint or its URL.")
-    word = expand(words[0], "the run")
-    path = fetch(word, "the run") if is_url(word) else _path(word, Path("logs"))
+    path = fetch(words[0], "the run") if is_url(words[0]) else _path(words[0], Path("logs"))
     if run_of(path) is None and not (is_sharded(path) or (path.is_file() and is_zipfile(path))):
         raise MisconfigurationException(_unknown(words[0], path))
     return path

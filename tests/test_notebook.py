@@ -21,8 +21,10 @@ def test_every_cell_runs(tmp_path: Path, toy_root: Path) -> None:
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(CHECKOUT)}}).execute()
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     pictures = [output for output in outputs if {"image/jpeg", "image/png"} & set(output.get("data", {}))]
-    assert len(pictures) == 5
-    assert (tmp_path / "notebook/version_0/test/test_scores.json").is_file()
+    assert len(pictures) == 7
+    assert (tmp_path / "notebook/version_0/test/report.html").is_file()
+    texts = [output.text for output in outputs if output.output_type == "stream" and output.name == "stderr"]
+    assert not texts  # which notebooks show in red
 
 
 def test_what_is_committed_was_executed_and_is_small() -> None:

@@ -174,3 +174,18 @@ def test_a_page_for_stanford_cars_is_small() -> None:
     assert len(page) < 10e6
     for title in ("By make", "By body type", "By year", "AM General", "sorted by make"):
         assert title in page
+
+
+def test_a_network_without_a_map_has_all_else(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("no gradient\nhere")
+
+    monkeypatch.setattr("lightning_modules.networks.activation_map.ActivationMap.__call__", fail)
+    run("fit", "--trainer.max_epochs=1")
+    run("test", "--ckpt_path=best", "--report.enabled=true", "--report.pictures=2", "--tta.enabled=false")
+    page = Page((tmp_path / "logs/demo/version_0/test/report.html").read_text())
+    assert "where the network looked" not in page.text
+    assert "Suspected wrong labels" in page.text
+    assert "The report has no heat maps: no gradient here" in "".join(str(warning.message) for warning in recwarn)
