@@ -68,8 +68,8 @@ class Commands(StrictTrainer):
 
         Args:
             words: The run.
-            output: The file to write, which must not exist; null names it after the run.
-            format: ``onnx``, or ``torch`` for ``torch.export.load``.
+            output: The file or folder to write, which must not exist; null names it after the run.
+            format: ``onnx``, ``torch`` for ``torch.export.load``, or ``hub``, a folder with weights, config and card.
 
         Raises:
             MisconfigurationException: If more than one run is named.

@@ -11,11 +11,15 @@ import albumentations as A
 import numpy as np
 import onnx
 import pytest
+import timm
 import torch
+import torchvision
+from safetensors.torch import load_file
 
 from lightning_modules import ImageClassifier
 from lightning_modules.export.exported_classifier import ExportedClassifier
 from lightning_modules.export.formats import probabilities_of, to_onnx
+from lightning_modules.export.hub_folder import hub_files
 from lightning_modules.export.resizing import Resizing
 from train import main
 
@@ -143,3 +147,38 @@ def test_other_preprocessing_is_refused(trained: Path) -> None:
     model.hparams["preprocessing"] = steps
     with pytest.raises(Exception, match="CenterCrop, Resize"):
         ExportedClassifier(model)
+
+
+@pytest.mark.parametrize("backbone", ["timm/resnet10t", "timm/vit_tiny_patch16_224", "squeezenet1_1", "resnet18"])
+def test_a_folder_for_hubs_is_read_by_timm_and_torchvision(backbone: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    names = ["a/b", "车", "c"]
+    model = ImageClassifier(backbone, None, names, image_size=64).eval()
+    model.temperature = 0.6
+    files = hub_files(model, 64, 0.6, {"test/accuracy": 0.5})
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert config["label_names"] == names
+    if backbone.startswith("timm/"):
+        network: Any = timm.create_model(f"local-dir:{tmp_path}", pretrained=True).eval()
+        assert tuple(network.pretrained_cfg["input_size"]) == (3, 64, 64)
+    else:
+        network = torchvision.models.get_model(backbone, num_classes=3).eval()
+        network.load_state_dict(load_file(tmp_path / "model.safetensors"))
+    images = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
+    cfg = config["pretrained_cfg"]
+    pixels = (images / 255 - torch.tensor(cfg["mean"])[:, None, None]) / torch.tensor(cfg["std"])[:, None, None]
+    with torch.inference_mode():
+        assert torch.allclose(network(pixels).softmax(dim=1), model.scores(images).plain, atol=1e-5)
+    assert "| test/accuracy | 0.5000 |" in (tmp_path / "README.md").read_text()
+
+
+def test_the_command_writes_a_folder_for_hubs(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["export", str(trained), f"--output={tmp_path / 'hub'}", "--format=hub"])
+    assert "16 pictures of its evaluation have the same answers" in capsys.readouterr().out
+    assert {path.name for path in (tmp_path / "hub").iterdir()} == {"model.safetensors", "config.json", "README.md"}
+    assert not (tmp_path / ".hub").exists()
+    assert "exists already" in said(capsys, "export", str(trained), f"--output={tmp_path / 'hub'}", "--format=hub")

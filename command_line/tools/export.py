@@ -12,17 +12,19 @@ from typing import Literal, TypeAlias
 import numpy as np
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from torch import Tensor
 
 from datamodules.reading.image_reader import Image, UnreadableImageError, read_image
 from lightning_modules import ImageClassifier
 from lightning_modules.export.exported_classifier import ExportedClassifier
 from lightning_modules.export.formats import probabilities_of, to_onnx, to_torch
+from lightning_modules.export.hub_folder import hub_files, network_of
 from runs.finding import run_of
-from runs.whole_file import write_atomically
+from runs.whole_file import remove, write_atomically
 
-Format: TypeAlias = Literal["onnx", "torch"]
+Format: TypeAlias = Literal["onnx", "torch", "hub"]
 
-_WRITERS: dict[Format, tuple[str, Callable[[ExportedClassifier, dict[str, str]], bytes]]] = {
+_WRITERS: dict[str, tuple[str, Callable[[ExportedClassifier, dict[str, str]], bytes]]] = {
     "onnx": (".onnx", to_onnx),
     "torch": (".pt2", to_torch),
 }
@@ -32,30 +34,57 @@ _RESIZED = 1e-2  # between the run, whose pictures OpenCV resizes, and the file:
 
 
 def export(run: Path, output: Path | None, kind: Format) -> None:
-    """Write a classifier that takes raw pixels and returns calibrated probabilities, and compare its answers.
+    """Write a classifier for other programs, and compare its answers.
 
     Args:
         run: The folder of a run, or a checkpoint.
-        output: The file to write, which must not exist; None names it after the run.
-        kind: ``onnx`` or ``torch``.
+        output: The file or folder to write, which must not exist; None names it after the run.
+        kind: ``onnx``, ``torch``, or ``hub`` for a folder.
 
     Raises:
         MisconfigurationException: If the file is there already, the network can't be written, or the file answers
             otherwise than the run; then it is removed.
     """
-    suffix, write = _WRITERS[kind]
+    suffix = _WRITERS[kind][0] if kind in _WRITERS else ""
     found = run_of(run)
-    file = output or Path(f"{found.name if found else run.stem}{suffix}")
-    if file.suffix != suffix:
+    file = output or Path(f"{found.name if found else run.stem}{suffix or '-hub'}")
+    if suffix and file.suffix != suffix:
         raise MisconfigurationException(f"--output is {file}: the suffix of --format {kind} is {suffix}.")
     if file.exists():
         raise MisconfigurationException(f"--output is {file}, which exists already: choose another name.")
     model = ImageClassifier.load(run)
     model.settings = replace(model.settings, precision="32-true")
     model.float()
-    exported = ExportedClassifier(model)
+    exported = ExportedClassifier(model).eval()
     scores = _scores(found.folder) if found else {}
-    metadata = {
+    pictures, what = _pictures(found.folder if found else None)
+    draft = file.with_name(f".{file.name}{suffix}")
+    try:
+        if kind == "hub":
+            files = hub_files(model, exported.resize.size, exported.temperature, scores)
+            rebuilt = ExportedClassifier(model).eval()
+            rebuilt.network, rebuilt.temperature = network_of(files, model), 1.0
+            difference = _compare(rebuilt, exported, model, pictures)
+            draft.mkdir(parents=True)
+            for name, content in files.items():
+                write_atomically(draft / name, content)
+            size = sum(map(len, files.values()))
+        else:
+            content = _WRITERS[kind][1](exported, _metadata(model, exported, scores))
+            write_atomically(draft, content)
+            difference = _compare(lambda pixels: probabilities_of(draft, pixels), exported, model, pictures)
+            size = len(content)
+        draft.replace(file)
+    finally:
+        remove(draft)
+    print(  # noqa: T201 - the result
+        f"{file}: {size / 1e6:.1f} MB, {len(model.class_names)} classes; {len(pictures)} {what} have the same "
+        f"answers, probabilities differ by {difference:.1g} at most\n{_usage(file)}"
+    )
+
+
+def _metadata(model: ImageClassifier, exported: ExportedClassifier, scores: dict[str, float]) -> dict[str, str]:
+    return {
         "class_names": json.dumps(model.class_names),
         "preprocessing": f"RGB, uint8, (batch, height, width, 3), any size; the network resizes to "
         f"{exported.resize.size}x{exported.resize.size} and normalises",
@@ -63,19 +92,6 @@ def export(run: Path, output: Path | None, kind: Format) -> None:
         "backbone": str(model.hparams["backbone"]),
         "scores": json.dumps(scores),
     }
-    pictures, what = _pictures(found.folder if found else None)
-    content = write(exported, metadata)
-    draft = file.with_name(f".{file.name}{suffix}")
-    try:
-        write_atomically(draft, content)
-        difference = _compare(draft, exported.eval(), model, pictures)
-        draft.replace(file)
-    finally:
-        draft.unlink(missing_ok=True)
-    print(  # noqa: T201 - the result
-        f"{file}: {len(content) / 1e6:.1f} MB, {len(model.class_names)} classes; {len(pictures)} {what} have the same "
-        f"answers, probabilities differ by {difference:.1g} at most\n{_usage(file)}"
-    )
 
 
 def _usage(file: Path) -> str:
@@ -85,19 +101,23 @@ def _usage(file: Path) -> str:
             f'{load}session.get_modelmeta().custom_metadata_map["class_names"])\n'
             'probabilities = session.run(None, {"images": pixels})[0]  # pixels: uint8, (batch, height, width, 3), RGB'
         )
+    if file.suffix != ".pt2":
+        return f"{file / 'README.md'} says how to load it"
     return (
         f'classifier = torch.export.load("{file}").module()\n'
         "probabilities = classifier(pixels)  # pixels: uint8, (batch, height, width, 3), RGB"
     )
 
 
-def _compare(file: Path, exported: ExportedClassifier, model: ImageClassifier, pictures: list[Image]) -> float:
-    """Compare the answers of a file with PyTorch's and the run's; returns the largest difference to the latter."""
+def _compare(
+    written: Callable[[Tensor], Tensor], exported: ExportedClassifier, model: ImageClassifier, pictures: list[Image]
+) -> float:
+    """Compare what was written with PyTorch's answers and the run's; returns the largest difference to the latter."""
     largest = 0.0
     for picture, answer in zip(pictures, model.classify([*pictures]), strict=True):
         pixels = torch.from_numpy(picture[None])
-        found = probabilities_of(file, pixels)[0]
         with torch.inference_mode():
+            found = written(pixels)[0]
             same = float((found - exported(pixels)[0]).abs().max())
         expected = torch.tensor([answer[name] for name in model.class_names])
         difference = float((found - expected).abs().max())

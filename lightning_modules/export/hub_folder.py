@@ -1,0 +1,115 @@
+"""Writes a classifier as a folder that model hubs and timm read."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from safetensors.torch import load, save
+from torch import Tensor, nn
+
+from lightning_modules.image_classifier import ImageClassifier
+from lightning_modules.networks import build_backbone
+from lightning_modules.networks.backbones import TIMM
+
+WEIGHTS = "model.safetensors"
+
+
+def hub_files(model: ImageClassifier, size: int, temperature: float, scores: Mapping[str, float]) -> dict[str, bytes]:
+    """Write weights, configuration and model card.
+
+    The temperature is worked into the head, whose softmax is then calibrated for whoever loads it.
+
+    Args:
+        model: The classifier.
+        size: Side of evaluated images in pixels.
+        temperature: What its logits are divided by.
+        scores: What it has reached, by logged name.
+
+    Returns:
+        Contents by file name: ``model.safetensors``, ``config.json`` (as timm's) and ``README.md``.
+    """
+    backbone = str(model.hparams["backbone"])
+    heads = build_backbone(backbone, len(model.class_names), model.hparams["image_size"]).heads
+    state = {name: _plain(tensor) for name, tensor in model.network.state_dict().items()}
+    for name in state:
+        if name.startswith(tuple(f"{head}." for head in heads)):
+            state[name] /= temperature
+    mean, std = (list(map(float, values.flatten())) for values in (model.normalize.mean, model.normalize.std))
+    config = {
+        "architecture": backbone.removeprefix(TIMM).partition(".")[0],
+        "num_classes": len(model.class_names),
+        "label_names": model.class_names,
+        "model_args": {"img_size": model.hparams["image_size"]} if hasattr(model.network, "patch_embed") else {},
+        "pretrained_cfg": {
+            "input_size": [3, size, size],
+            "mean": mean,
+            "std": std,
+            "crop_pct": 1.0,
+            "crop_mode": "squash",
+            "interpolation": "bilinear",
+            "num_classes": len(model.class_names),
+        },
+    }
+    return {
+        WEIGHTS: save(state, {"format": "pt"}),
+        "config.json": (json.dumps(config, indent=2, ensure_ascii=False) + "\n").encode(),
+        "README.md": _card(model, config, scores).encode(),
+    }
+
+
+def _plain(tensor: Tensor) -> Tensor:
+    values = tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+    return values.float() if values.is_floating_point() else values
+
+
+def network_of(files: Mapping[str, bytes], model: ImageClassifier) -> nn.Module:
+    """Build the network anew from a folder's weights, to see that nothing is missing.
+
+    Args:
+        files: What ``hub_files`` returned.
+        model: The classifier that they are of.
+
+    Returns:
+        The network in evaluation mode.
+    """
+    state: dict[str, Tensor] = load(files[WEIGHTS])
+    with torch.random.fork_rng(devices=[]):
+        built = build_backbone(str(model.hparams["backbone"]), len(model.class_names), model.hparams["image_size"])
+    built.network.load_state_dict(state)
+    return built.network.eval()
+
+
+def _card(model: ImageClassifier, config: Mapping[str, Any], scores: Mapping[str, float]) -> str:
+    backbone, size = str(model.hparams["backbone"]), config["pretrained_cfg"]["input_size"][1]
+    library = "timm" if backbone.startswith(TIMM) else "torchvision"
+    lines = [f"| {name} | {value:.4f} |" for name, value in scores.items() if not name.endswith("/classes")]
+    table = ["| score | |", "|---|---|", *lines] if lines else ["It hasn't been tested."]
+    if library == "timm":
+        usage = ['network = timm.create_model("local-dir:FOLDER", pretrained=True).eval()  # or hf-hub:USER/NAME']
+    else:
+        usage = [
+            f'network = torchvision.models.get_model("{backbone}", num_classes={config["num_classes"]}).eval()',
+            f'network.load_state_dict(safetensors.torch.load_file("FOLDER/{WEIGHTS}"))',
+        ]
+    return "\n".join(
+        [
+            "---",
+            f"library_name: {library}",
+            "pipeline_tag: image-classification",
+            "tags: [image-classification, fine-grained]",
+            "---",
+            f"# {backbone}, {config['num_classes']} classes",
+            "",
+            f"Trained by transfer learning. Give it RGB pictures, squeezed to {size}x{size} pixels, scaled to [0, 1] "
+            "and normalised by `mean` and `std` of `config.json`; its `label_names` are the classes in the order of the "
+            "outputs. The softmax of the outputs is calibrated on validation pictures.",
+            "",
+            *table,
+            "",
+            "```python",
+            *usage,
+            "```",
+            "",
+        ]
+    )
