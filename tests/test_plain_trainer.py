@@ -21,6 +21,7 @@ from lightning_modules.networks import PixelNormalization
 from tests.photos import class_folders
 from tests.test_old_checkpoints import OLD_RUN
 from tests.test_packages import CHECKOUT
+from train import main as command_line
 
 CLASSES = ["bus", "car", "lorry"]
 IMAGES = torch.randint(256, (10, 3, 64, 64), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
@@ -76,7 +77,7 @@ def test_it_fits_tests_and_predicts_every_image(model: ImageClassifier, trainer:
 
 
 def test_the_lines_of_the_readme_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    use, plain = re.findall(r"```python\n(.*?)```", (CHECKOUT / "README.md").read_text(), re.DOTALL)
+    use, plain, elsewhere = re.findall(r"```python\n(.*?)```", (CHECKOUT / "README.md").read_text(), re.DOTALL)
     (tmp_path / "run.ckpt").write_bytes(lzma.decompress((OLD_RUN / "last.ckpt.xz").read_bytes()))
     class_folders(tmp_path / "photos", CLASSES, each=3)
     shutil.copy(tmp_path / "photos/bus/0.jpg", tmp_path / "photo.jpg")
@@ -96,6 +97,10 @@ def test_the_lines_of_the_readme_run(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert len(names["answers"]) == 9
     exec(plain, names)  # noqa: S102
     assert torch.cat(names["answers"]).shape == (9, 3)
+    command_line(["export", "run.ckpt", "--output=car.onnx"])
+    exec(elsewhere, names)  # noqa: S102
+    answer = ImageClassifier.load("run.ckpt").classify("photo.jpg")
+    assert names["probabilities"] == pytest.approx([answer[name] for name in names["classes"]], abs=1e-3)
 
 
 def test_the_type_of_pixels_says_what_they_mean() -> None:
