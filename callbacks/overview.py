@@ -8,7 +8,6 @@ from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
-from torch.utils.tensorboard.summary import hparams
 
 from callbacks.run_config import RunConfig
 
@@ -62,6 +61,8 @@ class Overview(Callback):
         for logger in trainer.loggers:
             if not isinstance(logger, TensorBoardLogger):
                 continue
+            from torch.utils.tensorboard.summary import hparams  # not before it is needed
+
             board = logger.experiment
             if charts:
                 board.add_custom_scalars(_CHARTS)

@@ -21,7 +21,6 @@ from lightning_modules import ImageClassifier
 from results.evaluation.answers import Evaluation, answers_csv
 from results.mistakes_figure import mistakes_figure
 from results.report.cases import Picture, choose
-from results.report.page import report_page
 from results.tables import write_csv
 from runs.commands import shown
 from runs.finding import run_of
@@ -161,6 +160,8 @@ class Report(Callback):
         if evaluation is None:
             return
         assert isinstance(module, ImageClassifier)
+        from results.report.page import report_page  # not before it is needed: training doesn't wait for it
+
         checkpoint = trainer.ckpt_path
         run, config = run_of(Path(checkpoint) if checkpoint else folder), folder / "config.yaml"
         data: ShowingDataModule = trainer.datamodule  # type: ignore[attr-defined]

@@ -3,14 +3,12 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from command_line.request import run_named
 from command_line.strict_trainer import StrictTrainer
-from command_line.tools.compare import compare
-from command_line.tools.explain import explain
-from command_line.tools.export import Format, export
 from command_line.tools.list_runs import list_runs
 from datamodules import ImageDataModule
 from datamodules.check import check_data
@@ -60,10 +58,16 @@ class Commands(StrictTrainer):
             words: The run, and photographs, folders or patterns.
             output: The PNG file to write; an earlier figure is replaced.
         """
+        from command_line.tools.explain import explain  # here and below: what no other command needs
+
         explain(run_named("explain", words), words[1:], Path(output))
 
     @staticmethod
-    def export(words: Sequence[str], output: str | None = None, format: Format = "onnx") -> None:  # noqa: A002
+    def export(
+        words: Sequence[str],
+        output: str | None = None,
+        format: Literal["onnx", "torch", "hub"] = "onnx",  # noqa: A002 - the option's name
+    ) -> None:
         """Write a run's classifier for other programs: it takes pixels of any size and returns probabilities.
 
         Args:
@@ -74,6 +78,8 @@ class Commands(StrictTrainer):
         Raises:
             MisconfigurationException: If more than one run is named.
         """
+        from command_line.tools.export import export
+
         run = run_named("export", words)
         if len(words) > 1:
             raise MisconfigurationException(f"export takes one run, but there are {len(words)}: {', '.join(words)}.")
@@ -87,6 +93,8 @@ class Commands(StrictTrainer):
             words: The runs.
             output: Folder for comparison.html and comparison.csv; if it exists, the new one gets a number.
         """
+        from command_line.tools.compare import compare
+
         compare([run_named("compare", [word]) for word in words], Path(output))
 
     @staticmethod

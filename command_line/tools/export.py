@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal
 
 import numpy as np
 import torch
@@ -22,8 +22,6 @@ from lightning_modules.export.hub_folder import hub_files, network_of
 from runs.finding import run_of
 from runs.whole_file import remove, write_atomically
 
-Format: TypeAlias = Literal["onnx", "torch", "hub"]
-
 _WRITERS: dict[str, tuple[str, Callable[[ExportedClassifier, dict[str, str]], bytes]]] = {
     "onnx": (".onnx", to_onnx),
     "torch": (".pt2", to_torch),
@@ -33,7 +31,7 @@ _WRITTEN = 1e-4  # of a probability, between PyTorch and the file
 _RESIZED = 1e-2  # between the run, whose pictures OpenCV resizes, and the file: a few pixels are rounded otherwise
 
 
-def export(run: Path, output: Path | None, kind: Format) -> None:
+def export(run: Path, output: Path | None, kind: Literal["onnx", "torch", "hub"]) -> None:
     """Write a classifier for other programs, and compare its answers.
 
     Args:
