@@ -18,7 +18,8 @@ from callbacks.answer_record import AnswerRecord
 from callbacks.heat_maps import HeatMaps
 from callbacks.run_folder import run_folder
 from lightning_modules import ImageClassifier
-from results.evaluation.answers import Evaluation, answers_csv
+from results.evaluation.answer_table import answers_csv
+from results.evaluation.answers import Evaluation
 from results.mistakes_figure import mistakes_figure
 from results.report.cases import Picture, choose
 from results.tables import write_csv

@@ -86,7 +86,7 @@ class ClassifierCLI(LightningCLI):
             Those of Lightning and our own.
         """
         tools = {name: {"words"} for name in TOOLS}
-        return {**LightningCLI.subcommands(), **{name: {"datamodule"} for name in DATA_COMMANDS}, **tools}
+        return {**LightningCLI.subcommands(), **{name: {"datamodule", "typed"} for name in DATA_COMMANDS}, **tools}
 
     def before_instantiate_classes(self) -> None:
         """Find the run, and keep its config as it was typed for ``RunConfig``."""
@@ -183,15 +183,15 @@ class ClassifierCLI(LightningCLI):
         name = run if self.subcommand == "fit" else f"{run}/{start.folder.name}"
         begun = start.run.history.last("began", "resumed") if start.run and start.step is not None else None
         ids = begun.facts.get("loggers", []) if begun else []
-        names = (str(config.logs), start.experiment.name, name)
-        loggers.place(self.loggers, start.folder, names, ids, start.step)
+        loggers.place(self.loggers, start.folder, (str(config.logs), start.experiment.name, name), ids, start.step)
         return loggers.build(self.loggers)
 
     def _run_subcommand(self, subcommand: str) -> None:
         if subcommand not in RUN_COMMANDS:
             options = {name: self.config[subcommand][name] for name in self._subcommand_method_arguments[subcommand]}
-            given = self.data if subcommand in DATA_COMMANDS else self.request.words
-            getattr(self.trainer_class, subcommand)(given, **options)
+            given = [self.data] if subcommand in DATA_COMMANDS else [self.request.words]
+            given += [self.request.arguments[1:]] if subcommand == "doubts" else []
+            getattr(self.trainer_class, subcommand)(*given, **options)
             return
         self.afterwards.callback(loggers.finish, self.trainer)
         super()._run_subcommand(subcommand)

@@ -7,6 +7,7 @@ from typing import Literal
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+from command_line.options import without
 from command_line.request import run_named
 from command_line.strict_trainer import StrictTrainer
 from command_line.tools.list_runs import list_runs
@@ -16,7 +17,7 @@ from datamodules.streaming import convert
 from results.figures import is_figure, write_figure
 from results.preview_figure import preview_figure
 
-DATA_COMMANDS = ("check", "preview", "convert")
+DATA_COMMANDS = ("check", "doubts", "preview", "convert")
 
 
 class Commands(StrictTrainer):
@@ -32,6 +33,29 @@ class Commands(StrictTrainer):
         """
         if not check_data(datamodule, output):
             sys.exit(1)
+
+    @staticmethod
+    def doubts(
+        datamodule: ImageDataModule,
+        typed: Sequence[str],
+        folds: int = 5,
+        output: str = "logs/doubts",
+        pictures: int = 200,
+    ) -> None:
+        """Find labels that are probably wrong, by networks that haven't seen the images in training (k folds).
+
+        Args:
+            datamodule: The data.
+            typed: The options as they were typed, those of the trainings among them.
+            folds: Number of trainings, each of which answers to what the others have seen.
+            output: Folder for the runs, doubts.html, out_of_fold.csv, exclude.txt and relabel.csv.
+            pictures: How many doubtful labels the page shows.
+        """
+        from command_line.tools.doubts import doubts
+
+        for own in ("--folds", "--output", "--pictures"):
+            typed = without(typed, own)
+        doubts(datamodule, typed, folds, Path(output), pictures)
 
     @staticmethod
     def runs(words: Sequence[str], folder: str = "logs", sort: str = "begun", output: str | None = None) -> None:

@@ -8,6 +8,7 @@ COMMANDS = {
     "test": "eval evaluate evaluation score benchmark",
     "predict": "infer inference classify prediction pred label",
     "check": "verify inspect doctor analyze analyse lint clean",
+    "doubts": "cleanlab label_errors mislabeled mislabelled wrong_labels noisy_labels clean_labels",
     "preview": "view visualize visualise augment plot",
     "convert": "prepare pack shard",
     "explain": "gradcam grad_cam cam saliency attribution heatmap",
@@ -71,6 +72,8 @@ OPTIONS = {
     "data.crop_to_box": "crop crop_box crop_bbox bbox use_bbox boxes",
     "data.split_seed": "data_seed",
     "data.exclude": "ignore skip exclude_file",
+    "data.corrected_labels": "relabel relabel_file corrections fixed_labels",
+    "data.folds": "num_folds n_folds kfold k_fold n_splits cv",
     "early_stopping.patience": "patience early_stop early_stopping early_stopping_patience es_patience",
     "unfreezing.epochs": (
         "freeze unfreeze unfreezing freeze_backbone freeze_encoder freeze_layers freeze_epochs unfreeze_epoch "

@@ -64,7 +64,7 @@ def divide(
         )
     assert samples.labels is not None
     in_second = _stratified(samples.labels, fraction, seed)
-    unit = _units(len(samples), samples.groups, pairs)
+    unit = units(len(samples), samples.groups, pairs)
     notes = []
     if len({*unit.tolist()}) < len(samples):
         together = _together(in_second, samples.labels, unit, seed)
@@ -111,8 +111,17 @@ def _stratified(labels: npt.NDArray[np.int64], fraction: float, seed: int) -> np
     return in_second
 
 
-def _units(size: int, groups: npt.NDArray[np.int64] | None, pairs: Sequence[tuple[int, int]]) -> npt.NDArray[np.int64]:
-    """Number what belongs together, by the smallest position in it (union-find)."""
+def units(size: int, groups: npt.NDArray[np.int64] | None, pairs: Sequence[tuple[int, int]]) -> npt.NDArray[np.int64]:
+    """Number what belongs together, by the smallest position in it (union-find).
+
+    Args:
+        size: Number of samples.
+        groups: Numbers of their groups, int64 of shape (size,), ``NO_LABEL`` for a sample of its own; or None.
+        pairs: Positions of samples that belong together.
+
+    Returns:
+        The number of each sample's unit, int64 of shape (size,).
+    """
     parent = list(range(size))
 
     def root(position: int) -> int:

@@ -1,15 +1,14 @@
 """Leaving images out."""
 
 import os
-from collections.abc import Callable, Iterable
-from functools import cache
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from datamodules.path_spelling import existing_path
+from datamodules.listed_files import ListedFiles
 from datamodules.text_files import decode_lines, decode_text
 
 
@@ -33,50 +32,12 @@ def excluded_files(files: Iterable[str], folder: Path, exclude: str) -> set[str]
         text, _ = decode_text(Path(exclude).read_bytes(), lambda _: True)
     except (OSError, ValueError) as error:
         raise MisconfigurationException(f"Can't read data.exclude, {exclude}: {error}.") from error
-    names = [*files]
-    real_folder = cache(os.path.realpath)
+    listed = ListedFiles(files, folder, f"data.exclude, {exclude}")
     found: set[str] = set()
-    by_place: dict[str, list[str]] = {}
-    for name in names:
-        by_place.setdefault(_real(name, real_folder), []).append(name)
-    below: dict[str, list[str]] = {}
     for number, line in enumerate(decode_lines(text), start=1):
-        if not line.strip():
-            continue
-        path = existing_path(str(folder), line)
-        if line.startswith("#") and not os.path.lexists(path):
-            continue
-        if not os.path.lexists(path):
-            raise MisconfigurationException(f"data.exclude, {exclude}, lists {path}, which doesn't exist.")
-        place = os.path.realpath(path) if os.path.isdir(path) else _real(path, real_folder)  # noqa: PTH112
-        meant = by_place.get(place, [])
-        if not meant and os.path.isdir(path):  # noqa: PTH112
-            below = below or _by_folder(by_place)
-            meant = below.get(place, [])
-        if not meant:  # perhaps a link leads to it
-            target = os.path.realpath(path)
-            meant = [name for name in names if os.path.realpath(name) == target]
-        if not meant:
-            raise MisconfigurationException(
-                f"data.exclude, {exclude}, lists {path} in line {number}, which is none of the data set's images."
-            )
-        found.update(meant)
-    return found
-
-
-def _real(path: str, real_folder: Callable[[str], str]) -> str:
-    """Find the place of a file, without a look at the file itself: there may be a million."""
-    folder, name = os.path.split(path)
-    return f"{real_folder(folder).rstrip('/')}/{name}"
-
-
-def _by_folder(by_place: dict[str, list[str]]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for place, names in by_place.items():
-        folder = os.path.dirname(place)  # noqa: PTH120
-        while folder not in ("/", ""):
-            found.setdefault(folder, []).extend(names)
-            folder = os.path.dirname(folder)  # noqa: PTH120
+        comment = line.startswith("#") and not os.path.lexists(listed.path(line))
+        if line.strip() and not comment:
+            found.update(listed.find(line, number))
     return found
 
 

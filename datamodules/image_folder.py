@@ -6,22 +6,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-import numpy as np
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
 from datamodules.account import MISSING, account_for, require_present, tell
-from datamodules.division import divide
-from datamodules.equal_pictures import equal_pictures
-from datamodules.exclusion import excluded_files, require_classes
+from datamodules.amendments import Amendments
+from datamodules.check_range import check_range
+from datamodules.divider import Divider
 from datamodules.file_search import PassedOver
 from datamodules.image_data_module import ImageDataModule
 from datamodules.layouts import ClassLevel, Layout, Part, recognise_layout, require_labels, write_split
-from datamodules.samples import NO_LABEL, Samples
+from datamodules.samples import NO_LABEL, Samples, joined
 
 Split: TypeAlias = Literal["train", "val", "test"]
-
-_MANY = 100_000  # photographs, to look at all of which takes minutes
 
 
 class ImageFolderDataModule(ImageDataModule):
@@ -47,7 +44,12 @@ class ImageFolderDataModule(ImageDataModule):
             different protocols; training on crops and testing on whole images would cost about 9.5 points.
         box_margin: Share of the box's width and height kept around it on every side.
         exclude: Text file with the images or folders to leave out, one path a line, relative to the layout's folder;
-            ``train.py check`` proposes one.
+            ``train.py check`` and ``train.py doubts`` propose one.
+        corrected_labels: CSV with the columns ``path`` and ``label``, whose labels replace those of the data set; no
+            division changes. ``train.py doubts`` proposes one.
+        folds: Divide the images of training and validation in so many folds, equal in all classes, for a
+            cross-validation; null validates on ``val`` or ``val_fraction``.
+        fold: The fold that validates while the others train, counting from 0.
         keep_equal_together: Keep photographs that show the same picture in one part when dividing. Every photograph is
             looked at for that, once; null does so where there are 100,000 of them or fewer.
         class_folders: Which folders are classes, the ``outer`` ones or the innermost (``inner``, with names like
@@ -64,6 +66,9 @@ class ImageFolderDataModule(ImageDataModule):
         crop_to_box: bool = False,
         box_margin: float = 0.05,
         exclude: str | None = None,
+        corrected_labels: str | None = None,
+        folds: int | None = None,
+        fold: int = 0,
         keep_equal_together: bool | None = None,
         class_folders: ClassLevel = None,
         **options: Any,
@@ -71,6 +76,8 @@ class ImageFolderDataModule(ImageDataModule):
         super().__init__(**options)
         if not 0 <= box_margin < 10:
             raise MisconfigurationException(f"data.box_margin is {box_margin}: it has to be 0 or more.")
+        check_range("folds", folds or 2, 2, 1_000)
+        check_range("fold", fold, 0, (folds or 1) - 1)
         self.root = Path(root)
         self.val_fraction = val_fraction
         self.test_fraction = test_fraction
@@ -78,6 +85,8 @@ class ImageFolderDataModule(ImageDataModule):
         self.crop_to_box = crop_to_box
         self.box_margin = box_margin
         self.exclude = exclude
+        self.corrected_labels = corrected_labels
+        self.folds, self.fold = folds, fold
         self.keep_equal_together = keep_equal_together
         self.class_folders = class_folders
         self._forget()
@@ -102,7 +111,7 @@ class ImageFolderDataModule(ImageDataModule):
         self._parts: dict[Part, Samples] = {}
         self._splits: dict[Split, Samples] = {}
         self._division: dict[Part, Samples] | None = None
-        self._excluded: set[str] | None = None
+        self._amendments: Amendments | None = None
 
     @property
     def class_names(self) -> list[str]:
@@ -180,7 +189,7 @@ class ImageFolderDataModule(ImageDataModule):
             raise MisconfigurationException(
                 f"data.crop_to_box needs boxes, but {layout.folder} ({layout.kind}) has none."
             )
-        return self._kept(samples, split)
+        return self.amendments.apply(samples, training=split == "train")
 
     def read(self, part: Part) -> Samples:
         """List a part as the layout has it.
@@ -208,30 +217,30 @@ class ImageFolderDataModule(ImageDataModule):
         parts = self.layout.parts
         if self._is_whole():
             samples = self.read("all")
-            number, verb = len(self._kept(samples)), "tested" if split == "test" else "validated"
+            number, verb = (
+                len(self.amendments.apply(samples, training=False)),
+                "tested" if split == "test" else "validated",
+            )
             rank_zero_info(f"{self.layout.folder} isn't divided: all {number} images are {verb}.")
             return {split: samples}
-        if split == "test" or "val" in parts:
+        if split == "test" or ("val" in parts and self.folds is None):
             return {split: self._divided()["test"] if "all" in parts else self.read(split)}
         samples = self._divided()["train"] if "all" in parts else self.read("train")
-        train, val = self._divide(samples, self.val_fraction, "data.val_fraction")
+        if self.folds is not None:
+            everything = joined([samples, self.read("val")]) if "val" in parts else samples
+            train, val = self._divider().fold(everything, self.folds, self.fold)
+        else:
+            train, val = self._divider().in_two(samples, self.val_fraction, "data.val_fraction")
         return {"train": train, "val": val}
 
-    def _kept(self, samples: Samples, split: Split | None = None) -> Samples:
-        if not self.exclude:
-            return samples
-        if self._excluded is None:
-            files = [file for part in self._readable_parts() for file in part.files.tolist()]
-            self._excluded = excluded_files(files, self.layout.base, self.exclude)
-        kept = np.array([file not in self._excluded for file in samples.files.tolist()], dtype=bool)
-        if split == "train" and samples.labels is not None:
-            require_classes(samples.labels, kept, self.layout.class_names, self.exclude)
-        return samples.take(np.flatnonzero(kept))
-
     @property
-    def excluded(self) -> list[str]:
-        """The files that ``data.exclude`` leaves out, sorted, as far as a part has been listed."""
-        return sorted(self._excluded or ())
+    def amendments(self) -> Amendments:
+        """What ``exclude`` and ``corrected_labels`` say."""
+        if self._amendments is None:
+            listed = self.exclude or self.corrected_labels  # without which nothing needs to be read
+            files = [file for part in self._readable_parts() for file in part.files.tolist()] if listed else []
+            self._amendments = Amendments(self.layout, files, self.exclude, self.corrected_labels)
+        return self._amendments
 
     def _is_whole(self) -> bool:
         return self.trained_elsewhere and "all" in self.layout.parts
@@ -242,19 +251,9 @@ class ImageFolderDataModule(ImageDataModule):
             everything = self.read("all")
             if everything.labels is not None:
                 require_labels(self.layout.folder, everything.labels == NO_LABEL)
-            train, test = self._divide(everything, self.test_fraction, "data.test_fraction")
+            train, test = self._divider().in_two(everything, self.test_fraction, "data.test_fraction")
             self._division = {"train": train, "test": test}
         return self._division
 
-    def _divide(self, samples: Samples, fraction: float, option: str) -> tuple[Samples, Samples]:
-        together = self.keep_equal_together
-        if together is None and len(samples) > _MANY:
-            rank_zero_info(
-                f"Equal pictures among these {len(samples)} may be parted: data.keep_equal_together=true looks at all."
-            )
-            together = False
-        pairs = [] if together is False else equal_pictures(samples.files.tolist(), self.layout.base)
-        division = divide(samples, fraction, self.split_seed, option, pairs, self.layout.class_names)
-        for note in division.notes:
-            rank_zero_warn(note)
-        return division.first, division.second
+    def _divider(self) -> Divider:
+        return Divider(self.layout, self.split_seed, self.keep_equal_together)

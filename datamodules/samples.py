@@ -1,5 +1,6 @@
 """The list of samples that one split consists of."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,7 @@ class Samples:
             is labelled.
         boxes: Boxes (x1, y1, x2, y2) in pixels counting from 0, x2 and y2 exclusive, int64, shape (n, 4), or None.
         groups: Numbers of the groups that no division may part, int64, shape (n,), ``NO_LABEL`` for a sample of its
-            own; None if there are no groups.
+            own; None if there are no groups. A group has the same number in all lists.
     """
 
     files: npt.NDArray[np.str_]
@@ -52,3 +53,25 @@ class Samples:
             Their positions, int64, shape (m,).
         """
         return np.flatnonzero(np.zeros(0) if self.labels is None else self.labels != NO_LABEL)
+
+
+def joined(parts: Sequence[Samples]) -> Samples:
+    """Put lists of samples together.
+
+    Args:
+        parts: The lists.
+
+    Returns:
+        All of their samples; boxes only if all lists have them.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    boxes = [part.boxes for part in parts if part.boxes is not None]
+    labels = [np.full(len(part), NO_LABEL) if part.labels is None else part.labels for part in parts]
+    groups = [np.full(len(part), NO_LABEL) if part.groups is None else part.groups for part in parts]
+    return Samples(
+        np.concatenate([part.files for part in parts]),
+        np.concatenate(labels),
+        np.concatenate(boxes) if len(boxes) == len(parts) else None,
+        np.concatenate(groups) if any(part.groups is not None for part in parts) else None,
+    )

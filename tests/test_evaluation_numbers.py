@@ -96,7 +96,7 @@ def test_suspected_labels_are_cleanlabs() -> None:
     order = np.argsort(-probabilities, axis=1)
     rows = np.arange(len(labels))
     answers = Answers(order, probabilities[rows[:, None], order], probabilities[rows, labels])
-    found = suspects(answers, labels, CLASSES)
+    found = suspects(answers, labels, CLASSES).rows
     expected = filter_module.find_label_issues(
         labels, probabilities, filter_by="confident_learning", return_indices_ranked_by="self_confidence"
     )

@@ -2,17 +2,14 @@
 
 import csv
 import io
-import re
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from datamodules.reading.image_reader import UnreadableImageError, read_image
-from results import report
 from results.comparison import (
     Compared,
     Given,
@@ -25,6 +22,7 @@ from results.comparison import (
 from results.predictions import shortest_names
 from results.report.charts import curve_chart
 from results.report.pictures import data_uri
+from results.report.templates import template
 from results.run_table import FACTS, run_rows
 from results.tables import write_csv
 from results.text_table import text_table
@@ -134,15 +132,10 @@ def _page(
         curve = {name: read_curve(run.folder, title) for name, run in zip(names, runs, strict=True)}
         if any(curve.values()):
             curves.append(curve_chart(title, curve))
-    folder = Path(report.__file__).parent
-    style = re.search(r"<style>(.*?)</style>", (folder / "page.html").read_text(encoding="utf-8"), re.DOTALL)
-    assert style is not None
-    page = Environment(loader=FileSystemLoader(folder), autoescape=True).get_template("comparison.html")
     others = zip(names[1:], compared[1:], answers[1:], strict=True)
-    return page.render(
+    return template("comparison.html").render(
         title=f"{', '.join(names)} compared",
         subtitle=f"{subtitle}.",
-        style=style[1],
         runs=list(zip(names, compared, strict=True)),
         first=names[0],
         curves=curves,

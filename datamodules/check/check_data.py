@@ -43,7 +43,7 @@ def check_data(data: ImageDataModule, output: str) -> bool:
         f"{_kinds(counts['warning'], 'warning')}."
     )
     base = data.layout.base if isinstance(data, ImageFolderDataModule) else Path()
-    already = data.excluded if isinstance(data, ImageFolderDataModule) else ()
+    already = data.amendments.excluded if isinstance(data, ImageFolderDataModule) else ()
     places = write_report(findings, Path(output), base, summary, already)
     lines = [*summary_lines(findings), summary, f"page with pictures: {places['report.html']}"]
     if "exclude.txt" in places:

@@ -1,5 +1,6 @@
 """What the columns of a table mean, whatever people call them."""
 
+import hashlib
 import math
 from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias
@@ -43,6 +44,11 @@ def role_of(name: str) -> str | None:
         One of the roles, or ``box``; None if it means nothing here.
     """
     return _ROLE_OF.get(_key(name))
+
+
+def _group_number(group: str) -> int:
+    digest = hashlib.blake2b(group.encode(errors="surrogateescape"), digest_size=8).digest()
+    return int.from_bytes(digest) >> 1  # never negative
 
 
 def _key(name: str) -> str:
@@ -187,7 +193,7 @@ class Columns:
         return [str(cell) for cell in cells]
 
     def groups(self) -> npt.NDArray[np.int64] | None:
-        """Number the groups.
+        """Number the groups by hashes of their names, so that a group has the same number in all tables.
 
         Returns:
             A number for each row, int64 of shape (n,), ``NO_LABEL`` for a row of its own; None without such a column.
@@ -195,8 +201,7 @@ class Columns:
         if "group" not in self.names:
             return None
         cells = [None if cell is None else cell.strip() for cell in self.texts("group")]
-        numbers = {cell: number for number, cell in enumerate(dict.fromkeys(cell for cell in cells if cell))}
-        return np.array([numbers[cell] if cell else NO_LABEL for cell in cells], dtype=np.int64)
+        return np.array([_group_number(cell) if cell else NO_LABEL for cell in cells], dtype=np.int64)
 
     def boxes(self) -> npt.NDArray[np.int64] | None:
         """Read the boxes.

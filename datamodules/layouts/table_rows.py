@@ -1,6 +1,5 @@
 """Tables as lists of samples."""
 
-from collections.abc import Sequence
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -13,7 +12,7 @@ from datamodules.layouts.columns import Columns, role_of
 from datamodules.layouts.layout import Layout, Part
 from datamodules.layouts.part_names import PARTS
 from datamodules.layouts.table_file import SPREADSHEETS, TABLE_SUFFIXES, read_table
-from datamodules.samples import NO_LABEL, Samples
+from datamodules.samples import NO_LABEL, Samples, joined
 
 
 def open_table(path: Path) -> Columns:
@@ -119,26 +118,6 @@ def part_layout(tables: dict[Part, list[Path]], folder: Path, kind: str) -> Layo
         own_files=tuple(chain.from_iterable(tables.values())),
         notes=tuple(dict.fromkeys(note for one in every for note in one.notes)),
         stored=tuple(one.stored for one in every if one.stored),
-    )
-
-
-def joined(parts: Sequence[Samples]) -> Samples:
-    """Put lists of samples together.
-
-    Args:
-        parts: The lists.
-
-    Returns:
-        All of their samples; boxes and groups only if all lists have them.
-    """
-    if len(parts) == 1:
-        return parts[0]
-    boxes = [part.boxes for part in parts if part.boxes is not None]
-    labels = [np.full(len(part), NO_LABEL) if part.labels is None else part.labels for part in parts]
-    return Samples(
-        np.concatenate([part.files for part in parts]),
-        np.concatenate(labels),
-        np.concatenate(boxes) if len(boxes) == len(parts) else None,
     )
 
 

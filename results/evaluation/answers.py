@@ -1,7 +1,5 @@
-"""The answers to the pictures of an evaluation, and the table of them."""
+"""The answers to the pictures of an evaluation."""
 
-import csv
-import io
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -88,34 +86,3 @@ class Evaluation:
     def answer_and_truth(self, row: int) -> tuple[int, int]:
         """Return the first answer to a picture, and its true class."""
         return int(self.best.classes[row, 0]), int(self.labels[row])
-
-
-def answers_csv(evaluation: Evaluation) -> str:
-    """Write the answers as a table.
-
-    Args:
-        evaluation: The answers.
-
-    Returns:
-        CSV with a row for each picture: file, class (the true one), loss in nats, class_1, probability_1 and so on, and
-        with several views the same of them: tta_loss, tta_class_1, ...
-    """
-    names = evaluation.class_names
-    sides = {"tta_" * (title == "TTA"): answers for title, answers in evaluation.sides.items()}
-    titles = ["file", "class"]
-    for prefix, answers in sides.items():
-        titles.append(f"{prefix}loss")
-        for number in range(1, answers.classes.shape[1] + 1):
-            titles += [f"{prefix}class_{number}", f"{prefix}probability_{number}"]
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(titles)
-    losses = {prefix: answers.loss for prefix, answers in sides.items()}
-    for row, file in enumerate(evaluation.files):
-        cells = [file, names[evaluation.labels[row]]]
-        for prefix, answers in sides.items():
-            cells.append(f"{losses[prefix][row]:.6f}")
-            for index, value in zip(answers.classes[row].tolist(), answers.probabilities[row].tolist(), strict=True):
-                cells += [names[index], f"{value:.6f}"]
-        writer.writerow(cells)
-    return text.getvalue()

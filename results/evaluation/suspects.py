@@ -1,12 +1,25 @@
 """Finds pictures whose label is probably wrong, from answers of a network that hasn't seen them in training."""
 
+from typing import NamedTuple
+
 import numpy as np
-import numpy.typing as npt
 
 from results.evaluation.answers import Answers, Integers
 
 
-def suspects(answers: Answers, labels: Integers, num_classes: int) -> npt.NDArray[np.int64]:
+class Suspects(NamedTuple):
+    """Pictures with suspected labels, the least probable labels against their rivals first.
+
+    Attributes:
+        rows: The pictures, int64 of shape (n,).
+        rivals: The class that each is counted for, int64 of shape (n,).
+    """
+
+    rows: Integers
+    rivals: Integers
+
+
+def suspects(answers: Answers, labels: Integers, num_classes: int) -> Suspects:
     """Find suspected labels by confident learning (Northcutt et al., 2021).
 
     A picture is counted for another class than its own if that class is at least as probable as it is on average for
@@ -19,7 +32,7 @@ def suspects(answers: Answers, labels: Integers, num_classes: int) -> npt.NDArra
         num_classes: Number of classes.
 
     Returns:
-        Pictures, int64 of shape (n,), the least probable labels against their rivals first.
+        The pictures, and the class that each of them is counted for.
     """
     counts = np.bincount(labels, minlength=num_classes)
     sums = np.bincount(labels, weights=answers.of_truth, minlength=num_classes)
@@ -30,4 +43,5 @@ def suspects(answers: Answers, labels: Integers, num_classes: int) -> npt.NDArra
     counted = answers.classes[rows, first]
     (found,) = np.nonzero(above.any(axis=1) & (counted != labels))
     margins = answers.of_truth[found] - answers.probabilities[found, first[found]]
-    return found[np.argsort(margins, kind="stable")]
+    found = found[np.argsort(margins, kind="stable")]
+    return Suspects(found, counted[found])

@@ -1,12 +1,10 @@
 """Puts a report together."""
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from jinja2 import Environment, FileSystemLoader
 
 from results.evaluation.answers import Evaluation
 from results.evaluation.calibration import reliability
@@ -15,6 +13,7 @@ from results.report.cases import Picture, choose, make_cases
 from results.report.charts import bar_chart, coverage_chart, reliability_chart
 from results.report.pictures import Pixels
 from results.report.tables import MATRIX, class_rows, group_shares, matrix_cells, score_rows
+from results.report.templates import template
 
 _SECTIONS = {
     "scores": "Scores",
@@ -60,8 +59,7 @@ def report_page(
     set_name = {"val": "validation", "test": "test"}[evaluation.stage]
     counted = {"mistakes": int((~hits).sum()), "suspects": len(chosen.suspects), "right answers": int(hits.sum())}
     of_each = ", ".join(f"{limit} of {number:,} {name}" for name, number in counted.items() if number > limit)
-    folder = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
-    return folder.get_template("page.html").render(
+    return template("page.html").render(
         title=f"{facts.get('run', 'Classifier')}: {set_name} set",
         subtitle=f"{len(hits):,} pictures, {len(evaluation.class_names):,} classes. Answers, pictures and charts below "
         f"are those {'over several views (TTA)' if evaluation.tta else 'to the plain pictures'}.",

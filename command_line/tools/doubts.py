@@ -1,0 +1,139 @@
+"""The command ``doubts``: which labels are probably wrong, by networks that haven't seen their images in training."""
+
+import csv
+import io
+import os
+from collections.abc import Collection, Sequence
+from itertools import count
+from pathlib import Path
+
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+from command_line.member_runs import Member, start_command, train_members
+from datamodules import ImageDataModule, ImageFolderDataModule
+from datamodules.reading.image_reader import UnreadableImageError, read_image
+from datamodules.text_files import encode_lines
+from results.evaluation.answer_table import answers_csv, read_evaluation
+from results.evaluation.answers import Evaluation
+from results.evaluation.suspects import Suspects, suspects
+from results.report.doubts_page import doubts_page
+from results.report.pictures import Pixels
+from results.tables import write_csv
+from runs.commands import shown
+from runs.run import Run
+from runs.whole_file import write_atomically
+
+_EXCLUDE, _RELABEL = "exclude.txt", "relabel.csv"
+_SURE = 0.5  # share of right answers, below which most doubts are the networks' own mistakes
+
+
+def doubts(data: ImageDataModule, options: Sequence[str], folds: int, output: Path, pictures: int) -> None:
+    """Train on all folds but one at a time, and compare the labels of each with the answers of its network.
+
+    Args:
+        data: The data.
+        options: Options of ``fit`` that the trainings have.
+        folds: Number of folds.
+        output: Folder for the runs, ``doubts.html``, ``out_of_fold.csv``, ``exclude.txt`` and ``relabel.csv``.
+        pictures: How many doubtful labels the page shows.
+
+    Raises:
+        MisconfigurationException: If the data set can't be divided in folds, or has changed since the first training.
+    """
+    if not isinstance(data, ImageFolderDataModule):
+        raise MisconfigurationException(
+            f"doubts divides folders and tables in folds, which {type(data).__name__} doesn't read: choose another "
+            "--data."
+        )
+    if folds < 2:
+        raise MisconfigurationException(f"--folds is {folds}: it has to be 2 or more.")
+    data.prepare_data()
+    data.folds = folds
+    expected = {file for split in ("train", "val") for file in data.samples(split).files.tolist()}
+    members = [Member(f"fold-{fold + 1}", (f"--data.folds={folds}", f"--data.fold={fold}")) for fold in range(folds)]
+    runs = train_members(members, options, output)
+    evaluation = read_evaluation([_answers(run) for run in runs], data.class_names)
+    if not {*evaluation.files} <= expected or len({*evaluation.files}) < len(evaluation.files):
+        raise MisconfigurationException(
+            f"The data set has changed since the trainings in {output} began: choose another --output."
+        )
+    found = suspects(evaluation.best, evaluation.labels, len(evaluation.class_names))
+    write_csv(output / "out_of_fold.csv", answers_csv(evaluation))
+    before = _before(data, {evaluation.files[row] for row in found.rows.tolist()})
+    excluded, relabelled = _write_lists(data, evaluation, found, before, output)
+    page = output / "doubts.html"
+    write_atomically(page, doubts_page(evaluation, found, _picture, data.layout.base, before, pictures))
+    unanswered = len(expected) - len(evaluation.files)
+    right = float(evaluation.best.hits(evaluation.labels).mean())
+    lines = [f"{len(found.rows)} of {len(evaluation.files)} labels are doubtful ({folds} folds)"]
+    lines.append(
+        f"the networks give {100 * right:.1f} % of the images their label, having seen none of them in training"
+    )
+    if right < _SURE:
+        lines.append("that is too little to believe this list: train longer, on larger images or with better weights")
+    if unanswered:
+        lines.append(f"{unanswered} images couldn't be read")
+    lines.append(f"page to decide on each: {shown(page)}")
+    if len(found.rows):
+        lines.append(f"to leave all of them out: --data.exclude {shown(excluded)}")
+        lines.append(f"to take the networks' classes: --data.corrected_labels {shown(relabelled)}")
+    print("\n" + "\n".join(lines), flush=True)  # noqa: T201 - the result
+
+
+def _answers(run: Run) -> Path:
+    """Find the answers of a run's network to its own fold, or ask for them."""
+    table = run.folder / "validate" / "predictions.csv"
+    if not table.is_file():
+        start_command(["validate", str(run.folder), "--report.enabled=true", "--report.heat_maps=false"])
+    return table
+
+
+def _before(data: ImageFolderDataModule, doubtful: Collection[str]) -> tuple[list[str], dict[str, str]]:
+    """List what the user's own lists leave out and correct already, as far as it isn't doubtful again."""
+    base, names = data.layout.base, data.class_names
+    excluded = [os.path.relpath(file, base) for file in sorted(data.amendments.excluded)]
+    labels = {
+        os.path.relpath(file, base): names[index]
+        for file, index in data.amendments.labels.items()
+        if file not in doubtful
+    }
+    return excluded, labels
+
+
+def _write_lists(
+    data: ImageFolderDataModule,
+    evaluation: Evaluation,
+    found: Suspects,
+    before: tuple[list[str], dict[str, str]],
+    folder: Path,
+) -> tuple[Path, Path]:
+    """Write both lists, each with what the user's own list has already."""
+    base, names, best = data.layout.base, evaluation.class_names, evaluation.best
+    paths = [os.path.relpath(evaluation.files[row], base) for row in found.rows.tolist()]
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(["path", "label", "label_before", "probability", "probability_before"])
+    writer.writerows([path, label, "", "", ""] for path, label in before[1].items())
+    for row, rival, path in zip(found.rows.tolist(), found.rivals.tolist(), paths, strict=True):
+        (place,) = (best.classes[row] == rival).nonzero()[0]
+        odds = [f"{best.probabilities[row, place]:.4f}", f"{best.of_truth[row]:.4f}"]
+        writer.writerow([path, names[rival], names[evaluation.labels[row]], *odds])
+    title = f"# Doubtful labels of {base.resolve()}; to be used as data.exclude.\n"
+    excluded = title + encode_lines([*before[0], *sorted(paths)])
+    return _keep(folder / _EXCLUDE, excluded), _keep(folder / _RELABEL, text.getvalue())
+
+
+def _keep(path: Path, text: str) -> Path:
+    """Write a list, beside one that somebody has changed."""
+    names = (path if number == 1 else path.with_stem(f"{path.stem}-{number}") for number in count(1))
+    content = text.encode(errors="surrogateescape")
+    free = next(name for name in names if not name.exists() or name.read_bytes() == content)
+    write_atomically(free, text)
+    return free
+
+
+def _picture(file: str) -> Pixels | None:
+    try:
+        return read_image(file)
+    except UnreadableImageError:
+        return None

@@ -1,0 +1,61 @@
+"""What a user says about single images, against the data set itself."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from datamodules.corrected_labels import corrected, read_corrections
+from datamodules.exclusion import excluded_files, require_classes
+from datamodules.layouts import Layout
+from datamodules.samples import Samples
+
+
+@dataclass
+class Amendments:
+    """Corrects labels and leaves images out.
+
+    It comes after every division, which therefore stays as it is.
+
+    Attributes:
+        layout: The data set.
+        files: All its files.
+        exclude: ``data.exclude``.
+        corrected_labels: ``data.corrected_labels``.
+        excluded: The files that are left out.
+        labels: Corrected labels by file.
+    """
+
+    layout: Layout
+    files: list[str]
+    exclude: str | None
+    corrected_labels: str | None
+    excluded: set[str] = field(init=False, default_factory=set)
+    labels: dict[str, int] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.corrected_labels:
+            names = self.layout.class_names
+            self.labels = read_corrections(self.corrected_labels, self.files, self.layout.base, names)
+        if self.exclude:
+            self.excluded = excluded_files(self.files, self.layout.base, self.exclude)
+
+    def apply(self, samples: Samples, training: bool) -> Samples:
+        """Amend a list of samples.
+
+        Args:
+            samples: The samples.
+            training: Whether no class may lose all of them.
+
+        Returns:
+            Those that are left, with the labels that they should have.
+
+        Raises:
+            MisconfigurationException: If a class is left without training images.
+        """
+        samples = corrected(samples, self.labels)
+        if not self.exclude:
+            return samples
+        kept = np.array([file not in self.excluded for file in samples.files.tolist()], dtype=bool)
+        if training and samples.labels is not None:
+            require_classes(samples.labels, kept, self.layout.class_names, self.exclude)
+        return samples.take(np.flatnonzero(kept))
