@@ -122,6 +122,28 @@ class Commands(StrictTrainer):
         compare([run_named("compare", [word]) for word in words], Path(output))
 
     @staticmethod
+    def app(
+        words: Sequence[str], port: int = 8000, min_confidence: float | None = None, coverage: float | None = None
+    ) -> None:
+        """Open a local page on which photographs can be tried; it can be reached from this computer alone.
+
+        Args:
+            words: The run.
+            port: The port of the page; 0 takes a free one.
+            min_confidence: Answer unknown below this probability; null answers always.
+            coverage: The same with the probability that this share of the validation images reached, 0.9 for instance.
+
+        Raises:
+            MisconfigurationException: If more than one run is named.
+        """
+        from command_line.tools.app import app
+
+        run = run_named("app", words)
+        if len(words) > 1:
+            raise MisconfigurationException(f"app takes one run, but there are {len(words)}: {', '.join(words)}.")
+        app(run, port, min_confidence, coverage)
+
+    @staticmethod
     def convert(datamodule: ImageDataModule, output: str = "data/stream", max_side: int | None = None) -> None:
         """Write a data set as chunks of many images, to be trained on with configs/streaming.yaml.
 

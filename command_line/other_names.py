@@ -13,6 +13,7 @@ COMMANDS = {
     "convert": "prepare pack shard",
     "explain": "gradcam grad_cam cam saliency attribution heatmap",
     "export": "onnx torchscript deploy",
+    "app": "serve server demo web gradio streamlit ui webui",
     "compare": "diff versus vs",
     "runs": "list ls history results leaderboard experiments",
 }

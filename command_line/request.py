@@ -26,10 +26,11 @@ WORDS = {  # what stands before the options, in help
     "predict": "[RUN PHOTO...] ",
     "explain": "RUN PHOTO... ",
     "export": "RUN ",
+    "app": "RUN ",
     "compare": "RUN RUN... ",
     "runs": "[FOLDER] ",
 }
-TOOLS = ("explain", "export", "compare", "runs")  # which need neither trainer nor data
+TOOLS = ("explain", "export", "app", "compare", "runs")  # which need neither trainer nor data
 
 
 @dataclass(frozen=True)

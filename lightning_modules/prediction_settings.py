@@ -27,6 +27,7 @@ class PredictionSettings:
         scales: ``tta.scales``.
         shift: ``tta.shift``.
         calibrated: ``calibration.enabled``.
+        views_in_prediction: Whether ``predict`` averages over views: ``tta.enabled`` and ``tta.predict``.
     """
 
     precision: str = "32-true"
@@ -35,6 +36,7 @@ class PredictionSettings:
     scales: tuple[float, ...] = SCALES
     shift: float = SHIFT
     calibrated: bool = True
+    views_in_prediction: bool = False
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
@@ -61,6 +63,7 @@ class PredictionSettings:
                 scales=cls.scales if scales is None else tuple(map(float, scales)),
                 shift=float(views.get("shift") or cls.shift),
                 calibrated=bool(_section(config, "calibration").get("enabled", cls.calibrated)),
+                views_in_prediction=bool(views.get("enabled", True) and views.get("predict", cls.views_in_prediction)),
             )
         except (TypeError, ValueError) as error:
             raise MisconfigurationException(
