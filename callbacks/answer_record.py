@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lightning_modules.certainty import LOGIT_SCORES, certainty
 from lightning_modules.confusion_counts import NO_LABEL
 from results.evaluation.answers import Answers
 
@@ -20,12 +21,14 @@ class AnswerRecord:
         rank: This device.
         devices: Number of devices; sample k of a device is number ``rank + k * devices`` of the data set.
         with_views: Whether there are further views.
+        norm_order: The order of the norm in ``normalized_logit``.
     """
 
-    def __init__(self, rank: int, devices: int, with_views: bool) -> None:
+    def __init__(self, rank: int, devices: int, with_views: bool, norm_order: int) -> None:
         self.rank = rank
         self.devices = devices
         self.with_views = with_views
+        self.norm_order = norm_order
         self._batches: list[dict[str, Tensor]] = []
         self._seen = 0
 
@@ -40,6 +43,8 @@ class AnswerRecord:
         self._seen += len(labels)
         batch = {"positions": positions, "labels": labels}
         batch["uncalibrated"] = scores["logits"].softmax(dim=1).amax(dim=1)
+        for kind in LOGIT_SCORES:
+            batch[kind] = certainty(kind, scores["plain"], scores["logits"], self.norm_order)
         for name in ("plain", "averaged") if self.with_views else ("plain",):
             best = scores[name].topk(min(_TOP, scores[name].shape[1]), dim=1)
             batch[f"{name}.classes"], batch[f"{name}.probabilities"] = best.indices, best.values
@@ -51,8 +56,8 @@ class AnswerRecord:
 
         Returns:
             Arrays with a row for each sample that has a label, in the order of the data set: ``positions``, ``labels``,
-            ``uncalibrated`` (probability of the first answer without a temperature), ``plain`` and, of several views,
-            ``averaged``.
+            ``uncalibrated`` (probability of the first answer without a temperature), ``max_logit``,
+            ``normalized_logit``, ``plain`` and, of several views, ``averaged``.
         """
         batches, self._batches, self._seen = self._batches, [], 0
         own = {name: torch.cat([batch[name] for batch in batches]).cpu().numpy() for name in (batches or [{}])[0]}
@@ -67,7 +72,7 @@ class AnswerRecord:
         (labelled,) = np.nonzero(arrays["labels"] != NO_LABEL)
         rows = labelled[np.argsort(arrays["positions"][labelled], kind="stable")]
         arrays = {name: values[rows] for name, values in arrays.items()}
-        found: dict[str, Any] = {name: arrays[name] for name in ("positions", "labels", "uncalibrated")}
+        found: dict[str, Any] = {name: arrays[name] for name in ("positions", "labels", "uncalibrated", *LOGIT_SCORES)}
         for name in ("plain", "averaged") if self.with_views else ("plain",):
             found[name] = Answers(*(arrays[f"{name}.{part}"] for part in ("classes", "probabilities", "of_truth")))
         return found

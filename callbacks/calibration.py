@@ -79,10 +79,10 @@ class Calibration(Callback):
         """Fit the temperature, before a checkpoint is saved; arguments as in ``on_fit_start``."""
         if self._kept is not None:
             assert isinstance(pl_module, ImageClassifier)
-            pl_module.temperature, pl_module.confidences = self._kept.compute()  # collective: on all devices
+            pl_module.fitted = self._kept.compute()  # collective: on all devices
             self._kept = None
 
     def _switch_off(self, module: LightningModule) -> None:
         if not self.enabled:
             assert isinstance(module, ImageClassifier)
-            module.temperature = 1.0
+            module.fitted = module.fitted._replace(temperature=1.0)

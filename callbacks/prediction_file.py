@@ -1,5 +1,6 @@
 """Writes and prints what ``predict`` found."""
 
+import math
 import os
 import shutil
 from pathlib import Path
@@ -11,7 +12,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from callbacks.run_folder import run_folder
 from lightning_modules import ImageClassifier
-from lightning_modules.temperature import threshold_of
+from lightning_modules.certainty import AnswerRule, Certainty, certainty
 from results.predictions import Prediction, answer_lines, as_csv, as_json_lines
 from results.tables import write_csv
 from results.text_table import printable
@@ -32,6 +33,8 @@ class PredictionFile(Callback):
             writes ``predictions.csv`` in the run's folder.
         min_confidence: Answer ``unknown`` below this probability, in a column of its own; null answers always.
         coverage: The same with the probability that this share of the validation images reached, 0.9 for instance.
+        score: What coverage goes by: ``probability``, or of the plain picture ``max_logit`` or ``normalized_logit``; a
+            column of its own then has it. ``test --unknown`` says which tells pictures of none of the classes best.
 
     Raises:
         MisconfigurationException: If it names no class, the file has another suffix, or a share is out of range.
@@ -44,12 +47,10 @@ class PredictionFile(Callback):
         file: str | None = None,
         min_confidence: float | None = None,
         coverage: float | None = None,
+        score: Certainty = "probability",
     ) -> None:
-        for name, share in (("min_confidence", min_confidence), ("coverage", coverage)):
-            if share is not None and not 0 < share <= 1:
-                raise MisconfigurationException(f"predictions.{name} is {share}: it has to be above 0 and at most 1.")
-        if min_confidence is not None and coverage is not None:
-            raise MisconfigurationException("predictions.min_confidence and predictions.coverage exclude each other.")
+        self.rule = AnswerRule(score, min_confidence, coverage)
+        self.rule.check()
         if top < 1:
             raise MisconfigurationException(f"predictions.top is {top}: it has to be 1 or more.")
         if file is not None and Path(file).suffix.lower() not in (".csv", *_JSON_LINES):
@@ -59,9 +60,8 @@ class PredictionFile(Callback):
         self.enabled = enabled
         self.top = top
         self.file = file
-        self.min_confidence = min_confidence
-        self.coverage = coverage
-        self.rows: list[tuple[int, str, str, list[int], list[float]]] = []
+        self.threshold = -math.inf
+        self.rows: list[tuple[int, str, str, list[int], list[float], float]] = []
         self.written: tuple[Path, list[Prediction]] | None = None
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -89,17 +89,11 @@ class PredictionFile(Callback):
             pl_module: The classifier.
 
         Raises:
-            MisconfigurationException: If the checkpoint doesn't know the probability of a coverage.
+            MisconfigurationException: If the checkpoint doesn't know the score of a coverage.
         """
         self.rows = []
-        if self.coverage is not None:
-            assert isinstance(pl_module, ImageClassifier)
-            if not pl_module.confidences:
-                raise MisconfigurationException(
-                    "predictions.coverage needs a checkpoint of a run that was validated, by this version: give "
-                    "predictions.min_confidence instead."
-                )
-            self.min_confidence = threshold_of([*pl_module.confidences], self.coverage)
+        assert isinstance(pl_module, ImageClassifier)
+        self.threshold = self.rule.threshold(pl_module.fitted)
 
     def on_predict_batch_end(
         self,
@@ -115,17 +109,20 @@ class PredictionFile(Callback):
         Args:
             trainer: The trainer.
             pl_module: The classifier.
-            outputs: Files and probabilities of shape (files, classes), of those that could be read.
+            outputs: Files, and probabilities and logits of shape (files, classes), of those that could be read.
             batch: Images, and files, reasons and positions of all.
             batch_idx: Its number.
             dataloader_idx: Number of the loader.
         """
-        files, probabilities = outputs
+        assert isinstance(pl_module, ImageClassifier)
+        files, probabilities, logits = outputs
         best = probabilities.topk(min(self.top, probabilities.shape[1]), dim=1)
-        answers = dict(zip(files, zip(best.indices.tolist(), best.values.tolist(), strict=True), strict=True))
+        sure = certainty(self.rule.score, probabilities, logits, pl_module.fitted.norm_order)
+        columns = (best.indices.tolist(), best.values.tolist(), sure.tolist())
+        answers = dict(zip(files, zip(*columns, strict=True), strict=True))
         for file, error, position in zip(*batch[1][:2], batch[1][2].tolist(), strict=True):
             if file:
-                self.rows.append((position, file, error, *answers.get(file, ([], []))))
+                self.rows.append((position, file, error, *answers.get(file, ([], [], 0.0))))
 
     def on_predict_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Gather the rows of all devices and write the file.
@@ -149,11 +146,12 @@ class PredictionFile(Callback):
                 file,
                 [(names[index], value) for index, value in zip(indices, values, strict=True)],
                 error,
-                unknown=bool(values) and values[0] < (self.min_confidence or 0),
+                unknown=bool(values) and sure < self.threshold,
+                score=sure if values and self.rule.score != "probability" else None,
             )
-            for _, file, error, indices, values in sorted(rows)
+            for _, file, error, indices, values, sure in sorted(rows)
         ]
-        with_answers = self.min_confidence is not None
+        with_answers = not self.rule.always_answers
         self.written = path, found
         if trainer.is_global_zero:
             json_lines = path.suffix.lower() in _JSON_LINES
@@ -179,9 +177,13 @@ class PredictionFile(Callback):
         failed = [prediction for prediction in found if prediction.error]
         if trainer.is_global_zero:
             lines = answer_lines(found, shutil.get_terminal_size().columns)
-            if self.min_confidence is not None:
+            if not self.rule.always_answers:
                 unknown = sum(prediction.unknown for prediction in found)
-                lines.append(f"{unknown} of {len(found)} answers are less probable than {self.min_confidence:.3f}")
+                limit = f"{self.threshold:.3f}"
+                below = f"less probable than {limit}"
+                if self.rule.score != "probability":
+                    below = f"less sure than {limit} by {self.rule.score}"
+                lines.append(f"{unknown} of {len(found)} answers are {below}")
             if failed:
                 lines.append(f"{len(failed)} of {len(found)} photographs couldn't be read")
             lines.append(f"predictions: {printable(str(path))}")

@@ -4,12 +4,14 @@ import platform
 import shlex
 import sys
 import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import lightning
 import torch
 from lightning import Callback, LightningModule, Trainer
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_warn
 from tqdm.auto import tqdm
@@ -17,7 +19,9 @@ from tqdm.auto import tqdm
 from callbacks.answer_record import AnswerRecord
 from callbacks.heat_maps import HeatMaps
 from callbacks.run_folder import run_folder
+from callbacks.unknown_pictures import ask_unknown
 from lightning_modules import ImageClassifier
+from lightning_modules.certainty import LOGIT_SCORES
 from results.evaluation.answer_table import answers_csv
 from results.evaluation.answers import Evaluation
 from results.mistakes_figure import mistakes_figure
@@ -41,6 +45,9 @@ class ShowingDataModule(Protocol):
     def evaluated_picture(self, split: Split, index: int) -> Picture:
         """Read one, as it is and as the network is given it; None if it can't be read."""
 
+    def other_pictures(self, paths: Sequence[str]) -> Iterable[Any]:
+        """Make this device's batches of other pictures."""
+
 
 class Report(Callback):
     """Writes ``predictions.csv`` and ``report.html`` for ``test`` and ``validate``.
@@ -52,9 +59,20 @@ class Report(Callback):
         enabled: Off switch.
         pictures: How many pictures a section of the page shows.
         heat_maps: Show where the network looked (Grad-CAM).
+        unknown: Pictures of none of the classes: files, folders or patterns. The page then shows how well they are told
+            from the others, and ``unknown.csv`` has their answers.
     """
 
-    def __init__(self, enabled: bool = True, pictures: int = 24, heat_maps: bool = True) -> None:
+    def __init__(
+        self,
+        enabled: bool = True,
+        pictures: int = 24,
+        heat_maps: bool = True,
+        unknown: str | list[str] | None = None,
+    ) -> None:
+        if unknown and not enabled:
+            raise MisconfigurationException("report.unknown (--unknown) needs report.enabled.")
+        self.unknown = [unknown] if isinstance(unknown, str) else unknown or []
         self.enabled = enabled
         self.pictures = pictures
         self.heat_maps = heat_maps
@@ -131,7 +149,9 @@ class Report(Callback):
         data = trainer.datamodule  # type: ignore[attr-defined]
         self._record = self._evaluation = None
         if self.enabled and isinstance(data, ShowingDataModule):
-            self._record = AnswerRecord(trainer.global_rank, trainer.world_size, module.views is not None)
+            self._record = AnswerRecord(
+                trainer.global_rank, trainer.world_size, module.views is not None, module.fitted.norm_order
+            )
 
     def _write_table(self, trainer: Trainer, module: LightningModule, stage: Split) -> None:
         if self._record is None:
@@ -139,9 +159,13 @@ class Report(Callback):
         assert isinstance(module, ImageClassifier)
         record, self._record = self._record, None
         found, folder = record.finish(), run_folder(trainer)  # collective: on all devices
-        if not found or not trainer.is_global_zero or trainer.fast_dev_run:  # type: ignore[attr-defined]
+        if not found or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
-        files = trainer.datamodule.evaluated_files(stage)  # type: ignore[attr-defined]
+        data: ShowingDataModule = trainer.datamodule  # type: ignore[attr-defined]
+        unknown = ask_unknown(trainer, module, data, self.unknown) if self.unknown else None  # collective
+        if not trainer.is_global_zero:
+            return
+        files = data.evaluated_files(stage)
         self._evaluation = Evaluation(
             stage,
             module.class_names,
@@ -151,9 +175,20 @@ class Report(Callback):
             found["plain"],
             found.get("averaged"),
             found["uncalibrated"],
-            module.temperature,
+            module.fitted.temperature,
+            {name: found[name] for name in LOGIT_SCORES},
+            unknown,
         )
         write_csv(folder / "predictions.csv", answers_csv(self._evaluation))
+        if unknown is not None:
+            from results.evaluation.unknown import separation, unknown_csv
+
+            write_csv(folder / "unknown.csv", unknown_csv(unknown))
+            areas = [
+                f"{separation(known, unknown.certainties[name]).auroc:.4f} {name}"
+                for name, known in self._evaluation.certainties.items()
+            ]
+            print(f"unknown: {len(unknown.files)} pictures, AUROC {', '.join(areas)}", flush=True)  # noqa: T201
 
     def _write_page(self, trainer: Trainer, module: LightningModule) -> None:
         folder = run_folder(trainer)

@@ -17,7 +17,7 @@ from callbacks import RunConfig, RunHistory
 from command_line import loggers
 from command_line.before_run import check_before, forget_monitors, is_search
 from command_line.commands import DATA_COMMANDS, Commands
-from command_line.defaults import CALLBACKS, RUN_DEFAULTS
+from command_line.defaults import CALLBACKS, RUN_DEFAULTS, add_evaluation_options
 from command_line.hardware import choose, describe
 from command_line.missing_package import missing_package
 from command_line.paths import expand_paths
@@ -210,10 +210,7 @@ class ClassifierCLI(LightningCLI):
         accepted = self._subcommand_method_arguments[subcommand]
         parser.set_defaults({name: value for name, value in RUN_DEFAULTS.items() if name in accepted})
         if subcommand in RUN_COMMANDS and subcommand != "fit":
-            what = "File (.csv or .jsonl)" if subcommand == "predict" else "Folder"
-            parser.add_argument(
-                "--output", type=str | None, default=None, help=f"{what} to write (default: in the run)."
-            )
+            add_evaluation_options(parser, subcommand)
         return parser
 
     def class_names(self, data: LightningDataModule) -> list[str]:

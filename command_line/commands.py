@@ -14,6 +14,7 @@ from command_line.tools.list_runs import list_runs
 from datamodules import ImageDataModule
 from datamodules.check import check_data
 from datamodules.streaming import convert
+from lightning_modules.certainty import AnswerRule, Certainty
 from results.figures import is_figure, write_figure
 from results.preview_figure import preview_figure
 
@@ -123,7 +124,11 @@ class Commands(StrictTrainer):
 
     @staticmethod
     def app(
-        words: Sequence[str], port: int = 8000, min_confidence: float | None = None, coverage: float | None = None
+        words: Sequence[str],
+        port: int = 8000,
+        min_confidence: float | None = None,
+        coverage: float | None = None,
+        score: Certainty = "probability",
     ) -> None:
         """Open a local page on which photographs can be tried; it can be reached from this computer alone.
 
@@ -132,6 +137,7 @@ class Commands(StrictTrainer):
             port: The port of the page; 0 takes a free one.
             min_confidence: Answer unknown below this probability; null answers always.
             coverage: The same with the probability that this share of the validation images reached, 0.9 for instance.
+            score: What coverage goes by: probability, max_logit or normalized_logit.
 
         Raises:
             MisconfigurationException: If more than one run is named.
@@ -141,7 +147,7 @@ class Commands(StrictTrainer):
         run = run_named("app", words)
         if len(words) > 1:
             raise MisconfigurationException(f"app takes one run, but there are {len(words)}: {', '.join(words)}.")
-        app(run, port, min_confidence, coverage)
+        app(run, port, AnswerRule(score, min_confidence, coverage, prefix="--"))
 
     @staticmethod
     def convert(datamodule: ImageDataModule, output: str = "data/stream", max_side: int | None = None) -> None:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from lightning import Callback
+from lightning.pytorch.cli import LightningArgumentParser
 
 from callbacks import (
     BatchSizeFinder,
@@ -60,3 +61,17 @@ RUN_DEFAULTS = {
     "verbose": False,  # ScoreFile prints a shorter table
     "return_predictions": False,  # PredictionFile writes them; kept as well, they would fill the memory
 }
+
+
+def add_evaluation_options(parser: LightningArgumentParser, command: str) -> None:
+    """Add the options that evaluations have and ``fit`` hasn't.
+
+    Args:
+        parser: The parser of the command.
+        command: ``validate``, ``test`` or ``predict``.
+    """
+    what = "File (.csv or .jsonl)" if command == "predict" else "Folder"
+    parser.add_argument("--output", type=str | None, default=None, help=f"{what} to write (default: in the run).")
+    if command != "predict":
+        text = "Folder with pictures of none of the classes, to see how well they are told from the others."
+        parser.add_argument("--unknown", type=str | None, default=None, help=text)

@@ -48,6 +48,8 @@ def find_start(config: Any, command: str, request: Request) -> Start:
         start.step = 0
     if command == "predict" and config.output is not None:
         config.predictions.file = config.output
+    if command in ("validate", "test") and config.unknown is not None:
+        config.report.unknown = config.unknown
     config.ckpt_path = None if start.checkpoint is None else str(shown(start.checkpoint))
     start.name = name
     return start

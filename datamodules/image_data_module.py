@@ -2,13 +2,14 @@
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import albumentations as A
 import numpy as np
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from datamodules.cache.cache_folder import Kind
 from datamodules.check_range import check_range
@@ -220,6 +221,18 @@ class ImageDataModule(LoadingDataModule, ABC):
         except UnreadableImageError:
             return None
         return original, dataset[index][0].permute(1, 2, 0).numpy()
+
+    def other_pictures(self, paths: Sequence[str]) -> DataLoader[Any]:
+        """Load pictures that don't belong to the data set, prepared as in an evaluation.
+
+        Args:
+            paths: Files, folders, patterns and lists.
+
+        Returns:
+            This device's batches, as those of ``predict_dataloader``.
+        """
+        found = list_photographs([*paths], cropping=False)
+        return self._sharded_loader(PhotographDataset(found, self.eval_pipeline))
 
     def preview(self, images: int, views: int) -> list[Row]:
         """Show training images and what augmentation makes of them, after ``setup``; see ``preview_rows``.

@@ -1,12 +1,15 @@
 """What loaders of any kind hand over."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 
 from lightning_modules.confusion_counts import NO_LABEL
+from lightning_modules.stage_metrics import Scores
+
+Predicted: TypeAlias = Tensor | tuple[list[str], Tensor, Tensor]
 
 
 def images_and_rest(batch: Any) -> tuple[Tensor, list[Any]]:
@@ -30,21 +33,21 @@ def images_and_rest(batch: Any) -> tuple[Tensor, list[Any]]:
     return images, rest
 
 
-def with_files(rest: Sequence[Any], probabilities: Tensor) -> Tensor | tuple[list[str], Tensor]:
+def with_files(rest: Sequence[Any], scores: Scores) -> Predicted:
     """Put the names of files before what was computed of their pictures.
 
     Args:
         rest: What follows the images in a batch; the data modules' begins with files and why they couldn't be read.
-        probabilities: Floats of shape (batch, classes).
+        scores: What was computed.
 
     Returns:
-        The files that could be read and their probabilities; of another batch, the probabilities alone.
+        The files that could be read, their probabilities and logits; of another batch, the probabilities alone.
     """
     if not (rest and hasattr(rest[0], "position")):
-        return probabilities
+        return scores.averaged
     files, errors, _ = rest[0]
     read = [index for index, file in enumerate(files) if file and not errors[index]]
-    return [files[index] for index in read], probabilities[read]
+    return [files[index] for index in read], scores.averaged[read], scores.logits[read]
 
 
 def check_labels(labels: Tensor, class_names: Sequence[str]) -> None:

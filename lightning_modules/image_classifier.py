@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torchvision.transforms.v2.functional import resize
 
-from lightning_modules.batches import check_labels, images_and_rest, with_files
+from lightning_modules.batches import Predicted, check_labels, images_and_rest, with_files
+from lightning_modules.certainty import Fitted
 from lightning_modules.freezable_layers import FreezableLayers
 from lightning_modules.hyper_parameters import check_hyper_parameters
 from lightning_modules.layerwise_optimization import LayerwiseOptimization
@@ -216,7 +217,7 @@ class ImageClassifier(PhotographClassifier):
         if self.trainer.state.fn != "fit":
             self.log("step", float(self.steps_trained))  # Lightning's name for where a logger puts the others
 
-    def predict_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> Tensor | tuple[list[str], Tensor]:
+    def predict_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> Predicted:
         """Compute the probabilities of a batch.
 
         Args:
@@ -226,13 +227,13 @@ class ImageClassifier(PhotographClassifier):
             dataloader_idx: Number of its loader.
 
         Returns:
-            Probabilities, float32 (batch, classes); of a data module, before them the files that could be read.
+            Probabilities, float32 (batch, classes); of a data module, files that could be read, these and the logits.
 
         Raises:
             MisconfigurationException: If the batch doesn't begin with images.
         """
         images, rest = images_and_rest(batch)
-        return with_files(rest, self.scores(images).averaged)
+        return with_files(rest, self.scores(images))
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Build the optimizer and the schedule, which is stepped after every batch."""
@@ -246,7 +247,7 @@ class ImageClassifier(PhotographClassifier):
         """Keep the accuracy so far, when layers were unfrozen and the temperature; loading needs no other weights."""
         checkpoint["training_accuracy"] = self.accuracy.state(self.device)
         checkpoint["unfrozen_at"] = dict(self.layers.unfrozen_at)
-        checkpoint["calibration"] = {"temperature": self.temperature, "confidences": [*self.confidences]}
+        checkpoint["calibration"] = self.fitted._asdict()
         checkpoint["hyper_parameters"] = {**checkpoint["hyper_parameters"], "weights": None}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -255,6 +256,5 @@ class ImageClassifier(PhotographClassifier):
         if "training_accuracy" in checkpoint and self.global_rank == 0:
             self.accuracy.restore(checkpoint["training_accuracy"])
         self.layers.restore(checkpoint)
-        calibration = checkpoint.get("calibration", {})
-        self.temperature, self.confidences = calibration.get("temperature", 1.0), calibration.get("confidences", [])
+        self.fitted = Fitted.from_checkpoint(checkpoint.get("calibration", {}))
         self.steps_trained = int(checkpoint.get("global_step", 0))

@@ -1,6 +1,6 @@
 """What a trained classifier is used for in a program: loading it, and classifying photographs."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from copy import deepcopy
 from inspect import signature
 from itertools import chain
@@ -13,6 +13,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from lightning_modules.certainty import Fitted
 from lightning_modules.network_call import NetworkCall
 from lightning_modules.networks import PixelNormalization
 from lightning_modules.prediction_settings import PredictionSettings
@@ -41,9 +42,8 @@ class PhotographClassifier(LightningModule):
         logits: Calls the network.
         settings: How the run predicts that the classifier was loaded from.
         views: Makes further views of images to be evaluated; a callback installs it.
-        temperature: What logits are divided by, so that probabilities are as high as the share of right answers; found
-            in each validation of a training.
-        confidences: Percentiles of the probabilities of first answers to validation images; empty if they aren't known.
+        fitted: What was learned from the newest validation of a training: the temperature that logits are divided by,
+            so that probabilities are as high as the share of right answers, and how sure the answers were.
     """
 
     class_names: list[str]
@@ -52,8 +52,7 @@ class PhotographClassifier(LightningModule):
     logits: NetworkCall
     settings = PredictionSettings()
     views: Views | None = None
-    temperature = 1.0
-    confidences: Sequence[float] = ()
+    fitted = Fitted()
 
     @classmethod
     def load(cls, source: str | Path, which: Literal["best", "last"] = "best") -> Self:
@@ -151,7 +150,7 @@ class PhotographClassifier(LightningModule):
         return answers if several else answers[0]
 
     def scores(self, images: Tensor) -> Scores:
-        """Evaluate images over ``views``, with ``temperature``.
+        """Evaluate images over ``views``, with the temperature.
 
         Args:
             images: uint8 or floats in [0, 1], of shape (batch, 3, height, width).
@@ -159,7 +158,7 @@ class PhotographClassifier(LightningModule):
         Returns:
             Logits and probabilities.
         """
-        return scores_over_views(self, images, self.views, self.temperature)
+        return scores_over_views(self, images, self.views, self.fitted.temperature)
 
     @torch.inference_mode()
     def _answers(self, network: nn.Module, images: Tensor, tta: bool) -> Iterator[Answer]:
@@ -168,7 +167,7 @@ class PhotographClassifier(LightningModule):
                 lambda views: network(self.normalize(views)),
                 images.to(self.device),
                 self.settings.views if tta else None,
-                self.temperature if self.settings.calibrated else 1.0,
+                self.fitted.temperature if self.settings.calibrated else 1.0,
             ).averaged
         values, order = probabilities.cpu().sort(dim=1, descending=True, stable=True)
         return (

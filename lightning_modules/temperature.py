@@ -1,7 +1,6 @@
 """Fits the temperature that makes probabilities as high as the share of right answers."""
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -10,6 +9,7 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
+from lightning_modules.certainty import CERTAINTIES, Fitted, best_norm_order, certainty
 from lightning_modules.confusion_counts import NO_LABEL
 
 _BOUNDS = (0.1, 10.0)
@@ -45,32 +45,6 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     if slope(high) >= 0:
         return _BOUNDS[1]
     return float(f"{math.exp(brentq(slope, low, high, xtol=1e-7)):.4g}")
-
-
-class Fitted(NamedTuple):
-    """What is learned from the logits of a validation.
-
-    Attributes:
-        temperature: What ``fit_temperature`` has found.
-        confidences: Percentiles, the 0th to the 100th, of the probabilities of the first answers; nothing without
-            samples.
-    """
-
-    temperature: float
-    confidences: list[float]
-
-
-def threshold_of(confidences: list[float], coverage: float) -> float:
-    """Find the probability that a share of the validation pictures reaches.
-
-    Args:
-        confidences: Percentiles, as in ``Fitted``.
-        coverage: The share, above 0 and at most 1.
-
-    Returns:
-        The probability, interpolated between percentiles; 0 for all pictures.
-    """
-    return 0.0 if coverage >= 1 else float(np.interp(1 - coverage, np.linspace(0, 1, len(confidences)), confidences))
 
 
 class ValidationLogits(Metric):
@@ -114,13 +88,17 @@ class ValidationLogits(Metric):
         """Fit the temperature to the samples of all devices.
 
         Returns:
-            The temperature, and how sure the answers are with it.
+            The temperature, and how sure the answers are.
         """
         labels = dim_zero_cat(self.labels).cpu() if len(self.labels) else torch.empty(0, dtype=torch.int64)
         known = labels != NO_LABEL
         if not bool(known.any()):
-            return Fitted(1.0, [])
-        logits = dim_zero_cat(self.logits).cpu()[known]
-        temperature = fit_temperature(logits, labels[known])
-        sure = (logits.double() / temperature).softmax(dim=1).amax(dim=1)
-        return Fitted(temperature, sure.quantile(torch.linspace(0, 1, 101, dtype=torch.float64)).tolist())
+            return Fitted()
+        logits, labels = dim_zero_cat(self.logits).cpu()[known].double(), labels[known]
+        temperature, order = fit_temperature(logits, labels), best_norm_order(logits, labels)
+        probabilities = (logits / temperature).softmax(dim=1)
+        shares = torch.linspace(0, 1, 101, dtype=torch.float64)
+        percentiles: dict[str, list[float]] = {
+            kind: certainty(kind, probabilities, logits, order).quantile(shares).tolist() for kind in CERTAINTIES
+        }
+        return Fitted(temperature, percentiles, order)

@@ -20,12 +20,14 @@ class Prediction(NamedTuple):
         classes: The most probable classes with their probabilities, the best first; none if it couldn't be read.
         error: Why it couldn't be read; empty if it could.
         unknown: Whether the answer isn't sure enough to be given.
+        score: How sure it is, where that isn't told by its probability.
     """
 
     file: str
     classes: list[tuple[str, float]]
     error: str = ""
     unknown: bool = False
+    score: float | None = None
 
     @property
     def answer(self) -> str:
@@ -42,16 +44,18 @@ def as_csv(predictions: list[Prediction], top: int, with_answers: bool = False) 
         with_answers: Whether to write a column ``answer``, which may be ``unknown``.
 
     Returns:
-        CSV with the columns file, perhaps answer, class_1, probability_1, class_2, ..., error.
+        CSV with the columns file, perhaps answer and score, class_1, probability_1, class_2, ..., error.
     """
     text = io.StringIO()
     writer = csv.writer(text)
     titles = [f"{kind}_{number}" for number in range(1, top + 1) for kind in ("class", "probability")]
-    writer.writerow(["file", *["answer"] * with_answers, *titles, "error"])
+    with_scores = any(prediction.score is not None for prediction in predictions)
+    writer.writerow(["file", *["answer"] * with_answers, *["score"] * with_scores, *titles, "error"])
     for prediction in predictions:
         cells = [cell for name, value in prediction.classes for cell in (name, f"{value:.6f}")]
         answer = [prediction.answer] * with_answers
-        writer.writerow([prediction.file, *answer, *cells, *[""] * (2 * top - len(cells)), prediction.error])
+        score = ["" if prediction.score is None else f"{prediction.score:.6f}"] * with_scores
+        writer.writerow([prediction.file, *answer, *score, *cells, *[""] * (2 * top - len(cells)), prediction.error])
     return text.getvalue()
 
 
@@ -63,14 +67,15 @@ def as_json_lines(predictions: list[Prediction], with_answers: bool = False) -> 
         with_answers: Whether to write ``answer``, which may be ``unknown``, as well.
 
     Returns:
-        A line for each photograph, an object of ``file``, ``predictions`` (objects of ``class`` and ``probability``)
-        and ``error``, null if the photograph could be read.
+        A line for each photograph, an object of ``file``, perhaps ``score``, ``predictions`` (objects of ``class`` and
+        ``probability``) and ``error``, null if the photograph could be read.
     """
     lines = []
     for prediction in predictions:
         found = [{"class": name, "probability": round(value, 6)} for name, value in prediction.classes]
         answer = {"answer": prediction.answer or None} if with_answers else {}
-        line = {"file": prediction.file, **answer, "predictions": found, "error": prediction.error or None}
+        score = {} if prediction.score is None else {"score": round(prediction.score, 6)}
+        line = {"file": prediction.file, **answer, **score, "predictions": found, "error": prediction.error or None}
         lines.append(json.dumps(line) + "\n")
     return "".join(lines)
 

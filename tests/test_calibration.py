@@ -15,7 +15,8 @@ from sklearn.frozen import FrozenEstimator
 from torch import Tensor
 
 from lightning_modules import ImageClassifier
-from lightning_modules.temperature import ValidationLogits, fit_temperature, threshold_of
+from lightning_modules.certainty import threshold_of
+from lightning_modules.temperature import ValidationLogits, fit_temperature
 
 Run = Callable[..., None]
 
@@ -75,7 +76,7 @@ def test_of_many_logits_evenly_spaced_ones_are_kept() -> None:
     assert fitted.temperature == fit_temperature(logits[::3], labels[::3])
     sure = (logits[::3] / fitted.temperature).softmax(dim=1).amax(dim=1)
     for coverage in (0.25, 0.5, 0.9, 1.0):
-        threshold = threshold_of(fitted.confidences, coverage)
+        threshold = threshold_of(fitted.percentiles["probability"], coverage)
         assert float((sure >= threshold).float().mean()) == pytest.approx(coverage, abs=0.011)
 
 
@@ -83,7 +84,7 @@ def test_a_fit_keeps_it_and_all_use_it(run: Run, tmp_path: Path, toy_root: Path)
     run("fit", "--model.learning_rate=0.003")
     folder = tmp_path / "logs/demo/version_0"
     model = ImageClassifier.load(folder)
-    assert model.temperature != 1
+    assert model.fitted.temperature != 1
     photographs = sorted(next(toy_root.glob("edition*")).glob("cars_test/*.jpg"))[:5]
     options = ["--ckpt_path=best", "--tta.enabled=false", "--report.enabled=true", "--report.pictures=0"]
     run("test", *options)
@@ -108,7 +109,7 @@ def test_a_fit_keeps_it_and_all_use_it(run: Run, tmp_path: Path, toy_root: Path)
 
 def test_a_fit_can_leave_it_out(run: Run, tmp_path: Path) -> None:
     run("fit", "--calibration.enabled=false", "--trainer.max_epochs=1")
-    assert ImageClassifier.load(tmp_path / "logs/demo/version_0").temperature == 1
+    assert ImageClassifier.load(tmp_path / "logs/demo/version_0").fitted.temperature == 1
 
 
 def test_answers_that_are_not_sure_are_unknown(
@@ -118,7 +119,7 @@ def test_answers_that_are_not_sure_are_unknown(
     photographs = next(toy_root.glob("edition*")) / "cars_test"
     model = ImageClassifier.load(tmp_path / "logs/demo/version_0")
     options = ["--ckpt_path=best", f"--data.predict_dir={photographs}"]
-    half = threshold_of([*model.confidences], 0.5)
+    half = threshold_of(model.fitted.percentiles["probability"], 0.5)
     options_of = {f"--predictions.min_confidence={half:.4f}": round(half, 4), "--predictions.coverage=0.5": half}
     for option, threshold in options_of.items():
         file = tmp_path / f"{option.partition('=')[0]}.csv"

@@ -40,7 +40,7 @@ def predicted(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, torch.Tensor]]:
         begin(self, *others)
 
     def on_predict_batch_end(self: PredictionFile, trainer: Any, module: Any, outputs: Any, *others: Any) -> None:
-        commands[-1].update(zip(*outputs, strict=True))
+        commands[-1].update(zip(*outputs[:2], strict=True))
         keep(self, trainer, module, outputs, *others)
 
     monkeypatch.setattr(PredictionFile, "on_predict_start", on_predict_start)

@@ -81,8 +81,8 @@ def test_an_evaluation_writes_a_page_and_a_table(run: Run, tmp_path: Path, comma
     text = (folder / "report.html").read_text()
     page = Page(text)
     assert page.sections == [
-        "scores", "confused", "mistakes", "doubtful", "classes", "confusion", "calibration", "coverage", "groups",
-        "suspects", "origin",
+        "scores", "confused", "mistakes", "doubtful", "classes", "confusion", "calibration", "coverage", "unknown",
+        "groups", "suspects", "origin",
     ]  # fmt: skip
     assert all(source.startswith(("data:image/jpeg;base64,", "#")) for source in page.sources)  # to be read offline
     assert not re.search(r"url\((?!#)|@import|<link|<iframe", text)

@@ -4,14 +4,15 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
-from lightning.fabric.utilities.exceptions import MisconfigurationException
+import torch
+from torch import Tensor
 
 from callbacks.heat_maps import HeatMaps
 from datamodules.image_dataset import prepared
 from datamodules.reading.image_reader import decode_image
 from lightning_modules import ImageClassifier
+from lightning_modules.certainty import AnswerRule, certainty
 from lightning_modules.preprocessing import pipeline_of
-from lightning_modules.temperature import threshold_of
 from results.predictions import UNKNOWN
 from results.report.pictures import data_uri, seen_by_network, with_heat
 
@@ -23,28 +24,19 @@ class AppClassifier:
 
     Args:
         model: The classifier.
-        min_confidence: Answer ``unknown`` below this probability.
-        coverage: The same with the probability that this share of the validation images reached.
+        rule: When to answer ``unknown``.
 
     Attributes:
-        min_confidence: The probability below which the answer is ``unknown``; 0 answers always.
+        threshold: The certainty below which the answer is ``unknown``.
 
     Raises:
-        MisconfigurationException: If both are given, one is out of range, or the checkpoint doesn't know the coverage.
+        MisconfigurationException: If the rule makes no sense, or the checkpoint doesn't know its coverage.
     """
 
-    def __init__(self, model: ImageClassifier, min_confidence: float | None, coverage: float | None) -> None:
-        for name, value in (("min_confidence", min_confidence), ("coverage", coverage)):
-            if value is not None and not 0 < value <= 1:
-                raise MisconfigurationException(f"--{name} is {value}: it has to be above 0 and at most 1.")
-        if min_confidence is not None and coverage is not None:
-            raise MisconfigurationException("--min_confidence and --coverage exclude each other.")
-        if coverage is not None and not model.confidences:
-            raise MisconfigurationException(
-                "--coverage needs a checkpoint of a run that was validated, by this version: give --min_confidence."
-            )
-        known = [*model.confidences]
-        self.min_confidence = (min_confidence or 0.0) if coverage is None else threshold_of(known, coverage)
+    def __init__(self, model: ImageClassifier, rule: AnswerRule) -> None:
+        rule.check()
+        self.rule = rule
+        self.threshold = rule.threshold(model.fitted)
         self.model = model
         self._pipeline = pipeline_of(model.hparams["preprocessing"], model.hparams["image_size"])
         self._heat_maps: HeatMaps | None = HeatMaps(model)
@@ -62,8 +54,9 @@ class AppClassifier:
             name: What to call it.
 
         Returns:
-            Plain values: ``answer``, which may be ``unknown``; ``classes``, the five most probable ones with
-            ``class`` and ``probability``; ``picture`` and ``heat_map``, ``data:`` URIs, the latter null without a map.
+            Plain values: ``answer``, which may be ``unknown``; ``score``, how sure it is; ``classes``, the five most
+            probable ones with ``class`` and ``probability``; ``picture`` and ``heat_map``, ``data:`` URIs, the latter
+            null without a map.
 
         Raises:
             UnreadableImageError: If it is no picture, or too large.
@@ -72,14 +65,23 @@ class AppClassifier:
         with self._lock:  # maps hook into the network, and two photographs at once would take no less time
             found = self.model.classify(picture, tta=self.model.settings.views_in_prediction)
             best = [*found.items()][:_TOP]
+            image = prepared(self._pipeline, picture)
+            sure = best[0][1] if self.rule.score == "probability" else self._certainty(image)
             heat_map = None
             if self._heat_maps is not None:
-                pixels = np.ascontiguousarray(prepared(self._pipeline, picture).permute(1, 2, 0).numpy())
+                pixels = np.ascontiguousarray(image.permute(1, 2, 0).numpy())
                 (heat,) = self._heat_maps([pixels], [self.model.class_names.index(best[0][0])])
                 heat_map = data_uri(with_heat(seen_by_network(picture, pixels), heat))
         return {
-            "answer": best[0][0] if best[0][1] >= self.min_confidence else UNKNOWN,
+            "answer": best[0][0] if sure >= self.threshold else UNKNOWN,
+            "score": round(sure, 6),
             "classes": [{"class": title, "probability": round(value, 6)} for title, value in best],
             "picture": data_uri(picture),
             "heat_map": heat_map,
         }
+
+    @torch.inference_mode()
+    def _certainty(self, image: Tensor) -> float:
+        with self.model.settings.autocast(self.model.device), self.model.logits.eagerly():
+            scores = self.model.scores(image[None].to(self.model.device))
+        return float(certainty(self.rule.score, scores.plain, scores.logits, self.model.fitted.norm_order))

@@ -5,18 +5,18 @@ from pathlib import Path
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from lightning_modules import ImageClassifier
+from lightning_modules.certainty import AnswerRule
 from results.report.templates import template
 from runs.finding import run_of
 
 
-def app(run: Path, port: int, min_confidence: float | None, coverage: float | None) -> None:
+def app(run: Path, port: int, rule: AnswerRule) -> None:
     """Serve the page until the process is interrupted.
 
     Args:
         run: The folder of a run, or a checkpoint.
         port: The port; 0 takes a free one.
-        min_confidence: As that of ``AppClassifier``.
-        coverage: As that of ``AppClassifier``.
+        rule: When to answer ``unknown``.
 
     Raises:
         MisconfigurationException: If a package is missing, the port is taken, or a number makes no sense.
@@ -30,10 +30,11 @@ def app(run: Path, port: int, min_confidence: float | None, coverage: float | No
     from command_line.app.app_classifier import AppClassifier
 
     model = ImageClassifier.load(run)
-    classifier = AppClassifier(model, min_confidence, coverage)
+    classifier = AppClassifier(model, rule)
     found = run_of(run)
     subtitle = f"{len(model.class_names):,} classes, {model.hparams['backbone']}"
-    if classifier.min_confidence:
-        subtitle += f"; below {100 * classifier.min_confidence:.1f} % the answer is unknown"
+    if not rule.always_answers:
+        name = "a probability" if rule.score == "probability" else rule.score
+        subtitle += f"; below {name} of {classifier.threshold:.3f} the answer is unknown"
     page = template("app.html").render(title=found.name if found else run.stem, subtitle=subtitle, limit=MAX_BYTES)
     serve(make_app(classifier, page), port)

@@ -1,6 +1,7 @@
 """The answers to the pictures of an evaluation."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
@@ -48,6 +49,23 @@ class Answers:
 
 
 @dataclass(frozen=True)
+class UnknownPictures:
+    """What was answered to pictures that show none of the classes.
+
+    Attributes:
+        files: The pictures.
+        answers: The most probable class of each.
+        certainties: How sure the answers are, by the kind of score, floats of shape (pictures,).
+        source: What they are called.
+    """
+
+    files: list[str]
+    answers: list[str]
+    certainties: dict[str, Floats]
+    source: str
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """The answers to a set of pictures whose classes are known.
 
@@ -61,6 +79,8 @@ class Evaluation:
         tta: What was answered over several views; None if there were none.
         uncalibrated: Probability of the first plain answer without a temperature, float32 of shape (pictures,).
         temperature: What logits were divided by.
+        logit_scores: Other scores of how sure the plain answers are, by name, float32 of shape (pictures,).
+        unknown: Pictures of none of the classes; None if there are none.
     """
 
     stage: str
@@ -72,6 +92,13 @@ class Evaluation:
     tta: Answers | None = None
     uncalibrated: Floats | None = None
     temperature: float = 1.0
+    logit_scores: Mapping[str, Floats] = field(default_factory=dict)
+    unknown: UnknownPictures | None = None
+
+    @property
+    def certainties(self) -> dict[str, Floats]:
+        """How sure the answers are, by the kind of score: the probability of ``best``, and ``logit_scores``."""
+        return {"probability": self.best.confidence, **self.logit_scores}
 
     @property
     def sides(self) -> dict[str, Answers]:

@@ -3,6 +3,7 @@
 import io
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
@@ -13,7 +14,7 @@ from results.evaluation.coverage import Coverage
 from results.evaluation.intervals import Interval
 from results.figure_text import drawn_names
 
-_BLUE, _ORANGE = "#3b7ddd", "#e07b39"
+_BLUE, _ORANGE, _GREEN = "#3b7ddd", "#e07b39", "#3f9d5a"
 _INK = "#123456"  # stands for the colour of the page's text
 
 
@@ -53,6 +54,25 @@ def coverage_chart(sides: dict[str, Coverage]) -> str:
         axes.plot(curve.coverage[points], curve.accuracy[points], color=colour, label=title)
     axes.set(xlabel="share of pictures answered, the surest first", ylabel="accuracy", xlim=(0, 1))
     axes.set_ylim(top=1.005)
+    axes.legend(loc="lower left", frameon=False, labelcolor=_INK)
+    return _svg(figure)
+
+
+def separation_chart(scores: dict[str, tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]]) -> str:
+    """Draw the share of unknown pictures that are refused over the share of known ones that are answered.
+
+    Args:
+        scores: Up to three pairs of shares, by title.
+
+    Returns:
+        SVG.
+    """
+    figure, axes = _axes()
+    axes.plot([0, 1], [1, 0], color=_INK, linewidth=0.8, linestyle=":")
+    for (title, (known, refused)), colour in zip(scores.items(), (_BLUE, _ORANGE, _GREEN), strict=False):
+        points = np.unique(np.linspace(0, len(known) - 1, 300).astype(int))
+        axes.plot(known[points], refused[points], color=colour, label=title)
+    axes.set(xlabel="known pictures answered", ylabel="unknown pictures refused", xlim=(0, 1.01), ylim=(0, 1.02))
     axes.legend(loc="lower left", frameon=False, labelcolor=_INK)
     return _svg(figure)
 

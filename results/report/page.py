@@ -9,8 +9,9 @@ import numpy.typing as npt
 from results.evaluation.answers import Evaluation
 from results.evaluation.calibration import reliability
 from results.evaluation.coverage import at_coverage, coverage_curve
+from results.evaluation.unknown import separation
 from results.report.cases import Picture, choose, make_cases
-from results.report.charts import bar_chart, coverage_chart, reliability_chart
+from results.report.charts import bar_chart, coverage_chart, reliability_chart, separation_chart
 from results.report.pictures import Pixels
 from results.report.tables import MATRIX, class_rows, group_shares, matrix_cells, score_rows
 from results.report.templates import template
@@ -24,11 +25,14 @@ _SECTIONS = {
     "confusion": "Matrix",
     "calibration": "Calibration",
     "coverage": "Coverage",
+    "unknown": "Unknown",
     "groups": "Groups",
     "suspects": "Labels",
     "origin": "Origin",
 }
 _COVERAGES = (0.5, 0.8, 0.9, 0.95, 1.0)
+_ANSWERED = (0.99, 0.95, 0.9, 0.8)  # shares of the known pictures
+_SUREST = 5
 _BARS = 50  # groups that a chart shows
 
 
@@ -76,7 +80,9 @@ def report_page(
         matrix_limit=MATRIX,
         by_make=bool(group_shares(evaluation)),
         calibration=_calibration(evaluation),
+        set_name=set_name,
         coverage=_coverage(evaluation),
+        unknown=_unknown(evaluation),
         groups=_groups(evaluation),
         facts=facts,
         config=config,
@@ -113,7 +119,31 @@ def _coverage(evaluation: Evaluation) -> dict[str, Any]:
     columns = ("coverage", "accuracy", "confidence")
     rows = [{name: float(getattr(curve, name)[point]) for name in columns} for point in points]
     areas = [(name, curve.aurc) for name, curve in curves.items()]
+    plain_hits = evaluation.plain.hits(evaluation.labels)
+    areas += [(f"{name}, plain", coverage_curve(score, plain_hits).aurc)
+              for name, score in evaluation.logit_scores.items()]  # fmt: skip
     return {"rows": rows, "areas": areas, "chart": coverage_chart(curves)}
+
+
+def _unknown(evaluation: Evaluation) -> dict[str, Any] | None:
+    unknown = evaluation.unknown
+    if unknown is None:
+        return None
+    found = {name: separation(score, unknown.certainties[name]) for name, score in evaluation.certainties.items()}
+    rows = [
+        {"name": name, "auroc": one.auroc, "refused": [one.refused_at(share) for share in _ANSWERED]}
+        for name, one in found.items()
+    ]
+    best = unknown.certainties[max(found, key=lambda name: found[name].auroc)]
+    surest = [(unknown.files[row], unknown.answers[row]) for row in np.argsort(-best, kind="stable")[:_SUREST]]
+    return {
+        "number": len(unknown.files),
+        "source": unknown.source,
+        "answered": _ANSWERED,
+        "rows": rows,
+        "surest": surest,
+        "chart": separation_chart({name: (one.known, one.refused) for name, one in found.items()}),
+    }
 
 
 def _groups(evaluation: Evaluation) -> list[dict[str, str]]:
