@@ -1,15 +1,13 @@
 """Arranges TensorBoard: charts of all runs, a table of settings and scores, config and command as text."""
 
-import shlex
-import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from callbacks.run_config import RunConfig
+from runs.commands import typed_command
 
 _CHARTS = {
     "all runs": {
@@ -57,7 +55,6 @@ class Overview(Callback):
             return
         callbacks = trainer.callbacks  # type: ignore[attr-defined]
         config = next((callback.config for callback in callbacks if isinstance(callback, RunConfig)), "")
-        command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
         for logger in trainer.loggers:
             if not isinstance(logger, TensorBoardLogger):
                 continue
@@ -69,7 +66,7 @@ class Overview(Callback):
             table = hparams(settings(module.hparams), dict.fromkeys(_SCORES, 0.0))  # type: ignore[no-untyped-call]
             for summary in table:
                 board._get_file_writer().add_summary(summary)
-            board.add_text("command", f"    {command}", trainer.global_step)
+            board.add_text("command", f"    {typed_command()}", trainer.global_step)
             if config:
                 board.add_text("config", f"```yaml\n{config}\n```", trainer.global_step)
 

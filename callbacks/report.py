@@ -1,8 +1,6 @@
 """Writes what was answered to each picture of an evaluation, as a table and as a page."""
 
 import platform
-import shlex
-import sys
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -27,7 +25,7 @@ from results.evaluation.answers import Evaluation
 from results.mistakes_figure import mistakes_figure
 from results.report.cases import Picture, choose
 from results.tables import write_csv
-from runs.commands import shown
+from runs.commands import shown, typed_command
 from runs.finding import run_of
 from runs.whole_file import write_atomically
 
@@ -215,7 +213,7 @@ class Report(Callback):
                     "run": run.name if run else folder.name,
                     "folder": str(shown(folder)),
                     "checkpoint": str(shown(Path(checkpoint))) if checkpoint else "",
-                    "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+                    "command": typed_command(),
                     "network": str(module.hparams["backbone"]),
                     "written": time.strftime("%Y-%m-%d %H:%M"),
                     "versions": f"Python {platform.python_version()}, PyTorch {torch.__version__}, Lightning "

@@ -1,8 +1,6 @@
 """Notes when a run begins, goes on and ends."""
 
 import platform
-import shlex
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +9,7 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_info
 
 from callbacks.run_folder import run_folder
+from runs.commands import typed_command
 from runs.history import HISTORY, History
 
 
@@ -49,7 +48,7 @@ class RunHistory(Callback):
             devices=trainer.world_size,
             host=platform.node(),
             directory=str(Path.cwd()),  # from which paths in the config may count
-            command=shlex.join(sys.argv),
+            command=typed_command(),
             loggers=ids,
         )
 

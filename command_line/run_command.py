@@ -15,6 +15,7 @@ from command_line.request import read_request
 from command_line.strict_parser import StrictParser
 from datamodules import ImageDataModule
 from lightning_modules import ImageClassifier
+from runs.commands import note_typed
 
 
 def run_command(args: Sequence[str] | None = None) -> None:
@@ -31,11 +32,12 @@ def run_command(args: Sequence[str] | None = None) -> None:
     print_any_text()
     quieten()
     with mistakes_in_one_line(), ExitStack() as afterwards:
-        typed = sys.argv[1:] if args is None else args
+        typed = [str(argument) for argument in (sys.argv[1:] if args is None else args)]
+        note_typed(typed)
         ClassifierCLI(
             ImageClassifier,
             ImageDataModule,
-            request=read_request([str(argument) for argument in typed], afterwards),
+            request=read_request(typed, afterwards),
             trainer_class=Commands,
             subclass_mode_data=True,
             save_config_callback=None,  # RunConfig takes its place

@@ -2,9 +2,11 @@
 
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 _SCRIPT, _INSTALLED = "train.py", "carspotter"
+_typed: list[str] = []
 
 
 def program() -> str:
@@ -14,6 +16,24 @@ def program() -> str:
         ``train.py`` where that was called, else ``carspotter``, which any program may call.
     """
     return _SCRIPT if Path(sys.argv[0]).name == _SCRIPT else _INSTALLED
+
+
+def note_typed(arguments: Sequence[str]) -> None:
+    """Remember the command that this process runs, which a program may have called.
+
+    Args:
+        arguments: What follows the program's name.
+    """
+    _typed[:] = arguments
+
+
+def typed_command() -> str:
+    """Write the command that this process runs.
+
+    Returns:
+        The command, quoted for a POSIX shell; of a program that calls Lightning by itself, how it was started.
+    """
+    return shlex.join([program(), *_typed] if _typed else [Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
 def shown(path: Path) -> Path:
