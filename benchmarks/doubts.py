@@ -17,17 +17,19 @@ import numpy as np
 
 from datamodules import StanfordCarsDataModule
 from datamodules.samples import joined
+from results.evaluation.groups import class_groups
 
 CHECKOUT = Path(__file__).parent.parent
 
 
-def exchange(root: Path, share: float, file: Path) -> dict[str, str]:
-    """Exchange labels among randomly chosen training images.
+def exchange(root: Path, share: float, file: Path, similar: bool) -> dict[str, str]:
+    """Give randomly chosen training images wrong labels.
 
     Args:
         root: The data set.
         share: Share of the images whose labels are exchanged.
         file: CSV file to write.
+        similar: Take another class of the same make, where there is one, rather than exchange labels among the images.
 
     Returns:
         Wrong classes by path relative to the data set.
@@ -39,6 +41,11 @@ def exchange(root: Path, share: float, file: Path) -> dict[str, str]:
     random = np.random.default_rng(0)
     chosen = random.permutation(len(samples))[: round(share * len(samples))]
     wrong = samples.labels[np.roll(chosen, 1)]
+    if similar:
+        makes = np.array(class_groups(data.class_names)["make"])
+        for place, label in enumerate(samples.labels[chosen].tolist()):
+            others = np.flatnonzero((makes == makes[label]) & (np.arange(len(makes)) != label))
+            wrong[place] = random.choice(others) if len(others) else wrong[place]
     keep = wrong != samples.labels[chosen]
     base = data.layout.base
     exchanged = {
@@ -57,13 +64,14 @@ def main() -> None:
     parser.add_argument("--root", type=Path, required=True, help="folder with Stanford Cars")
     parser.add_argument("--weights", type=Path, required=True, help="weights of timm's tf_efficientnet_lite0")
     parser.add_argument("--share", type=float, default=0.05, help="share of the labels that are exchanged")
+    parser.add_argument("--similar", action="store_true", help="wrong labels are of the same make")
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--image-size", type=int, default=128)
     parser.add_argument("--out", type=Path, default=Path("logs/doubts_benchmark"), help="folder to write")
     options = parser.parse_args()
     table = options.out.absolute() / "exchanged.csv"
-    exchanged = exchange(options.root, options.share, table)
+    exchanged = exchange(options.root, options.share, table, options.similar)
     began = time.perf_counter()
     folder = options.out.absolute() / "doubts"
     subprocess.run(  # noqa: S603 - the project's own command

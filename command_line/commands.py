@@ -92,12 +92,14 @@ class Commands(StrictTrainer):
         words: Sequence[str],
         output: str | None = None,
         format: Literal["onnx", "torch", "hub"] = "onnx",  # noqa: A002 - the option's name
+        int8: bool = False,
     ) -> None:
         """Write a run's classifier for other programs: it takes pixels of any size and returns probabilities.
 
         Args:
             words: The run.
             output: The file or folder to write, which must not exist; null names it after the run.
+            int8: Write ONNX with eight bits, if that costs no more than one of a hundred right answers.
             format: ``onnx``, ``torch`` for ``torch.export.load``, or ``hub``, a folder with weights, config and card.
 
         Raises:
@@ -108,7 +110,7 @@ class Commands(StrictTrainer):
         run = run_named("export", words)
         if len(words) > 1:
             raise MisconfigurationException(f"export takes one run, but there are {len(words)}: {', '.join(words)}.")
-        export(run, None if output is None else Path(output), format)
+        export(run, None if output is None else Path(output), format, int8)
 
     @staticmethod
     def compare(words: Sequence[str], output: str = "comparison") -> None:

@@ -126,7 +126,7 @@ def evaluation(views: bool) -> Evaluation:
     """Six pictures of three classes, the last of which was labelled as the first class and looks like the third."""
     labels = np.array([0, 0, 1, 1, 2, 0])
     probabilities = np.array([[0.9, 0.06, 0.04], [0.8, 0.15, 0.05], [0.7, 0.2, 0.1], [0.75, 0.15, 0.1],
-                              [0.85, 0.1, 0.05], [0.9, 0.07, 0.03]], dtype=np.float32)  # fmt: skip
+                              [0.85, 0.1, 0.05], [0.9, 0.09, 0.01]], dtype=np.float32)  # fmt: skip
     classes = np.array([[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]])
     truth = probabilities[np.arange(6), (classes == labels[:, None]).argmax(axis=1)]
     answers = Answers(classes, probabilities, truth)
@@ -149,7 +149,7 @@ def test_a_table_of_answers_is_read_as_it_was_written(tmp_path: Path, views: boo
 
 def test_the_page_shows_both_classes_and_escapes_names() -> None:
     given = evaluation(views=False)
-    found = suspects(given.best, given.labels, 3)
+    found = suspects(given.best, given.labels)
     assert found.rows.tolist() == [5]
     assert found.rivals.tolist() == [2]
     seen: list[str] = []
@@ -164,6 +164,6 @@ def test_the_page_shows_both_classes_and_escapes_names() -> None:
     data = json.loads(page.split("const cases = ")[1].split(", examples = ")[0])
     assert data == [{"path": '5, "a".jpg', "rival": "c"}]
     empty = doubts_page(
-        given, suspects(given.best, np.array([0, 0, 1, 1, 2, 2]), 3), picture, Path("/photos"), ([], {}), 1
+        given, suspects(given.best, np.array([0, 0, 1, 1, 2, 2])), picture, Path("/photos"), ([], {}), 1
     )
     assert "No label is doubtful." in empty

@@ -14,7 +14,7 @@ from results.evaluation.calibration import reliability
 from results.evaluation.coverage import at_coverage, coverage_curve
 from results.evaluation.groups import class_groups
 from results.evaluation.intervals import accuracy, bootstrap, loss, macro_f1, share, top5_accuracy
-from results.evaluation.suspects import suspects
+from results.evaluation.suspects import confidently_wrong, suspects
 
 CLASSES = 6
 
@@ -96,14 +96,22 @@ def test_suspected_labels_are_cleanlabs() -> None:
     order = np.argsort(-probabilities, axis=1)
     rows = np.arange(len(labels))
     answers = Answers(order, probabilities[rows[:, None], order], probabilities[rows, labels])
-    found = suspects(answers, labels, CLASSES).rows
+    found = np.flatnonzero(confidently_wrong(answers, labels, CLASSES))
     expected = filter_module.find_label_issues(
         labels, probabilities, filter_by="confident_learning", return_indices_ranked_by="self_confidence"
     )
     assert set(found.tolist()) == set(expected.tolist())
     assert len(set(found.tolist()) & set(wrong.tolist())) >= 30
-    margins = answers.of_truth[found] - answers.confidence[found]
-    assert (np.diff(margins) >= -0.05).all()  # the clearest first
+
+
+def test_labels_far_less_probable_than_another_class_are_suspected_the_clearest_first() -> None:
+    probabilities = np.array([[0.9, 0.09, 0.01], [0.98, 0.019, 0.001], [0.6, 0.3, 0.1], [0.97, 0.02, 0.01]], np.float32)
+    classes = np.array([[0, 1, 2], [2, 1, 0], [1, 0, 2], [1, 2, 0]])
+    labels = np.array([2, 0, 2, 1])
+    truth = probabilities[np.arange(4), (classes == labels[:, None]).argmax(axis=1)]
+    found = suspects(Answers(classes, probabilities, truth), labels)
+    assert found.rows.tolist() == [1, 0]
+    assert found.rivals.tolist() == [2, 0]
 
 
 def test_names_say_make_body_and_year() -> None:

@@ -15,7 +15,7 @@ from datamodules.reading.image_reader import UnreadableImageError, read_image
 from datamodules.text_files import encode_lines
 from results.evaluation.answer_table import answers_csv, read_evaluation
 from results.evaluation.answers import Evaluation
-from results.evaluation.suspects import Suspects, suspects
+from results.evaluation.suspects import Suspects, confidently_wrong, suspects
 from results.report.doubts_page import doubts_page
 from results.report.pictures import Pixels
 from results.tables import write_csv
@@ -57,7 +57,7 @@ def doubts(data: ImageDataModule, options: Sequence[str], folds: int, output: Pa
         raise MisconfigurationException(
             f"The data set has changed since the trainings in {output} began: choose another --output."
         )
-    found = suspects(evaluation.best, evaluation.labels, len(evaluation.class_names))
+    found = suspects(evaluation.best, evaluation.labels)
     write_csv(output / "out_of_fold.csv", answers_csv(evaluation))
     before = _before(data, {evaluation.files[row] for row in found.rows.tolist()})
     excluded, relabelled = _write_lists(data, evaluation, found, before, output)
@@ -112,12 +112,13 @@ def _write_lists(
     paths = [os.path.relpath(evaluation.files[row], base) for row in found.rows.tolist()]
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow(["path", "label", "label_before", "probability", "probability_before"])
-    writer.writerows([path, label, "", "", ""] for path, label in before[1].items())
+    also = confidently_wrong(best, evaluation.labels, len(names))
+    writer.writerow(["path", "label", "label_before", "probability", "probability_before", "confident_learning"])
+    writer.writerows([path, label, *[""] * 4] for path, label in before[1].items())
     for row, rival, path in zip(found.rows.tolist(), found.rivals.tolist(), paths, strict=True):
         (place,) = (best.classes[row] == rival).nonzero()[0]
         odds = [f"{best.probabilities[row, place]:.4f}", f"{best.of_truth[row]:.4f}"]
-        writer.writerow([path, names[rival], names[evaluation.labels[row]], *odds])
+        writer.writerow([path, names[rival], names[evaluation.labels[row]], *odds, int(also[row])])
     title = f"# Doubtful labels of {base.resolve()}; to be used as data.exclude.\n"
     excluded = title + encode_lines([*before[0], *sorted(paths)])
     return _keep(folder / _EXCLUDE, excluded), _keep(folder / _RELABEL, text.getvalue())

@@ -1,6 +1,5 @@
 """The command ``export``: a run's classifier as a file for other programs, checked as soon as it is written."""
 
-import csv
 import json
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,7 +13,9 @@ import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 
-from datamodules.reading.image_reader import Image, UnreadableImageError, read_image
+from command_line.tools.evaluated_pictures import evaluated_pictures, evenly
+from command_line.tools.int8_check import checked_int8
+from datamodules.reading.image_reader import Image
 from lightning_modules import ImageClassifier
 from lightning_modules.export.exported_classifier import ExportedClassifier
 from lightning_modules.export.formats import probabilities_of, to_onnx, to_torch
@@ -31,13 +32,14 @@ _WRITTEN = 1e-4  # of a probability, between PyTorch and the file
 _RESIZED = 1e-2  # between the run, whose pictures OpenCV resizes, and the file: a few pixels are rounded otherwise
 
 
-def export(run: Path, output: Path | None, kind: Literal["onnx", "torch", "hub"]) -> None:
+def export(run: Path, output: Path | None, kind: Literal["onnx", "torch", "hub"], int8: bool = False) -> None:
     """Write a classifier for other programs, and compare its answers.
 
     Args:
         run: The folder of a run, or a checkpoint.
         output: The file or folder to write, which must not exist; None names it after the run.
         kind: ``onnx``, ``torch``, or ``hub`` for a folder.
+        int8: Write weights and activations with eight bits.
 
     Raises:
         MisconfigurationException: If the file is there already, the network can't be written, or the file answers
@@ -45,7 +47,10 @@ def export(run: Path, output: Path | None, kind: Literal["onnx", "torch", "hub"]
     """
     suffix = _WRITERS[kind][0] if kind in _WRITERS else ""
     found = run_of(run)
-    file = output or Path(f"{found.name if found else run.stem}{suffix or '-hub'}")
+    name = f"{found.name if found else run.stem}{'-int8' * int8}"
+    file = output or Path(f"{name}{suffix or '-hub'}")
+    if int8 and kind != "onnx":
+        raise MisconfigurationException("--int8 goes with --format onnx alone.")
     if suffix and file.suffix != suffix:
         raise MisconfigurationException(f"--output is {file}: the suffix of --format {kind} is {suffix}.")
     if file.exists():
@@ -56,13 +61,14 @@ def export(run: Path, output: Path | None, kind: Literal["onnx", "torch", "hub"]
     exported = ExportedClassifier(model).eval()
     scores = _scores(found.folder) if found else {}
     pictures, what = _pictures(found.folder if found else None)
+    same = f"{len(pictures)} {what} have the same answers, probabilities differ by {{:.1g}} at most"
     draft = file.with_name(f".{file.name}{suffix}")
     try:
         if kind == "hub":
             files = hub_files(model, exported.resize.size, exported.temperature, scores)
             rebuilt = ExportedClassifier(model).eval()
             rebuilt.network, rebuilt.temperature = network_of(files, model), 1.0
-            difference = _compare(rebuilt, exported, model, pictures)
+            said = same.format(_compare(rebuilt, exported, model, pictures))
             draft.mkdir(parents=True)
             for name, content in files.items():
                 write_atomically(draft / name, content)
@@ -70,15 +76,16 @@ def export(run: Path, output: Path | None, kind: Literal["onnx", "torch", "hub"]
         else:
             content = _WRITERS[kind][1](exported, _metadata(model, exported, scores))
             write_atomically(draft, content)
-            difference = _compare(lambda pixels: probabilities_of(draft, pixels), exported, model, pictures)
+            said = same.format(_compare(lambda pixels: probabilities_of(draft, pixels), exported, model, pictures))
+            if int8:
+                small = checked_int8(content, model.class_names, exported.resize.size, found.folder if found else None)
+                content, said = small.content, small.said(len(content))
+                write_atomically(draft, content)
             size = len(content)
         draft.replace(file)
     finally:
         remove(draft)
-    print(  # noqa: T201 - the result
-        f"{file}: {size / 1e6:.1f} MB, {len(model.class_names)} classes; {len(pictures)} {what} have the same "
-        f"answers, probabilities differ by {difference:.1g} at most\n{_usage(file)}"
-    )
+    print(f"{file}: {size / 1e6:.1f} MB, {len(model.class_names)} classes; {said}\n{_usage(file)}")  # noqa: T201 - the result
 
 
 def _metadata(model: ImageClassifier, exported: ExportedClassifier, scores: dict[str, float]) -> dict[str, str]:
@@ -132,17 +139,10 @@ def _compare(
 
 def _pictures(run: Path | None) -> tuple[list[Image], str]:
     """Take pictures that the run was evaluated on, or drawn ones; and what to call them."""
-    files: list[str] = []
-    for table in sorted(run.glob("*/predictions.csv")) if run else []:
-        with table.open(encoding="utf-8-sig", newline="", errors="surrogateescape") as rows:
-            files += [row["file"] for row in csv.DictReader(rows) if row.get("class") is not None]
-    pictures: list[Image] = []
-    files = [*dict.fromkeys(files)]
-    for file in files[:: max(1, len(files) // _PICTURES)]:
-        with suppress(UnreadableImageError):
-            pictures.append(read_image(file))
+    known = evenly(evaluated_pictures(run), _PICTURES) if run else []
+    pictures = [picture for labelled in known if (picture := labelled.read()) is not None]
     if pictures:
-        return pictures[:_PICTURES], "pictures of its evaluation"
+        return pictures, "pictures of its evaluation"
     random = np.random.default_rng(0)
     sizes = [(300, 400), (600, 500), (1000, 1500), (90, 120)]
     return [random.integers(0, 256, (*size, 3), dtype=np.uint8) for size in sizes], "random pictures"

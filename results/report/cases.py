@@ -85,7 +85,7 @@ def choose(evaluation: Evaluation, limit: int) -> Chosen:
         confused,
         wrong[np.argsort(-sure[wrong], kind="stable")][:limit],
         right[np.argsort(sure[right], kind="stable")][:limit],
-        suspects(answers, labels, len(evaluation.class_names)).rows,
+        suspects(answers, labels).rows,
     )
 
 

@@ -1,0 +1,60 @@
+"""Pictures that a run was evaluated on."""
+
+import csv
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from datamodules.reading.image_reader import Image, UnreadableImageError, read_image
+
+
+class Labelled(NamedTuple):
+    """A picture and its class.
+
+    Attributes:
+        file: The picture.
+        label: The name of its class.
+    """
+
+    file: str
+    label: str
+
+    def read(self) -> Image | None:
+        """Read the picture, RGB, uint8 of shape (height, width, 3); None if it can't be read."""
+        with suppress(UnreadableImageError):
+            return read_image(self.file)
+        return None
+
+
+def evaluated_pictures(run: Path) -> list[Labelled]:
+    """List the pictures of a run's evaluations, those of validations first.
+
+    Args:
+        run: Its folder.
+
+    Returns:
+        The pictures, each once.
+    """
+    tables = sorted(run.glob("*/predictions.csv"), key=lambda table: ("validate" not in table.parent.name, table))
+    return [*{picture.file: picture for table in tables for picture in _rows(table)}.values()]
+
+
+def evenly(pictures: list[Labelled], number: int) -> list[Labelled]:
+    """Take some pictures, evenly spaced.
+
+    Args:
+        pictures: All of them.
+        number: How many, at most.
+
+    Returns:
+        Those.
+    """
+    return pictures[:: max(1, -(-len(pictures) // number))]
+
+
+def _rows(table: Path) -> Iterator[Labelled]:
+    with table.open(encoding="utf-8-sig", newline="", errors="surrogateescape") as rows:
+        for row in csv.DictReader(rows):
+            if row.get("class") is not None:  # that of an evaluation, not of predict
+                yield Labelled(row["file"], row["class"])
