@@ -183,3 +183,26 @@ def test_the_command_writes_a_folder_for_hubs(
     assert {path.name for path in (tmp_path / "hub").iterdir()} == {"model.safetensors", "config.json", "README.md"}
     assert not (tmp_path / ".hub").exists()
     assert "exists already" in said(capsys, "export", str(trained), f"--output={tmp_path / 'hub'}", "--format=hub")
+
+
+def test_eight_bits_are_written_where_they_cost_no_answers_and_refused_where_they_do(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("fit", "--trainer.max_epochs=1", "--model.backbone=resnet18")
+    folder = tmp_path / "logs/demo/version_0"
+    with pytest.raises(SystemExit) as stop:
+        main(["export", str(folder), "--int8=true", f"--output={tmp_path / 'early.onnx'}"])
+    assert "--int8 needs pictures of the run" in str(stop.value.code)
+    run("validate", "--ckpt_path=best", "--report.enabled=true", "--report.pictures=1", "--report.heat_maps=false")
+    main(["export", str(folder), f"--output={tmp_path / 'float.onnx'}"])
+    main(["export", str(folder), "--int8=true", f"--output={tmp_path / 'int8.onnx'}"])
+    assert "accuracy on 16 pictures of the run" in capsys.readouterr().out
+    assert (tmp_path / "int8.onnx").stat().st_size < 0.4 * (tmp_path / "float.onnx").stat().st_size
+    monkeypatch.setattr("command_line.tools.int8_check._MOST_LOST", -1.1)
+    with pytest.raises(SystemExit) as stop:
+        main(["export", str(folder), "--int8=true", f"--output={tmp_path / 'refused.onnx'}"])
+    assert "Nothing was written: export it in floats." in str(stop.value.code)
+    assert sorted(path.name for path in tmp_path.glob("*.onnx")) == ["float.onnx", "int8.onnx"]
+    with pytest.raises(SystemExit) as stop:
+        main(["export", str(folder), "--int8=true", "--format=torch"])
+    assert "--int8 goes with --format onnx alone" in str(stop.value.code)
