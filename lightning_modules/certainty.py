@@ -28,17 +28,25 @@ class Fitted(NamedTuple):
     percentiles: Mapping[str, list[float]] = {}
     norm_order: int = 2
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as plain values by name, for a checkpoint."""
+        return {
+            "temperature": self.temperature,
+            "percentiles": dict(self.percentiles),
+            "norm_order": self.norm_order,
+        }
+
     @classmethod
     def from_checkpoint(cls, stored: dict[str, Any]) -> Self:
         """Read what a checkpoint keeps.
 
         Args:
-            stored: Plain values as ``_asdict`` returns them, or what earlier versions kept; perhaps nothing.
+            stored: What ``as_dict`` returned, or what earlier versions kept; perhaps nothing.
 
         Returns:
             What was fitted.
         """
-        known = {key: stored[key] for key in cls._fields if key in stored}
+        known = {key: stored[key] for key in cls().as_dict() if key in stored}
         if stored.get("confidences"):  # of version 0.9
             known["percentiles"] = {"probability": stored["confidences"]}
         return cls(**known)

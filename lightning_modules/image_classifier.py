@@ -247,7 +247,7 @@ class ImageClassifier(PhotographClassifier):
         """Keep the accuracy so far, when layers were unfrozen and the temperature; loading needs no other weights."""
         checkpoint["training_accuracy"] = self.accuracy.state(self.device)
         checkpoint["unfrozen_at"] = dict(self.layers.unfrozen_at)
-        checkpoint["calibration"] = self.fitted._asdict()
+        checkpoint["calibration"] = self.fitted.as_dict()
         checkpoint["hyper_parameters"] = {**checkpoint["hyper_parameters"], "weights": None}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -193,7 +193,7 @@ def test_eight_bits_are_written_where_they_cost_no_answers_and_refused_where_the
     with pytest.raises(SystemExit) as stop:
         main(["export", str(folder), "--int8=true", f"--output={tmp_path / 'early.onnx'}"])
     assert "--int8 needs pictures of the run" in str(stop.value.code)
-    run("validate", "--ckpt_path=best", "--report.enabled=true", "--report.pictures=1", "--report.heat_maps=false")
+    main(["validate", str(folder), "--report.enabled=true", "--report.pictures=1", "--report.heat_maps=false"])
     main(["export", str(folder), f"--output={tmp_path / 'float.onnx'}"])
     main(["export", str(folder), "--int8=true", f"--output={tmp_path / 'int8.onnx'}"])
     assert "accuracy on 16 pictures of the run" in capsys.readouterr().out

@@ -69,7 +69,7 @@ def test_earlier_checkpoints_keep_their_percentiles() -> None:
     with pytest.raises(Exception, match=r"predictions\.coverage needs a checkpoint .* by this version\."):
         AnswerRule("max_logit", coverage=0.5).threshold(old)
     assert Fitted.from_checkpoint({}) == Fitted()
-    assert Fitted.from_checkpoint(Fitted(0.5, {"max_logit": [1.0]}, 4)._asdict()) == Fitted(
+    assert Fitted.from_checkpoint(Fitted(0.5, {"max_logit": [1.0]}, 4).as_dict()) == Fitted(
         0.5, {"max_logit": [1.0]}, 4
     )
 

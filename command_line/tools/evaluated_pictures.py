@@ -50,7 +50,8 @@ def evenly(pictures: list[Labelled], number: int) -> list[Labelled]:
     Returns:
         Those.
     """
-    return pictures[:: max(1, -(-len(pictures) // number))]
+    taken = min(number, len(pictures))
+    return [pictures[place * len(pictures) // taken] for place in range(taken)]
 
 
 def _rows(table: Path) -> Iterator[Labelled]:
