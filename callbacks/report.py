@@ -2,7 +2,6 @@
 
 import platform
 import time
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -17,7 +16,7 @@ from tqdm.auto import tqdm
 from callbacks.answer_record import AnswerRecord
 from callbacks.heat_maps import HeatMaps
 from callbacks.run_folder import run_folder
-from callbacks.unknown_pictures import ask_unknown
+from callbacks.unknown_pictures import ReadingDataModule, ask_unknown
 from lightning_modules import ImageClassifier
 from lightning_modules.certainty import LOGIT_SCORES
 from results.evaluation.answer_table import answers_csv
@@ -34,7 +33,7 @@ _SHOWN = 12  # mistakes in TensorBoard
 
 
 @runtime_checkable
-class ShowingDataModule(Protocol):
+class ShowingDataModule(ReadingDataModule, Protocol):
     """A data module that knows its pictures."""
 
     def evaluated_files(self, split: Split) -> list[str]:
@@ -42,9 +41,6 @@ class ShowingDataModule(Protocol):
 
     def evaluated_picture(self, split: Split, index: int) -> Picture:
         """Read one, as it is and as the network is given it; None if it can't be read."""
-
-    def other_pictures(self, paths: Sequence[str]) -> Iterable[Any]:
-        """Make this device's batches of other pictures."""
 
 
 class Report(Callback):

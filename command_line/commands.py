@@ -8,7 +8,7 @@ from typing import Literal
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from command_line.options import without
-from command_line.request import run_named
+from command_line.request import only_run, run_named
 from command_line.strict_trainer import StrictTrainer
 from command_line.tools.list_runs import list_runs
 from datamodules import ImageDataModule
@@ -107,10 +107,7 @@ class Commands(StrictTrainer):
         """
         from command_line.tools.export import export
 
-        run = run_named("export", words)
-        if len(words) > 1:
-            raise MisconfigurationException(f"export takes one run, but there are {len(words)}: {', '.join(words)}.")
-        export(run, None if output is None else Path(output), format, int8)
+        export(only_run("export", words), None if output is None else Path(output), format, int8)
 
     @staticmethod
     def compare(words: Sequence[str], output: str = "comparison") -> None:
@@ -146,10 +143,7 @@ class Commands(StrictTrainer):
         """
         from command_line.tools.app import app
 
-        run = run_named("app", words)
-        if len(words) > 1:
-            raise MisconfigurationException(f"app takes one run, but there are {len(words)}: {', '.join(words)}.")
-        app(run, port, AnswerRule(score, min_confidence, coverage, prefix="--"))
+        app(only_run("app", words), port, AnswerRule(score, min_confidence, coverage, prefix="--"))
 
     @staticmethod
     def convert(datamodule: ImageDataModule, output: str = "data/stream", max_side: int | None = None) -> None:

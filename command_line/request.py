@@ -144,6 +144,25 @@ def run_named(command: str, words: Sequence[str]) -> Path:
     return path
 
 
+def only_run(command: str, words: Sequence[str]) -> Path:
+    """Find the one run that a command takes.
+
+    Args:
+        command: The command.
+        words: What was typed behind it.
+
+    Returns:
+        The folder of a run, or a checkpoint.
+
+    Raises:
+        MisconfigurationException: If there is no such run, or more than one word.
+    """
+    run = run_named(command, words)
+    if len(words) > 1:
+        raise MisconfigurationException(f"{command} takes one run, but there are {len(words)}: {', '.join(words)}.")
+    return run
+
+
 def _with_home(options: Sequence[str]) -> list[str]:
     """Expand what names a config, and find this project's own; a config that is typed as text is none of a file."""
     left: list[str] = []

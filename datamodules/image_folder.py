@@ -217,10 +217,8 @@ class ImageFolderDataModule(ImageDataModule):
         parts = self.layout.parts
         if self._is_whole():
             samples = self.read("all")
-            number, verb = (
-                len(self.amendments.apply(samples, training=False)),
-                "tested" if split == "test" else "validated",
-            )
+            number = len(self.amendments.apply(samples, training=False))
+            verb = "tested" if split == "test" else "validated"
             rank_zero_info(f"{self.layout.folder} isn't divided: all {number} images are {verb}.")
             return {split: samples}
         if split == "test" or ("val" in parts and self.folds is None):

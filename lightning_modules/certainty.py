@@ -47,7 +47,7 @@ class Fitted(NamedTuple):
             What was fitted.
         """
         known = {key: stored[key] for key in cls().as_dict() if key in stored}
-        if stored.get("confidences"):  # of version 0.9
+        if stored.get("confidences"):  # of checkpoints from before there were other scores
             known["percentiles"] = {"probability": stored["confidences"]}
         return cls(**known)
 

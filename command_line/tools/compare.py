@@ -9,7 +9,7 @@ from typing import Any
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from datamodules.reading.image_reader import UnreadableImageError, read_image
+from command_line.tools.evaluated_pictures import read_or_none
 from results.comparison import (
     Compared,
     Given,
@@ -108,10 +108,8 @@ def _page(
 ) -> str:
     @cache
     def thumbnail(file: str) -> str | None:
-        try:
-            return data_uri(read_image(file))
-        except UnreadableImageError:
-            return None
+        picture = read_or_none(file)
+        return None if picture is None else data_uri(picture)
 
     def cases(changed: Sequence[str], own: dict[str, Given]) -> tuple[list[dict[str, Any]], int]:
         surest = sorted(changed, key=lambda file: -own[file].probability)[:_PICTURES]

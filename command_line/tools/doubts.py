@@ -10,14 +10,13 @@ from pathlib import Path
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from command_line.member_runs import Member, start_command, train_members
+from command_line.tools.evaluated_pictures import read_or_none
 from datamodules import ImageDataModule, ImageFolderDataModule
-from datamodules.reading.image_reader import UnreadableImageError, read_image
 from datamodules.text_files import encode_lines
 from results.evaluation.answer_table import answers_csv, read_evaluation
 from results.evaluation.answers import Evaluation
 from results.evaluation.suspects import Suspects, confidently_wrong, suspects
 from results.report.doubts_page import doubts_page
-from results.report.pictures import Pixels
 from results.tables import write_csv
 from runs.commands import shown
 from runs.run import Run
@@ -62,7 +61,7 @@ def doubts(data: ImageDataModule, options: Sequence[str], folds: int, output: Pa
     before = _before(data, {evaluation.files[row] for row in found.rows.tolist()})
     excluded, relabelled = _write_lists(data, evaluation, found, before, output)
     page = output / "doubts.html"
-    write_atomically(page, doubts_page(evaluation, found, _picture, data.layout.base, before, pictures))
+    write_atomically(page, doubts_page(evaluation, found, read_or_none, data.layout.base, before, pictures))
     unanswered = len(expected) - len(evaluation.files)
     right = float(evaluation.best.hits(evaluation.labels).mean())
     lines = [f"{len(found.rows)} of {len(evaluation.files)} labels are doubtful ({folds} folds)"]
@@ -116,8 +115,7 @@ def _write_lists(
     writer.writerow(["path", "label", "label_before", "probability", "probability_before", "confident_learning"])
     writer.writerows([path, label, *[""] * 4] for path, label in before[1].items())
     for row, rival, path in zip(found.rows.tolist(), found.rivals.tolist(), paths, strict=True):
-        (place,) = (best.classes[row] == rival).nonzero()[0]
-        odds = [f"{best.probabilities[row, place]:.4f}", f"{best.of_truth[row]:.4f}"]
+        odds = [f"{best.confidence[row]:.4f}", f"{best.of_truth[row]:.4f}"]
         writer.writerow([path, names[rival], names[evaluation.labels[row]], *odds, int(also[row])])
     title = f"# Doubtful labels of {base.resolve()}; to be used as data.exclude.\n"
     excluded = title + encode_lines([*before[0], *sorted(paths)])
@@ -131,10 +129,3 @@ def _keep(path: Path, text: str) -> Path:
     free = next(name for name in names if not name.exists() or name.read_bytes() == content)
     write_atomically(free, text)
     return free
-
-
-def _picture(file: str) -> Pixels | None:
-    try:
-        return read_image(file)
-    except UnreadableImageError:
-        return None

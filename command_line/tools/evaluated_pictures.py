@@ -22,9 +22,14 @@ class Labelled(NamedTuple):
 
     def read(self) -> Image | None:
         """Read the picture, RGB, uint8 of shape (height, width, 3); None if it can't be read."""
-        with suppress(UnreadableImageError):
-            return read_image(self.file)
-        return None
+        return read_or_none(self.file)
+
+
+def read_or_none(file: str) -> Image | None:
+    """Read a picture, RGB, uint8 of shape (height, width, 3); None if it can't be read."""
+    with suppress(UnreadableImageError):
+        return read_image(file)
+    return None
 
 
 def evaluated_pictures(run: Path) -> list[Labelled]:

@@ -1,6 +1,7 @@
 """The charts of a report, as drawings that take on the colours of the page."""
 
 import io
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,8 @@ from results.evaluation.calibration import Reliability
 from results.evaluation.coverage import Coverage
 from results.evaluation.intervals import Interval
 from results.figure_text import drawn_names
+
+Shares: TypeAlias = npt.NDArray[np.float64]
 
 _BLUE, _ORANGE, _GREEN = "#3b7ddd", "#e07b39", "#3f9d5a"
 _INK = "#123456"  # stands for the colour of the page's text
@@ -50,15 +53,14 @@ def coverage_chart(sides: dict[str, Coverage]) -> str:
     """
     figure, axes = _axes()
     for (title, curve), colour in zip(sides.items(), (_BLUE, _ORANGE), strict=False):
-        points = np.unique(np.linspace(0, len(curve.coverage) - 1, 300).astype(int))
-        axes.plot(curve.coverage[points], curve.accuracy[points], color=colour, label=title)
+        _thinned(axes, curve.coverage, curve.accuracy, title, colour)
     axes.set(xlabel="share of pictures answered, the surest first", ylabel="accuracy", xlim=(0, 1))
     axes.set_ylim(top=1.005)
     axes.legend(loc="lower left", frameon=False, labelcolor=_INK)
     return _svg(figure)
 
 
-def separation_chart(scores: dict[str, tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]]) -> str:
+def separation_chart(scores: dict[str, tuple[Shares, Shares]]) -> str:
     """Draw the share of unknown pictures that are refused over the share of known ones that are answered.
 
     Args:
@@ -70,8 +72,7 @@ def separation_chart(scores: dict[str, tuple[npt.NDArray[np.float64], npt.NDArra
     figure, axes = _axes()
     axes.plot([0, 1], [1, 0], color=_INK, linewidth=0.8, linestyle=":")
     for (title, (known, refused)), colour in zip(scores.items(), (_BLUE, _ORANGE, _GREEN), strict=False):
-        points = np.unique(np.linspace(0, len(known) - 1, 300).astype(int))
-        axes.plot(known[points], refused[points], color=colour, label=title)
+        _thinned(axes, known, refused, title, colour)
     axes.set(xlabel="known pictures answered", ylabel="unknown pictures refused", xlim=(0, 1.01), ylim=(0, 1.02))
     axes.legend(loc="lower left", frameon=False, labelcolor=_INK)
     return _svg(figure)
@@ -120,6 +121,12 @@ def curve_chart(title: str, curves: dict[str, dict[int, float]]) -> str:
     axes.set(xlabel="optimizer step", ylabel=title)
     axes.legend(frameon=False, labelcolor=_INK)
     return _svg(figure)
+
+
+def _thinned(axes: Axes, across: Shares, up: Shares, title: str, colour: str) -> None:
+    """Draw a curve by 300 of its points at most, however many there are."""
+    points = np.unique(np.linspace(0, len(across) - 1, 300).astype(int))
+    axes.plot(across[points], up[points], color=colour, label=title)
 
 
 def _axes(height: float = 3.6) -> tuple[Figure, Axes]:

@@ -51,7 +51,6 @@ def doubts_page(
         for index in (label, rival):
             if index in examples and index not in shown:
                 shown[index] = thumbnail(examples[index])
-        place = best.classes[row].tolist().index(rival)
         cases.append(
             {
                 "path": os.path.relpath(evaluation.files[row], base),
@@ -61,7 +60,7 @@ def doubts_page(
                 "label_probability": float(best.of_truth[row]),
                 "rival": names[rival],
                 "rival_index": rival,
-                "rival_probability": float(best.probabilities[row, place]),
+                "rival_probability": float(best.confidence[row]),
             }
         )
     return template("doubts.html").render(
