@@ -6,7 +6,6 @@ from lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from lightning_modules import ImageClassifier
-from lightning_modules.certainty import Fitted
 from lightning_modules.temperature import ValidationLogits
 
 
@@ -86,4 +85,4 @@ class Calibration(Callback):
     def _switch_off(self, module: LightningModule) -> None:
         if not self.enabled:
             assert isinstance(module, ImageClassifier)
-            module.fitted = Fitted(1.0, module.fitted.percentiles, module.fitted.norm_order)
+            module.temperature = 1.0

@@ -169,7 +169,7 @@ class Report(Callback):
             found["plain"],
             found.get("averaged"),
             found["uncalibrated"],
-            module.fitted.temperature,
+            module.temperature,
             {name: found[name] for name in LOGIT_SCORES},
             unknown,
         )

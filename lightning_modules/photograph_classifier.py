@@ -54,6 +54,15 @@ class PhotographClassifier(LightningModule):
     views: Views | None = None
     fitted = Fitted()
 
+    @property
+    def temperature(self) -> float:
+        """What logits are divided by; 1 leaves probabilities as they were trained."""
+        return self.fitted.temperature
+
+    @temperature.setter
+    def temperature(self, value: float) -> None:
+        self.fitted = Fitted(value, self.fitted.percentiles, self.fitted.norm_order)
+
     @classmethod
     def load(cls, source: str | Path, which: Literal["best", "last"] = "best") -> Self:
         """Load a trained classifier for use, without running any code that a checkpoint may hold.
@@ -158,7 +167,7 @@ class PhotographClassifier(LightningModule):
         Returns:
             Logits and probabilities.
         """
-        return scores_over_views(self, images, self.views, self.fitted.temperature)
+        return scores_over_views(self, images, self.views, self.temperature)
 
     @torch.inference_mode()
     def _answers(self, network: nn.Module, images: Tensor, tta: bool) -> Iterator[Answer]:
@@ -167,7 +176,7 @@ class PhotographClassifier(LightningModule):
                 lambda views: network(self.normalize(views)),
                 images.to(self.device),
                 self.settings.views if tta else None,
-                self.fitted.temperature if self.settings.calibrated else 1.0,
+                self.temperature if self.settings.calibrated else 1.0,
             ).averaged
         values, order = probabilities.cpu().sort(dim=1, descending=True, stable=True)
         return (

@@ -84,7 +84,7 @@ def test_a_fit_keeps_it_and_all_use_it(run: Run, tmp_path: Path, toy_root: Path)
     run("fit", "--model.learning_rate=0.003")
     folder = tmp_path / "logs/demo/version_0"
     model = ImageClassifier.load(folder)
-    assert model.fitted.temperature != 1
+    assert model.temperature != 1
     photographs = sorted(next(toy_root.glob("edition*")).glob("cars_test/*.jpg"))[:5]
     options = ["--ckpt_path=best", "--tta.enabled=false", "--report.enabled=true", "--report.pictures=0"]
     run("test", *options)
@@ -109,7 +109,7 @@ def test_a_fit_keeps_it_and_all_use_it(run: Run, tmp_path: Path, toy_root: Path)
 
 def test_a_fit_can_leave_it_out(run: Run, tmp_path: Path) -> None:
     run("fit", "--calibration.enabled=false", "--trainer.max_epochs=1")
-    assert ImageClassifier.load(tmp_path / "logs/demo/version_0").fitted.temperature == 1
+    assert ImageClassifier.load(tmp_path / "logs/demo/version_0").temperature == 1
 
 
 def test_answers_that_are_not_sure_are_unknown(

@@ -17,7 +17,6 @@ import torchvision
 from safetensors.torch import load_file
 
 from lightning_modules import ImageClassifier
-from lightning_modules.certainty import Fitted
 from lightning_modules.export.exported_classifier import ExportedClassifier
 from lightning_modules.export.formats import probabilities_of, to_onnx
 from lightning_modules.export.hub_folder import hub_files
@@ -78,7 +77,7 @@ def test_another_process_gets_the_same_answers_from_the_file_alone(
         assert sum(row) == pytest.approx(1, abs=1e-5)
     metadata = {entry.key: entry.value for entry in onnx.load(file).metadata_props}
     assert metadata["backbone"] == "squeezenet1_1"
-    assert float(metadata["temperature"]) == pytest.approx(model.fitted.temperature, rel=1e-3)
+    assert float(metadata["temperature"]) == pytest.approx(model.temperature, rel=1e-3)
     scores = json.loads((trained / "test/test_scores.json").read_text())
     assert json.loads(metadata["scores"])["test/accuracy"] == scores["test/accuracy"]
 
@@ -100,7 +99,7 @@ def test_torch_reads_its_own_format(trained: Path, tmp_path: Path) -> None:
 def test_families_are_written_for_any_batch_and_size(backbone: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
     model = ImageClassifier(backbone, None, [str(number) for number in range(6)], image_size=224).eval()
-    model.fitted = Fitted(0.6)
+    model.temperature = 0.6
     exported, file = ExportedClassifier(model).eval(), tmp_path / "network.onnx"
     file.write_bytes(to_onnx(exported, {}))
     for shape in ((1, 301, 400, 3), (3, 90, 70, 3)):
@@ -155,7 +154,7 @@ def test_a_folder_for_hubs_is_read_by_timm_and_torchvision(backbone: str, tmp_pa
     torch.manual_seed(0)
     names = ["a/b", "车", "c"]
     model = ImageClassifier(backbone, None, names, image_size=64).eval()
-    model.fitted = Fitted(0.6)
+    model.temperature = 0.6
     files = hub_files(model, 64, 0.6, {"test/accuracy": 0.5})
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)

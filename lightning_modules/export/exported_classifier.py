@@ -31,7 +31,7 @@ class ExportedClassifier(nn.Module):
             copy.deepcopy(in_evaluation_mode(model.network)).cpu().float().to(memory_format=torch.contiguous_format)
         )
         self.requires_grad_(False)
-        self.temperature = model.fitted.temperature if model.settings.calibrated else 1.0
+        self.temperature = model.temperature if model.settings.calibrated else 1.0
 
     def forward(self, images: Tensor) -> Tensor:
         """Classify images.
