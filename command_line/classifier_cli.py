@@ -16,7 +16,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from callbacks import RunConfig, RunHistory
 from command_line import loggers
 from command_line.before_run import check_before, forget_monitors, is_search
-from command_line.commands import DATA_COMMANDS, Commands
+from command_line.commands import DATA_COMMANDS, STARTING_TRAININGS, Commands
 from command_line.defaults import CALLBACKS, RUN_DEFAULTS, add_evaluation_options
 from command_line.hardware import choose, describe
 from command_line.missing_package import missing_package
@@ -25,6 +25,7 @@ from command_line.place import claim, is_first_process
 from command_line.request import RUN_COMMANDS, TOOLS, WORDS, Request
 from command_line.start import Start
 from command_line.starting_point import find_start
+from command_line.typed import Typed
 from datamodules import ImageDataModule
 from lightning_modules import ImageClassifier
 from lightning_modules.sharding import accept_sharded
@@ -190,7 +191,9 @@ class ClassifierCLI(LightningCLI):
         if subcommand not in RUN_COMMANDS:
             options = {name: self.config[subcommand][name] for name in self._subcommand_method_arguments[subcommand]}
             given = [self.data] if subcommand in DATA_COMMANDS else [self.request.words]
-            given += [self.request.arguments[1:]] if subcommand == "doubts" else []
+            if subcommand in STARTING_TRAININGS:
+                typed, config = self.request.arguments[1:], vars(self.config[subcommand].as_flat())
+                given.append(Typed(typed, config, lambda more: self.parser.parse_args([subcommand, *typed, *more])))
             getattr(self.trainer_class, subcommand)(*given, **options)
             return
         self.afterwards.callback(loggers.finish, self.trainer)

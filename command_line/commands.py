@@ -7,10 +7,10 @@ from typing import Literal
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from command_line.options import without
 from command_line.request import only_run, run_named
 from command_line.strict_trainer import StrictTrainer
 from command_line.tools.list_runs import list_runs
+from command_line.typed import Typed
 from datamodules import ImageDataModule
 from datamodules.check import check_data
 from datamodules.streaming import convert
@@ -18,7 +18,8 @@ from lightning_modules.certainty import AnswerRule, Certainty
 from results.figures import is_figure, write_figure
 from results.preview_figure import preview_figure
 
-DATA_COMMANDS = ("check", "doubts", "preview", "convert")
+DATA_COMMANDS = ("check", "doubts", "repeat", "sweep", "preview", "convert")
+STARTING_TRAININGS = ("doubts", "repeat", "sweep")
 
 
 class Commands(StrictTrainer):
@@ -38,7 +39,7 @@ class Commands(StrictTrainer):
     @staticmethod
     def doubts(
         datamodule: ImageDataModule,
-        typed: Sequence[str],
+        typed: Typed,
         folds: int = 5,
         output: str = "logs/doubts",
         pictures: int = 200,
@@ -54,9 +55,61 @@ class Commands(StrictTrainer):
         """
         from command_line.tools.doubts import doubts
 
-        for own in ("--folds", "--output", "--pictures"):
-            typed = without(typed, own)
-        doubts(datamodule, typed, folds, Path(output), pictures)
+        doubts(datamodule, typed.without("folds", "output", "pictures"), folds, Path(output), pictures)
+
+    @staticmethod
+    def repeat(
+        datamodule: ImageDataModule,
+        typed: Typed,
+        seeds: list[int] | None = None,
+        folds: int | None = None,
+        test: bool = False,
+        output: str = "logs/repeat",
+    ) -> None:
+        """Train several times, with other seeds or on other folds, and tell mean, interval and spread of the scores.
+
+        Args:
+            datamodule: The data.
+            typed: The options as they were typed, those of the trainings among them.
+            seeds: Seeds of the trainings, as in --seeds 1 2 3; without any, the config's.
+            folds: Number of folds, each of which validates a training on all others.
+            test: Test each run as well.
+            output: Folder for the runs, repeat.csv, repeat.json, repeat.png and, with folds, out_of_fold.csv.
+        """
+        from command_line.tools.repeat import repeat
+
+        options = typed.without("seeds", "folds", "test", "output")
+        repeat(datamodule, options, seeds or [], folds, test, Path(output))
+
+    @staticmethod
+    def sweep(
+        datamodule: ImageDataModule,
+        typed: Typed,
+        space: str | None = None,
+        trials: int = 30,
+        pruning: bool = True,
+        output: str = "logs/sweep",
+    ) -> None:
+        """Search for the best options of a training (Optuna); several of these commands may work on one search.
+
+        Args:
+            datamodule: The data.
+            typed: The options as they were typed, those of the trainings among them.
+            space: YAML file that says which options are tried, in which range.
+            trials: Number of trainings in all, earlier ones of the same search included.
+            pruning: End trainings early that are worse than the others were at the same epoch.
+            output: Folder for the runs, study.db, trials.csv, sweep.png and best.yaml.
+
+        Raises:
+            MisconfigurationException: If there is no space.
+        """
+        from command_line.tools.sweep import sweep
+
+        if space is None:
+            raise MisconfigurationException("sweep needs --space FILE, which says what is to be tried: see the README.")
+        options = typed.without("space", "trials", "pruning", "output")
+        datamodule.prepare_data()  # once, before trials that may run side by side
+        sweep(typed, options, Path(space), trials, pruning, Path(output))
 
     @staticmethod
     def runs(words: Sequence[str], folder: str = "logs", sort: str = "begun", output: str | None = None) -> None:

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import yaml
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from runs.commands import program, shown
@@ -49,13 +50,8 @@ def train_members(members: Sequence[Member], options: Sequence[str], folder: Pat
         MisconfigurationException: If the folder has runs of other options, or this is one process of several.
         SystemExit: With its exit code, if a training fails or is interrupted.
     """
-    for name in _ENVIRONMENT:
-        if os.environ.get(name, "1") != "1":
-            raise MisconfigurationException(
-                f"This command starts trainings of its own, but it is one of {os.environ[name]} processes ({name}): "
-                "start it once, and let --trainer.devices say on how many devices they train."
-            )
-    _keep_plan(members, options, folder)
+    be_the_only_process()
+    keep_plan({"options": [*options], "members": {member.name: [*member.options] for member in members}}, folder)
     runs = [Run(folder / member.name) for member in members]
     for number, (member, run) in enumerate(zip(members, runs, strict=True), start=1):
         newest = run.history.last()
@@ -63,8 +59,33 @@ def train_members(members: Sequence[Member], options: Sequence[str], folder: Pat
             continue
         print(f"\n{number} of {len(members)}: {shown(run.folder)}", flush=True)  # noqa: T201 - which training follows
         place = [f"--logs={folder.parent}", f"--experiment={folder.name}", f"--name={member.name}"]
-        start_command(["fit", str(run.folder)] if run.exists() else ["fit", *options, *member.options, *place])
+        same = _precision_of(runs[0])
+        start_command(["fit", str(run.folder)] if run.exists() else ["fit", *options, *member.options, *same, *place])
     return runs
+
+
+def _precision_of(first: Run) -> list[str]:
+    """Name the precision that was chosen for the first run, since a choice by timing may not be the same twice."""
+    if first.config is None:
+        return []
+    trainer = yaml.safe_load(first.config.read_text(encoding="utf-8")).get("trainer") or {}
+    return [f"--trainer.precision={trainer['precision']}"] if trainer.get("precision") else []
+
+
+def answers_of(run: Run, command: str = "validate") -> Path:
+    """Find the answers of a run's network to images, or ask for them.
+
+    Args:
+        run: The run.
+        command: ``validate`` or ``test``.
+
+    Returns:
+        Its ``predictions.csv``.
+    """
+    table = run.folder / command / "predictions.csv"
+    if not table.is_file():
+        start_command([command, str(run.folder), "--report.enabled=true", "--report.heat_maps=false"])
+    return table
 
 
 def start_command(arguments: Sequence[str]) -> None:
@@ -76,18 +97,27 @@ def start_command(arguments: Sequence[str]) -> None:
     Raises:
         SystemExit: With its exit code, if that isn't 0.
     """
-    script = _ROOT / program()
-    script = script if script.is_file() else _ROOT / "carspotter.py"
-    child = subprocess.Popen([sys.executable, str(script), *arguments])  # noqa: S603 - this very program
-    with _passing_signals_on(child):
+    with command_process(arguments) as child:
         code = child.wait()
     if code:
         sys.exit(code if code > 0 else 128 - code)
 
 
 @contextmanager
-def _passing_signals_on(child: "subprocess.Popen[bytes]") -> Iterator[None]:
-    """Let a process end by itself, as it does after its last checkpoint, before this one does."""
+def command_process(arguments: Sequence[str]) -> "Iterator[subprocess.Popen[bytes]]":
+    """Start a command in a process of its own.
+
+    Signals to end go to it, so that it ends by itself, as it does after its last checkpoint, before this one does.
+
+    Args:
+        arguments: What follows ``train.py``.
+
+    Yields:
+        The process.
+    """
+    script = _ROOT / program()
+    script = script if script.is_file() else _ROOT / "carspotter.py"
+    child = subprocess.Popen([sys.executable, str(script), *arguments])  # noqa: S603 - this very program
 
     def pass_on(number: int, _: FrameType | None) -> None:
         if number != signal.SIGINT:  # which a terminal sends to both
@@ -96,15 +126,39 @@ def _passing_signals_on(child: "subprocess.Popen[bytes]") -> Iterator[None]:
 
     before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield child
     finally:
+        if child.poll() is None:
+            child.terminate()
+            child.wait()
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
-def _keep_plan(members: Sequence[Member], options: Sequence[str], folder: Path) -> None:
-    """Write down what the folder is for, and refuse one that is for something else."""
-    plan = {"options": [*options], "members": {member.name: [*member.options] for member in members}}
+def be_the_only_process() -> None:
+    """Refuse to be one of several processes, each of which would start the same trainings.
+
+    Raises:
+        MisconfigurationException: If a launcher has started several.
+    """
+    for name in _ENVIRONMENT:
+        if os.environ.get(name, "1") != "1":
+            raise MisconfigurationException(
+                f"This command starts trainings of its own, but it is one of {os.environ[name]} processes ({name}): "
+                "start it once, and let --trainer.devices say on how many devices they train."
+            )
+
+
+def keep_plan(plan: dict[str, Any], folder: Path) -> None:
+    """Write down what a folder is for.
+
+    Args:
+        plan: All that decides what is trained there; more ``members`` may follow later.
+        folder: The folder.
+
+    Raises:
+        MisconfigurationException: If it is for something else.
+    """
     file = folder / _PLAN
     try:
         before = json.loads(file.read_text(encoding="utf-8"))
@@ -117,8 +171,13 @@ def _keep_plan(members: Sequence[Member], options: Sequence[str], folder: Path) 
         return
     except (OSError, ValueError) as error:
         raise MisconfigurationException(f"Can't read {file}: {error}. Choose another --output.") from error
-    if before != plan:
+    members = before.pop("members", {})
+    wanted = plan.get("members", {})
+    others = {key: value for key, value in plan.items() if key != "members"}
+    if before != others or any(members[name] != wanted[name] for name in members.keys() & wanted.keys()):
         raise MisconfigurationException(
             f"{folder} holds trainings with other options ({file}): repeat the command as it was, or choose another "
             "--output."
         )
+    if wanted.keys() - members.keys():
+        write_atomically(file, json.dumps({**plan, "members": {**members, **wanted}}, indent=1) + "\n")

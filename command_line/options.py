@@ -74,6 +74,41 @@ def without(options: Sequence[str], name: str) -> list[str]:
     return left
 
 
+def command_of(command: str, options: Sequence[str]) -> str:
+    """Tell which command is meant by one and its options.
+
+    Args:
+        command: What was typed.
+        options: Options and their values.
+
+    Returns:
+        ``repeat`` for ``fit`` with several seeds or with folds; else the same command.
+    """
+    several = command == "fit" and any(option.partition("=")[0] in ("--seeds", "--folds") for option in options)
+    return "repeat" if several else command
+
+
+def gathered(options: Sequence[str], name: str) -> list[str]:
+    """Write several values of an option as one list, as in ``--seeds 1 2 3``.
+
+    Args:
+        options: Options and their values.
+        name: The option's name, with dashes.
+
+    Returns:
+        The same options, with ``--seeds=[1, 2, 3]``.
+    """
+    starts = [place for place, option in enumerate(options) if option.partition("=")[0] == name]
+    if not starts:
+        return [*options]
+    place = starts[0]
+    end = next((at for at in range(place + 1, len(options)) if options[at].startswith("-")), len(options))
+    values = [*filter(None, [options[place].partition("=")[2]]), *options[place + 1 : end]]
+    if len(values) == 1 and values[0].startswith("["):
+        return [*options]
+    return [*options[:place], f"{name}=[{', '.join(values)}]", *options[end:]]
+
+
 def files_first(arguments: Sequence[str]) -> list[str]:
     """Put options that name config files before all others, since of two values the parser takes the last.
 

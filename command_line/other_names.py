@@ -9,6 +9,8 @@ COMMANDS = {
     "predict": "infer inference classify prediction pred label",
     "check": "verify inspect doctor analyze analyse lint clean",
     "doubts": "cleanlab label_errors mislabeled mislabelled wrong_labels noisy_labels clean_labels",
+    "repeat": "repeats seeds folds crossval cross_validate cross_validation kfold cv multirun multi_run",
+    "sweep": "tune hpo optuna search hyperopt hparam_search grid_search hyperparameters ray",
     "preview": "view visualize visualise augment plot",
     "convert": "prepare pack shard",
     "explain": "gradcam grad_cam cam saliency attribution heatmap",

@@ -7,6 +7,7 @@ from typing import NoReturn
 
 from command_line.config_names import SUFFIXES
 from command_line.encoding import print_any_text
+from command_line.options import command_of
 from command_line.other_names import COMMANDS, command_meant, option_meant
 from command_line.simple_values import wrong_values
 from runs.commands import program
@@ -36,6 +37,7 @@ def answer(arguments: list[str]) -> bool:
         SystemExit: After the answer, as the parser does it: with code 0 after help, 2 after a mistake.
     """
     first, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
+    first = command_of(first, rest)
     if first in _HELP:
         _print(OVERVIEW)
     if first in COMMANDS and len(rest) == 1 and rest[0] in _HELP:

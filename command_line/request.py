@@ -11,7 +11,7 @@ from zipfile import is_zipfile
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from command_line.config_names import SUFFIXES, config_meant, installed_config
-from command_line.options import CONFIG, files_first, split_words, value_of, without
+from command_line.options import CONFIG, command_of, files_first, gathered, split_words, value_of, without
 from command_line.paths import expand
 from command_line.relative_paths import data_paths
 from command_line.stored_config import config_from_checkpoint
@@ -90,7 +90,8 @@ def read_request(arguments: Sequence[str], afterwards: ExitStack) -> Request:
         return Request([arguments[0], *options, *order], words=tuple(expand(word, "a path") for word in words))
     if not arguments or arguments[0].startswith("-"):
         return Request(list(arguments))
-    command, rest = arguments[0], _with_home(files_first(arguments[1:]))
+    command, rest = arguments[0], _with_home(files_first(gathered(arguments[1:], "--seeds")))
+    command = command_of(command, rest)
     if command not in RUN_COMMANDS:
         return Request([command, *rest])
     words, options = split_words(rest)

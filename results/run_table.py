@@ -43,7 +43,7 @@ def run_rows(runs: Iterable[Run], folder: Path) -> tuple[list[str], list[Row]]:
             {
                 "run": name,
                 **_facts(run),
-                **_scores(run, scores),
+                **scores_of(run, scores),
                 **{_short(key): value for key, value in values.items()},
             }
         )
@@ -80,8 +80,16 @@ def _facts(run: Run) -> Row:
     return row
 
 
-def _scores(run: Run, names: Iterable[str]) -> Row:
-    """Read scores of the best epoch and of the newest test."""
+def scores_of(run: Run, names: Iterable[str]) -> Row:
+    """Read scores of the best epoch and of the newest test.
+
+    Args:
+        run: The run.
+        names: Names of the scores.
+
+    Returns:
+        Those that are known.
+    """
     tests = [*run.folder.glob("test/test_scores.json"), *run.folder.glob("test-*/test_scores.json")]
     newest = max(tests, key=lambda file: file.stat().st_mtime, default=run.folder / "test_scores.json")
     known = {**_read_json(run.folder / "fit_scores.json"), **_read_json(newest)}

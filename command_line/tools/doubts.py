@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from command_line.member_runs import Member, start_command, train_members
+from command_line.member_runs import Member, answers_of, train_members
 from command_line.tools.evaluated_pictures import read_or_none
 from datamodules import ImageDataModule, ImageFolderDataModule
 from datamodules.text_files import encode_lines
@@ -19,7 +19,6 @@ from results.evaluation.suspects import Suspects, confidently_wrong, suspects
 from results.report.doubts_page import doubts_page
 from results.tables import write_csv
 from runs.commands import shown
-from runs.run import Run
 from runs.whole_file import write_atomically
 
 _EXCLUDE, _RELABEL = "exclude.txt", "relabel.csv"
@@ -51,7 +50,7 @@ def doubts(data: ImageDataModule, options: Sequence[str], folds: int, output: Pa
     expected = {file for split in ("train", "val") for file in data.samples(split).files.tolist()}
     members = [Member(f"fold-{fold + 1}", (f"--data.folds={folds}", f"--data.fold={fold}")) for fold in range(folds)]
     runs = train_members(members, options, output)
-    evaluation = read_evaluation([_answers(run) for run in runs], data.class_names)
+    evaluation = read_evaluation([answers_of(run) for run in runs], data.class_names)
     if not {*evaluation.files} <= expected or len({*evaluation.files}) < len(evaluation.files):
         raise MisconfigurationException(
             f"The data set has changed since the trainings in {output} began: choose another --output."
@@ -77,14 +76,6 @@ def doubts(data: ImageDataModule, options: Sequence[str], folds: int, output: Pa
         lines.append(f"to leave all of them out: --data.exclude {shown(excluded)}")
         lines.append(f"to take the networks' classes: --data.corrected_labels {shown(relabelled)}")
     print("\n" + "\n".join(lines), flush=True)  # noqa: T201 - the result
-
-
-def _answers(run: Run) -> Path:
-    """Find the answers of a run's network to its own fold, or ask for them."""
-    table = run.folder / "validate" / "predictions.csv"
-    if not table.is_file():
-        start_command(["validate", str(run.folder), "--report.enabled=true", "--report.heat_maps=false"])
-    return table
 
 
 def _before(data: ImageFolderDataModule, doubtful: Collection[str]) -> tuple[list[str], dict[str, str]]:

@@ -1,0 +1,191 @@
+"""A search that several processes may work on, and that goes on after they were killed."""
+
+import time
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+from callbacks.score_direction import mode_of
+from command_line.search_space import Space, values_in, written
+from command_line.trial import Ending, train_trial
+from results.run_table import scores_of
+from runs.curves import Curve
+from runs.history import Lock
+from runs.run import Run
+
+if TYPE_CHECKING:
+    from optuna import Study, Trial
+    from optuna.trial import FrozenTrial
+
+_CLAIMS = ".claims"
+_RUN = "run"
+
+
+class Search:
+    """A search by the tree-structured Parzen estimator (Bergstra et al., 2011).
+
+    Each trial is a run of its own, and ends at an epoch at which it is worse than the median of the trials before. The
+    process that trains a trial holds a lock; a trial without one was left behind by a process that was killed.
+
+    Args:
+        config: The config of the trials, flat.
+        options: Options of ``fit`` that all trials have.
+        space: What is tried.
+        pruning: Whether to end trials early.
+        output: The folder of the search.
+    """
+
+    def __init__(
+        self, config: Mapping[str, Any], options: Sequence[str], space: Space, pruning: bool, output: Path
+    ) -> None:
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self.options, self.space, self.output = [*options], space, output
+        self.seed = int(config["seed_everything"] or 0)
+        self.score = str(config["checkpoint.monitor"])
+        self.mode = mode_of("checkpoint", self.score, config["checkpoint.mode"])
+        with self._alone():
+            self.study: Study = optuna.create_study(
+                storage=f"sqlite:///{output / 'study.db'}",
+                study_name="sweep",
+                direction=f"{self.mode}imize",
+                pruner=optuna.pruners.MedianPruner() if pruning else optuna.pruners.NopPruner(),
+                load_if_exists=True,
+            )
+            start = values_in(space, config)
+            if len(start) == len(space) and not self.study.get_trials(deepcopy=False):
+                self.study.enqueue_trial(start)  # so that the search never ends below where it began
+
+    def take(self, trials: int) -> "Trial | None":
+        """Take the next trial: one that was left behind, or a new one.
+
+        Args:
+            trials: How many there are to be.
+
+        Returns:
+            The trial, which is this process's alone; None if there are enough.
+        """
+        from optuna.exceptions import ExperimentalWarning
+        from optuna.samplers import TPESampler
+        from optuna.trial import TrialState
+
+        with self._alone():
+            for left in self.study.get_trials(states=[TrialState.RUNNING]):
+                if self._is_claimed(left.number):
+                    continue
+                if _RUN in left.user_attrs:
+                    self.study.enqueue_trial(left.params, user_attrs={_RUN: self.run_of(left).name})
+                self.study.tell(left.number, state=TrialState.FAIL)
+            waiting = self.study.get_trials(states=[TrialState.WAITING])
+            if not waiting and len(self.trials()) >= trials:
+                return None
+            known = len(self.study.get_trials(deepcopy=False))
+            with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):
+                self.study.sampler = TPESampler(seed=self.seed + known, constant_liar=True)
+            trial = self.study.ask(self.space)
+            if _RUN not in trial.user_attrs:
+                trial.set_user_attr(_RUN, f"trial-{len(self.trials())}")
+            self._claim = self._lock(trial.number)
+            self._claim.__enter__()
+            return trial
+
+    def run_of(self, trial: "Trial | FrozenTrial") -> Run:
+        """Say which run belongs to a trial.
+
+        Args:
+            trial: The trial.
+
+        Returns:
+            Its run, which needn't have begun.
+        """
+        return Run(self.output / trial.user_attrs.get(_RUN, f"unnamed-{trial.number}"))
+
+    def train(self, trial: "Trial") -> Ending:
+        """Train a trial that was taken, to its end or until it falls behind.
+
+        Args:
+            trial: The trial.
+
+        Returns:
+            How it ended.
+
+        Raises:
+            SystemExit: If the process was asked to end; the trial is gone on with by the next command.
+        """
+        from optuna.trial import TrialState
+
+        reported = 0
+
+        def falls_behind(curve: Curve) -> bool:
+            nonlocal reported
+            values = [*curve.values()]
+            for epoch in range(reported, len(values)):
+                trial.report(values[epoch], epoch)
+            behind = len(values) > reported and trial.should_prune()
+            reported = len(values)
+            return behind
+
+        run = self.run_of(trial)
+        options = [*self.options, *(written(key, value) for key, value in trial.params.items())]
+        ending = train_trial(run, options, self.score, falls_behind)
+        score = scores_of(run, [self.score]).get(self.score)
+        if ending == "finished" and score is None:
+            ending = "failed"
+        states = {"finished": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
+        self.study.tell(trial, score if ending == "finished" else None, states[ending])
+        self._claim.__exit__()
+        return ending
+
+    def trials(self) -> "list[FrozenTrial]":
+        """List the trials, each run once: of those that were gone on with the last part.
+
+        Returns:
+            The trials that have begun, in their order.
+        """
+        from optuna.trial import TrialState
+
+        begun = [trial for trial in self.study.get_trials() if trial.state != TrialState.WAITING]
+        by_run = {self.run_of(trial).name: trial for trial in begun}
+        again = {self.run_of(trial).name for trial in self.study.get_trials(states=[TrialState.WAITING])}
+        return [trial for name, trial in by_run.items() if name not in again]
+
+    def best(self) -> "FrozenTrial | None":
+        """Find the best trial that was trained to its end; None if there is none."""
+        from optuna.trial import TrialState
+
+        finished = self.study.get_trials(states=[TrialState.COMPLETE])
+        return self.study.best_trial if finished else None
+
+    def _lock(self, number: int) -> Lock:
+        folder = self.output / _CLAIMS / str(number)
+        folder.mkdir(parents=True, exist_ok=True)
+        return Lock(folder)
+
+    def _is_claimed(self, number: int) -> bool:
+        try:
+            with self._lock(number):
+                return False
+        except MisconfigurationException:
+            return True
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other processes from looking at the trials and taking one at the same time."""
+        folder = self.output / _CLAIMS
+        folder.mkdir(parents=True, exist_ok=True)
+        while True:
+            lock = Lock(folder)
+            try:
+                lock.__enter__()
+                break
+            except MisconfigurationException:
+                time.sleep(0.1)
+        try:
+            yield
+        finally:
+            lock.__exit__()

@@ -1,0 +1,134 @@
+"""The command ``repeat``: the same training with several seeds or on several folds, and what its scores vary by."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from itertools import product
+from pathlib import Path
+
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+from command_line.member_runs import Member, answers_of, train_members
+from datamodules import ImageDataModule, ImageFolderDataModule
+from results.evaluation.answer_table import answers_csv, read_evaluation
+from results.evaluation.intervals import share
+from results.figures import write_figure
+from results.repeats import Spread, repeats_figure, spread_of
+from results.run_table import SCORES, Row, run_rows
+from results.tables import write_csv
+from results.text_table import text_table
+from runs.commands import shown
+from runs.curves import read_curve
+from runs.whole_file import write_atomically
+
+
+def repeat(
+    data: ImageDataModule, options: Sequence[str], seeds: Sequence[int], folds: int | None, test: bool, output: Path
+) -> None:
+    """Train once for each seed and fold, and tell the mean and the spread of the scores.
+
+    Args:
+        data: The data.
+        options: Options of ``fit`` that all trainings have.
+        seeds: Their seeds; without any, that of the config.
+        folds: Number of folds, each of which validates a training on the others; None keeps the data's own division.
+        test: Whether to test each run as well.
+        output: Folder for the runs, ``repeat.csv``, ``repeat.json``, ``repeat.png`` and, with folds,
+            ``out_of_fold.csv`` for each seed.
+
+    Raises:
+        MisconfigurationException: If there is nothing to repeat, or the data can't be divided in folds.
+    """
+    _check(data, seeds, folds)
+    members = [
+        Member("-".join(name for name, _ in parts), tuple(option for _, own in parts for option in own))
+        for parts in product(*_variants(seeds, folds))
+    ]
+    runs = train_members(members, options, output)
+    if folds:
+        tables = [answers_of(run) for run in runs]
+    if test:
+        for run in runs:
+            answers_of(run, "test")
+    columns, rows = run_rows(runs, output)
+    scores = [name for name in columns if name.startswith(("val", "test")) and all(name in row for row in rows)]
+    spreads = {name: spread_of([row[name] for row in rows]) for name in scores}
+    write_csv(output / "repeat.csv", _csv([*dict.fromkeys(["run", *columns])], rows))
+    summary = {name: asdict(spread) for name, spread in spreads.items()}
+    write_atomically(output / "repeat.json", json.dumps(summary, indent=2) + "\n")
+    watched = next(name for name in (*SCORES, *scores) if name in scores)
+    curves = {run.name: read_curve(run.folder, watched) for run in runs}
+    write_figure(output / "repeat.png", repeats_figure(curves, watched, {n: [row[n] for row in rows] for n in scores}))
+    lines = _lines(rows, scores, spreads)
+    if folds:
+        lines += ["", *_out_of_fold(data, tables, seeds, folds, output)]
+    lines += ["", f"scores: {shown(output / 'repeat.csv')}, {shown(output / 'repeat.json')}"]
+    print("\n".join(["", *lines, f"figure: {shown(output / 'repeat.png')}"]), flush=True)  # noqa: T201 - the result
+
+
+def _check(data: ImageDataModule, seeds: Sequence[int], folds: int | None) -> None:
+    if not seeds and folds is None:
+        raise MisconfigurationException("repeat needs --seeds or --folds: --seeds 1 2 3, for instance, or --folds 5.")
+    if len({*seeds}) < len(seeds) or any(seed < 0 for seed in seeds):
+        raise MisconfigurationException(f"--seeds is {[*seeds]}: they have to be 0 or more, and each another.")
+    if folds is None:
+        return
+    if not isinstance(data, ImageFolderDataModule):
+        raise MisconfigurationException(
+            f"--folds divides folders and tables, which {type(data).__name__} doesn't read: choose another --data, or "
+            "--seeds."
+        )
+    if folds < 2:
+        raise MisconfigurationException(f"--folds is {folds}: it has to be 2 or more.")
+    data.prepare_data()
+    data.folds = folds
+    data.samples("train")  # which says now what can't be divided
+
+
+def _variants(seeds: Sequence[int], folds: int | None) -> list[list[tuple[str, tuple[str, ...]]]]:
+    """List what trainings differ by: for seeds and for folds the name of each and its options."""
+    of_seeds: list[tuple[str, tuple[str, ...]]] = [(f"seed-{seed}", (f"--seed_everything={seed}",)) for seed in seeds]
+    of_folds: list[tuple[str, tuple[str, ...]]] = [
+        (f"fold-{fold + 1}", (f"--data.folds={folds}", f"--data.fold={fold}")) for fold in range(folds or 0)
+    ]
+    return [variants for variants in (of_seeds, of_folds) if variants]
+
+
+def _csv(columns: Sequence[str], rows: Sequence[Row]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, restval="", extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _lines(rows: Sequence[Row], scores: Sequence[str], spreads: dict[str, Spread]) -> list[str]:
+    """Lay out a row for each run, and below them what they have in common."""
+    cells = [[str(row["run"]), *(f"{row[name]:.4f}" for name in scores), str(row.get("length", ""))] for row in rows]
+    found = [spreads[name] for name in scores]
+    cells.append(["mean", *(f"{spread.mean:.4f}" for spread in found), ""])
+    if len(rows) > 1:
+        cells.append(["95 % from", *(f"{spread.low:.4f}" for spread in found), ""])
+        cells.append(["95 % to", *(f"{spread.high:.4f}" for spread in found), ""])
+    return text_table(["run", *scores, "length"], cells)
+
+
+def _out_of_fold(
+    data: ImageDataModule, tables: Sequence[Path], seeds: Sequence[int], folds: int, output: Path
+) -> list[str]:
+    """Put together what each image was answered by the network that hadn't seen it."""
+    lines = []
+    for place, seed in enumerate(seeds or [None]):
+        name = "out_of_fold" if len(seeds) < 2 else f"out_of_fold-seed-{seed}"
+        evaluation = read_evaluation(tables[place * folds : (place + 1) * folds], data.class_names)
+        write_csv(output / f"{name}.csv", answers_csv(evaluation))
+        for title, answers in evaluation.sides.items():
+            found = share(answers.hits(evaluation.labels))
+            lines.append(
+                f"out of fold, {title}: {found.score:.4f} of {len(evaluation.files):,} images "
+                f"(95 % {found.low:.4f} to {found.high:.4f})"
+            )
+        lines.append(f"answers: {shown(output / f'{name}.csv')}")
+    return lines

@@ -1,0 +1,54 @@
+"""The command ``sweep``: a search for the best options of a training, by Optuna."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+from command_line.member_runs import be_the_only_process, keep_plan
+from command_line.search import Search
+from command_line.search_report import report
+from command_line.search_space import brief, corners, read_space
+from command_line.typed import Typed
+from runs.commands import shown
+
+_FAILURES = 3  # in a row, after which a search isn't gone on with
+
+
+def sweep(typed: Typed, options: Sequence[str], file: Path, trials: int, pruning: bool, output: Path) -> None:
+    """Search for the best options of a training.
+
+    Args:
+        typed: What was typed.
+        options: Options of ``fit`` that all trials have.
+        file: The search space.
+        trials: Number of trials in all, those of earlier and of other commands on the same search included.
+        pruning: Whether to end trials early that fall behind.
+        output: Folder for the runs, ``study.db``, ``trials.csv``, ``sweep.png`` and ``best.yaml``.
+
+    Raises:
+        MisconfigurationException: If the space is wrong, the folder is for another search, or trainings fail.
+    """
+    be_the_only_process()
+    space = read_space(file)
+    if trials < 1:
+        raise MisconfigurationException(f"--trials is {trials}: it has to be 1 or more.")
+    for chosen in corners(space):
+        typed.parse(chosen)
+    keep_plan({"options": [*options], "space": {key: repr(values) for key, values in space.items()}}, output)
+    search = Search(typed.config, options, space, pruning, output)
+    failures = 0
+    while (trial := search.take(trials)) is not None:
+        run = search.run_of(trial)
+        print(f"\n{run.name} of {trials}: {shown(run.folder)}", flush=True)  # noqa: T201
+        print("\n".join(f"  {key}: {brief(value)}" for key, value in trial.params.items()), flush=True)  # noqa: T201
+        ending = search.train(trial)
+        failures = failures + 1 if ending == "failed" else 0
+        if failures and (failures == _FAILURES or not search.best()):
+            raise MisconfigurationException(
+                f"The training {run.folder} failed, for the reason above: mend it, and repeat the command."
+                if failures == 1
+                else f"{failures} trainings failed, one after the other: mend what they say, and repeat the command."
+            )
+        report(search, space)
+    report(search, space, final=True)

@@ -1,0 +1,89 @@
+"""One training of a search: a run in a process of its own, ended early where it falls behind."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from command_line.member_runs import command_process
+from runs.curves import Curve, CurveReader
+from runs.run import Run
+
+Ending: TypeAlias = Literal["finished", "pruned", "failed"]
+
+_SECONDS = 1.0
+_INTERRUPTED = (128 + signal.SIGINT, 128 + signal.SIGTERM, -signal.SIGINT, -signal.SIGTERM)
+
+
+def train_trial(run: Run, options: Sequence[str], score: str, falls_behind: Callable[[Curve], bool]) -> Ending:
+    """Train a run, or go on with it, and watch its score.
+
+    Args:
+        run: The run, which may have begun earlier.
+        options: Options of ``fit`` for a new one.
+        score: The name of the score.
+        falls_behind: Gets the score's values so far by optimizer step, and says whether to end the training.
+
+    Returns:
+        How the training ended; one that was killed is gone on with once.
+
+    Raises:
+        SystemExit: If the process was asked to end, and so was this one.
+    """
+    folder = run.folder
+    place = [f"--logs={folder.parent.parent}", f"--experiment={folder.parent.name}", f"--name={folder.name}"]
+    for _ in range(2):
+        if is_finished(run):
+            return "finished"
+        pruned = False
+        with command_process(["fit", str(folder)] if run.exists() else ["fit", *options, *place]) as child:
+            reader = CurveReader(folder, score)
+            while True:
+                with suppress(subprocess.TimeoutExpired):
+                    code = child.wait(_SECONDS)
+                    break
+                if not pruned and falls_behind(reader.read()):
+                    pruned = True
+                    child.terminate()
+        if pruned and not is_finished(run):
+            return "pruned"
+        if code in _INTERRUPTED:
+            sys.exit(code if code > 0 else 128 - code)
+        if code == 0:
+            return "finished"
+        if code > 0:
+            return "failed"
+    return "failed"
+
+
+def is_finished(run: Run) -> bool:
+    """Tell whether a run has been trained to its end.
+
+    Args:
+        run: The run.
+
+    Returns:
+        Whether it has.
+    """
+    newest = run.history.last()
+    return newest is not None and newest.kind == "finished"
+
+
+def reproducing_config(run: Run, title: str, file: Path) -> str:
+    """Write the config of a run so that a new run can be trained by it.
+
+    Args:
+        run: The run.
+        title: Text of the comment that stands at the head.
+        file: How the config is to be called.
+
+    Returns:
+        YAML, without what names the run.
+    """
+    text = (run.folder / "config.yaml").read_text(encoding="utf-8")
+    names = ("logs:", "experiment:", "name:")
+    lines = [line for line in text.splitlines() if not line.startswith(names)]
+    return "\n".join([f"# {title}", f"#   python train.py fit --config {file}", *lines]) + "\n"

@@ -1,0 +1,36 @@
+"""What was typed for a command that starts others."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from command_line.options import without
+
+
+@dataclass(frozen=True)
+class Typed:
+    """The options of a command that starts trainings.
+
+    Attributes:
+        options: The options as they were typed.
+        config: What they come down to, flat: values by dotted key.
+        parse: Parses these options with others after them, and refuses what is wrong in one line.
+    """
+
+    options: Sequence[str]
+    config: dict[str, Any]
+    parse: Callable[[Sequence[str]], object]
+
+    def without(self, *names: str) -> list[str]:
+        """Leave the command's own options out.
+
+        Args:
+            *names: Their names.
+
+        Returns:
+            The others, which are those of the trainings.
+        """
+        options = [*self.options]
+        for name in names:
+            options = without(options, f"--{name}")
+        return options

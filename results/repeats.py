@@ -1,0 +1,102 @@
+"""How far scores vary among trainings that differ by their seed or their fold alone."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from scipy.stats import t
+
+_LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A score over several runs.
+
+    Attributes:
+        mean: The mean.
+        low: Lower bound of the mean's 95 % interval by Student's t; None of a single run.
+        high: Its upper bound.
+        deviation: Standard deviation of a run, with n - 1 in the denominator.
+        least: The smallest score.
+        most: The largest.
+        runs: Number of runs.
+    """
+
+    mean: float
+    low: float | None
+    high: float | None
+    deviation: float | None
+    least: float
+    most: float
+    runs: int
+
+
+def spread_of(scores: Sequence[float]) -> Spread:
+    """Summarise the scores of runs.
+
+    The interval takes runs as independent. Folds share most of their training images, so that theirs is too narrow, and
+    no unbiased one is known (Bengio & Grandvalet, 2004).
+
+    Args:
+        scores: A score of each run.
+
+    Returns:
+        Mean, interval and spread.
+    """
+    values = np.asarray(scores, dtype=np.float64)
+    mean, count = float(values.mean()), len(values)
+    if count == 1:
+        return Spread(mean, None, None, None, mean, mean, 1)
+    deviation = float(values.std(ddof=1))
+    half = float(t.ppf((1 + _LEVEL) / 2, count - 1)) * deviation / count**0.5
+    return Spread(mean, mean - half, mean + half, deviation, float(values.min()), float(values.max()), count)
+
+
+def repeats_figure(
+    curves: Mapping[str, Mapping[int, float]], title: str, scores: Mapping[str, Sequence[float]]
+) -> Figure:
+    """Draw the curves of all runs, and beside them their scores with mean and interval.
+
+    Args:
+        curves: Values by optimizer step, by the run's name.
+        title: What the curves show.
+        scores: Scores of all runs, by name.
+
+    Returns:
+        The figure, which belongs to no window.
+    """
+    figure = Figure(figsize=(12, 4.8), layout="constrained")
+    FigureCanvasAgg(figure)
+    left, right = figure.subplots(1, 2)
+    for name, curve in curves.items():
+        left.plot(list(curve), list(curve.values()), linewidth=1, marker="." if len(curve) < 40 else "", label=name)
+    left.set(xlabel="optimizer step", ylabel=title)
+    left.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if 0 < len(curves) <= 10:
+        left.legend(frameon=False)
+    _draw_scores(right, scores)
+    for axes in (left, right):
+        axes.grid(alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def _draw_scores(axes: Axes, scores: Mapping[str, Sequence[float]]) -> None:
+    """Draw a column for each score: a dot for each run, and the mean with its interval."""
+    for place, values in enumerate(scores.values()):
+        spread = spread_of(values)
+        axes.plot(np.linspace(place - 0.12, place + 0.12, len(values)), values, "o", color="tab:blue", alpha=0.6)
+        if spread.low is not None and spread.high is not None:
+            axes.vlines(place + 0.25, spread.low, spread.high, color="tab:orange", linewidth=2)
+        axes.plot(place + 0.25, spread.mean, "D", color="tab:orange")
+        axes.annotate(
+            f"{spread.mean:.4f}", (place + 0.25, spread.mean), (6, 0), textcoords="offset points", va="center"
+        )
+    axes.set_xticks(range(len(scores)), [*scores])
+    axes.set_xlim(-0.5, len(scores) - 0.1)
+    axes.set_title("each run, and the mean with its 95 % interval")
