@@ -3,7 +3,7 @@
 python -m benchmarks.views RUN --root ROOT [--split val]
 
 Each single view of each picture is scored once, and the sets of views are put together from them, so that all are
-compared on the same pictures. The temperature is fitted on one half of the pictures, chosen by chance, and judged on the
+compared on the same pictures. The temperature is fitted on one half of them, chosen by chance, and judged on the
 other, and the other way. A view more costs a forward pass more (``python -m benchmarks.evaluation``).
 """
 
