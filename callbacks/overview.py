@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import yaml
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 
@@ -17,6 +18,10 @@ _CHARTS = {
     }
 }
 _SCORES = ("val/accuracy", "val/f1", "val/loss", "test/accuracy", "test/f1", "test_tta/accuracy", "test_tta/f1")
+_SETTINGS = (
+    *("seed_everything", "trainer.max_epochs", "trainer.accumulate_grad_batches", "trainer.precision"),
+    *("trainer.gradient_clip_val", "ema.decay", "progressive_resizing.start", "unfreezing.patience"),
+)
 
 
 class Overview(Callback):
@@ -63,7 +68,8 @@ class Overview(Callback):
             board = logger.experiment
             if charts:
                 board.add_custom_scalars(_CHARTS)
-            table = hparams(settings(module.hparams), dict.fromkeys(_SCORES, 0.0))  # type: ignore[no-untyped-call]
+            known = {**settings(module.hparams), **further_settings(config)}
+            table = hparams(known, dict.fromkeys(_SCORES, 0.0))  # type: ignore[no-untyped-call]
             for summary in table:
                 board._get_file_writer().add_summary(summary)
             board.add_text("command", f"    {typed_command()}", trainer.global_step)
@@ -81,3 +87,20 @@ def settings(values: Mapping[str, Any]) -> dict[str, Any]:
         Those that are numbers, texts or flags.
     """
     return {name: value for name, value in values.items() if isinstance(value, int | float | str)}
+
+
+def further_settings(config: str) -> dict[str, Any]:
+    """Choose what else of a config runs are compared by.
+
+    Args:
+        config: The config as YAML, perhaps nothing.
+
+    Returns:
+        The seed, the data's settings and those of other parts that change a training, by dotted key.
+    """
+    content = yaml.safe_load(config) or {}
+    chosen = {f"data.{name}": value for name, value in ((content.get("data") or {}).get("init_args") or {}).items()}
+    for key in _SETTINGS:
+        section, _, name = key.rpartition(".")
+        chosen[key] = (content.get(section) or {}).get(name) if section else content.get(name)
+    return settings(chosen)
