@@ -7,6 +7,7 @@ from typing import Any
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 _FROM_0: tuple[Callable[[float], bool], str] = (lambda value: 0 <= value < math.inf, "0 or more")
+_ABOVE_0: tuple[Callable[[float], bool], str] = (lambda value: 0 < value < math.inf, "above 0")
 _SHARE: tuple[Callable[[float], bool], str] = (lambda value: 0 <= value < 1, "at least 0 and below 1")
 _FACTOR: tuple[Callable[[float], bool], str] = (lambda value: 0 < value <= 1, "above 0 and at most 1")
 _RULES = {
@@ -20,6 +21,7 @@ _RULES = {
     "cutmix_alpha": _FROM_0,
     "dropout": _SHARE,
     "stochastic_depth": _SHARE,
+    "cosine_scale": _ABOVE_0,
 }
 
 

@@ -47,12 +47,11 @@ class ImageClassifier(PhotographClassifier):
         warmup_epochs: Epochs of linear warm-up, fractions allowed; half a cosine follows.
         label_smoothing: Share of the target spread over all classes in training (Szegedy et al., 2016).
         mixup_alpha: Mix pairs of training images by MixUp (Zhang et al., 2018); 0.2 is usual, 0 mixes none.
-        cutmix_alpha: Paste parts of other images by CutMix (Yun et al., 2019); 1 is usual, 0 pastes none. With both,
-            every batch gets one of the two by chance.
+        cutmix_alpha: Paste parts of others by CutMix (Yun et al., 2019); 1 is usual. With both, a batch gets one.
         balanced_loss: Weigh classes by the inverse of their number of training images.
         dropout: Dropout before the head, where the network has it; null keeps the network's own.
-        stochastic_depth: Probability of leaving out the deepest residual block in training, lower ones less often
-            (Huang et al., 2016), where the network has it; null keeps the network's own.
+        stochastic_depth: Probability of leaving out the deepest block (Huang et al., 2016); null keeps the network's.
+        cosine_scale: Scale of logits that are cosines (NormFace, Wang et al., 2017), such as 16; null: no cosines.
         pixel_mean: Mean of red, green and blue, in [0, 1], that the weights expect; null takes the published one.
         pixel_std: Their standard deviation, likewise.
         channels_last: Keep weights and images in the memory format that convolutions are faster in.
@@ -79,6 +78,7 @@ class ImageClassifier(PhotographClassifier):
         balanced_loss: bool = False,
         dropout: float | None = None,
         stochastic_depth: float | None = None,
+        cosine_scale: float | None = None,
         pixel_mean: list[float] | None = None,
         pixel_std: list[float] | None = None,
         channels_last: bool = True,
@@ -90,7 +90,7 @@ class ImageClassifier(PhotographClassifier):
         check_hyper_parameters(self.hparams)
         assert class_names is not None
         self.class_names = list(class_names)
-        built = build_backbone(backbone, len(class_names), image_size, dropout, stochastic_depth)
+        built = build_backbone(backbone, len(class_names), image_size, dropout, stochastic_depth, cosine_scale)
         if weights is not None:
             load_weights(built, weights, self.class_names)
         self.normalize = PixelNormalization(pixel_mean or built.mean, pixel_std or built.std, channels_last)

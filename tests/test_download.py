@@ -20,15 +20,18 @@ from torchvision.datasets import StanfordCars
 
 from datamodules import StanfordCarsDataModule
 from datamodules.download import download_stanford_cars
-from datamodules.layouts import CAR_NAMES
+from datamodules.layouts import CAR_NAMES, Part
 from datamodules.layouts.official_annotations import COUNTS
 from tests.hub_server import HubServer, serve
 
 pytestmark = pytest.mark.slow
 CHECKOUT = Path(__file__).parent.parent
 MIRROR = "owner/cars"
-COMPLETE = dict(COUNTS)
-FEW = {"train": 814, "test": 804}  # what takes long with all of them doesn't depend on how many there are
+COMPLETE: dict[Part, int] = dict(COUNTS)
+FEW: dict[Part, int] = {
+    "train": 814,
+    "test": 804,
+}  # what takes long with all of them doesn't depend on how many there are
 NAMES = [name.replace("/", "-") for name in sorted(CAR_NAMES)]  # not the official order, as with some mirrors
 
 

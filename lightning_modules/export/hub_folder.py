@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
@@ -28,8 +29,15 @@ def hub_files(model: ImageClassifier, size: int, temperature: float, scores: Map
 
     Returns:
         Contents by file name: ``model.safetensors``, ``config.json`` (as timm's) and ``README.md``.
+
+    Raises:
+        MisconfigurationException: If other programs don't know the network's head.
     """
     backbone = str(model.hparams["backbone"])
+    if model.hparams.get("cosine_scale") is not None:
+        raise MisconfigurationException(
+            "timm and torchvision know no head of cosines (model.cosine_scale): export with --format onnx or torch."
+        )
     heads = build_backbone(backbone, len(model.class_names), model.hparams["image_size"]).heads
     state = {name: _plain(tensor) for name, tensor in model.network.state_dict().items()}
     for name in state:

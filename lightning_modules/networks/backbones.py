@@ -8,7 +8,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import nn
 from torchvision.models import get_model, get_model_weights, list_models
 
-from lightning_modules.networks.heads import initialize_head, replace_head
+from lightning_modules.networks.heads import CosineHead, initialize_head, replace_head
 from runs.suggestions import did_you_mean
 
 TIMM = "timm/"
@@ -40,6 +40,7 @@ def build_backbone(
     image_size: int,
     dropout: float | None = None,
     stochastic_depth: float | None = None,
+    cosine_scale: float | None = None,
 ) -> Backbone:
     """Build a network with random weights.
 
@@ -49,6 +50,7 @@ def build_backbone(
         image_size: Side of the images in pixels, on which the shape of vision transformers depends.
         dropout: Dropout before the head; None keeps the network's own.
         stochastic_depth: Probability of leaving out the deepest residual block in training; None keeps the network's.
+        cosine_scale: Scale of a ``CosineHead``; None gives a linear one, or a convolution where the network ends in it.
 
     Returns:
         The network and what goes with it.
@@ -57,15 +59,18 @@ def build_backbone(
         MisconfigurationException: If there is no such network, or it has no dropout or stochastic depth to be set.
     """
     wanted = {"dropout": dropout, "stochastic_depth": stochastic_depth}
+    build = _build_timm if name.startswith(TIMM) else _build_torchvision
     try:
-        if name.startswith(TIMM):
-            return _build_timm(name, num_classes, image_size, wanted)
-        return _build_torchvision(name, num_classes, image_size, wanted)
+        built = build(name, num_classes, image_size, wanted)
     except TypeError as error:  # the network's own complaint about an argument that it doesn't have
         given = " and ".join(f"model.{key}" for key, value in wanted.items() if value is not None)
         if not given:
             raise
         raise MisconfigurationException(f"{given} can't be set for model.backbone {name}: {error}.") from error
+    if cosine_scale is not None:
+        for head in built.heads:
+            built.network.set_submodule(head, CosineHead.like(built.network.get_submodule(head), cosine_scale))
+    return built
 
 
 def _build_torchvision(name: str, num_classes: int, image_size: int, wanted: dict[str, float | None]) -> Backbone:

@@ -1,12 +1,57 @@
 """Gives networks new heads, whose first loss is that of guessing."""
 
 import math
+from typing import Self
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.functional import linear, normalize
 
 _STD, _INPUTS = 0.01, 512
 _SHARE_OF_CONVOLUTIONS = 0.6  # SqueezeNet's features aren't normalised, and large with published weights
+
+
+class CosineHead(nn.Linear):
+    """A linear layer whose logits are scaled cosines between features and the weights of a class.
+
+    Neither can make logits larger by its length, so that the scale says how sure the network can become (Wang et al.,
+    NormFace, 2017).
+
+    Args:
+        in_features: Number of features.
+        out_features: Number of classes.
+        scale: What cosines are multiplied by.
+    """
+
+    def __init__(self, in_features: int, out_features: int, scale: float) -> None:
+        super().__init__(in_features, out_features, bias=False)
+        self.scale = scale
+
+    @classmethod
+    def like(cls, head: nn.Module, scale: float) -> Self:
+        """Make one of the same size as another head.
+
+        Args:
+            head: A linear layer.
+            scale: What cosines are multiplied by.
+
+        Returns:
+            The head, with weights as ``initialize_head`` draws them.
+
+        Raises:
+            MisconfigurationException: If the other head isn't linear.
+        """
+        if not isinstance(head, nn.Linear):
+            raise MisconfigurationException(
+                f"model.cosine_scale needs a network whose head is linear; this one's is {type(head).__name__}."
+            )
+        made = cls(head.in_features, head.out_features, scale)
+        initialize_head(made)
+        return made
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Compute logits, (batch, classes), from features, (batch, features)."""
+        return self.scale * linear(normalize(features, dim=-1), normalize(self.weight, dim=-1))
 
 
 def replace_head(network: nn.Module, num_classes: int) -> str:
@@ -32,8 +77,7 @@ def replace_head(network: nn.Module, num_classes: int) -> str:
         else:
             continue
         initialize_head(head)
-        parent, _, attribute = name.rpartition(".")
-        setattr(network.get_submodule(parent), attribute, head)
+        network.set_submodule(name, head)
         return name
     raise MisconfigurationException(f"{type(network).__name__} has no layer that could be replaced by a new head.")
 
