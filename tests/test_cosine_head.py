@@ -1,4 +1,4 @@
-"""A head of cosines (``model.cosine_scale``) is the formula, trains, is exported, and its weights are taken up again."""
+"""A head of cosines (``model.cosine_scale``) is the formula, trains, is exported, and gives its weights to others."""
 
 from collections.abc import Callable
 from pathlib import Path
