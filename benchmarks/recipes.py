@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 CHECKOUT = Path(__file__).parent.parent
+COSINES = "--model.cosine_scale=16"
 LAYER_RATES = "--model.layer_decay=0.8"
 
 # The network has nine groups: the head alone for one epoch, three more in each of the next two, all from the fourth on.
@@ -27,6 +28,20 @@ RECIPES: dict[str, list[str]] = {
     "linear probe": ["--unfreezing.epochs=[]", "--model.learning_rate=0.01"],
     "from scratch": ["--model.weights=null", "--data.eval_scale=1.0"],  # as configs/backbone/from_scratch.yaml
     "full fine-tuning, layer-wise rates": [LAYER_RATES],
+    "head of cosines": [COSINES],
+    "moving average": ["--ema.decay=0.99"],
+    "no label smoothing": ["--model.label_smoothing=0"],
+    "more label smoothing": ["--model.label_smoothing=0.2"],
+    "random erasing": ["--data.random_erasing=0.25"],
+    "MixUp": ["--model.mixup_alpha=0.2"],
+    "CutMix": ["--model.cutmix_alpha=1"],
+    "more weight decay": ["--model.weight_decay=0.5"],
+    "SGD": ["--model.optimizer=sgd", "--model.learning_rate=0.05", "--model.weight_decay=0.0005"],
+    "batches of 16": ["--data.batch_size=16"],
+    # the same number of pixels: fewer epochs of larger images, more of smaller ones, from small to large
+    "160 px, five epochs": ["--data.image_size=160", "--trainer.max_epochs=5"],
+    "96 px, 14 epochs": ["--data.image_size=96", "--data.eval_scale=1.5", "--trainer.max_epochs=14"],
+    "from 96 to 160 px": ["--data.image_size=160", "--progressive_resizing.start=0.6", "--trainer.max_epochs=7"],
 }
 
 
