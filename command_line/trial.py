@@ -48,6 +48,7 @@ def train_trial(run: Run, options: Sequence[str], score: str, falls_behind: Call
                 if not pruned and falls_behind(reader.read()):
                     pruned = True
                     child.terminate()
+        falls_behind(reader.read())  # what the last moment has written
         if pruned and not is_finished(run):
             return "pruned"
         if code in _INTERRUPTED:

@@ -89,6 +89,7 @@ def test_folds_answer_to_every_image_once(painted: Path, tmp_path: Path, capfd: 
         (["--seeds=-1"], "--seeds is [-1]: they have to be 0 or more"),
         (["--seeds", "1", "two"], "seeds"),
         (["--folds=1000"], "1000"),
+        (["--seeds=1", "--test=true"], "has no test part"),
     ],
 )
 def test_what_cannot_be_repeated_is_answered_in_one_sentence(

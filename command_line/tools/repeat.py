@@ -42,6 +42,9 @@ def repeat(
         MisconfigurationException: If there is nothing to repeat, or the data can't be divided in folds.
     """
     _check(data, seeds, folds)
+    if test:
+        data.prepare_data()
+        data.samples("test")  # which says now if there is none
     members = [
         Member("-".join(name for name, _ in parts), tuple(option for _, own in parts for option in own))
         for parts in product(*_variants(seeds, folds))

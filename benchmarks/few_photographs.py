@@ -1,0 +1,92 @@
+"""Trains on a few photographs of each class, as own collections have them.
+
+python -m benchmarks.few_photographs --root ROOT --weights tf_efficientnet_lite0.safetensors --per-class 5 10 20
+
+Each run is the documented command with ``configs/own_photos.yaml``, on Stanford Cars but for a list of photographs that
+are left out (``data.exclude``). All test photographs are tested. Finished runs are kept.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from datamodules import StanfordCarsDataModule
+
+CHECKOUT = Path(__file__).parent.parent
+
+
+def left_out(root: Path, per_class: int) -> list[str]:
+    """Choose the photographs that aren't used.
+
+    Args:
+        root: Stanford Cars.
+        per_class: How many training photographs of each class stay.
+
+    Returns:
+        The others, relative to ``root``.
+    """
+    data = StanfordCarsDataModule(root=str(root), val_fraction=0.1)
+    data.prepare_data()
+    parts = [data.samples(split) for split in ("train", "val")]
+    files = np.concatenate([part.files for part in parts])
+    labels = np.concatenate([part.labels for part in parts])
+    order = np.random.default_rng(0).permutation(len(files))
+    rank = np.zeros(len(files), dtype=np.int64)
+    for label in np.unique(labels):
+        own = order[labels[order] == label]
+        rank[own] = np.arange(len(own))
+    return sorted(os.path.relpath(str(file), data.layout.base) for file in files[rank >= per_class])
+
+
+def main() -> None:
+    """Train, test, and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--root", type=Path, required=True, help="Stanford Cars")
+    parser.add_argument("--weights", type=Path, required=True, help="weights of timm's tf_efficientnet_lite0")
+    parser.add_argument("--per-class", type=int, nargs="+", default=[5, 10, 20], help="photographs of each class")
+    parser.add_argument("--epochs", type=int, default=30, help="epochs of each run")
+    parser.add_argument("--image-size", type=int, default=128, help="side of the training images in pixels")
+    parser.add_argument("--out", type=Path, default=Path("logs/few_photographs"), help="folder of the runs")
+    parser.add_argument("--options", nargs="*", default=[], help="further options of fit, without their dashes")
+    options = parser.parse_args()
+    print("| photographs of a class | top-1 | macro F1 | top-1, TTA | training, minutes |\n|---|---|---|---|---|")
+    for count in options.per_class:
+        run = options.out.absolute() / f"{count}_of_a_class"
+        if not (run / "few.json").is_file():
+            exclude = options.out / f"all_but_{count}.txt"
+            exclude.parent.mkdir(parents=True, exist_ok=True)
+            exclude.write_text("\n".join(left_out(options.root, count)) + "\n", encoding="utf-8")
+            began = time.perf_counter()
+            _call(
+                *("fit", "--config=configs/own_photos.yaml", "--config=configs/backbone/efficientnet_lite0.yaml"),
+                "--data=datamodules.StanfordCarsDataModule", f"--data.root={options.root.absolute()}",
+                f"--data.exclude={exclude.absolute()}", f"--data.image_size={options.image_size}",
+                f"--model.weights={options.weights.absolute()}", f"--trainer.max_epochs={options.epochs}",
+                "--trainer.enable_progress_bar=false", f"--logs={run.parent.parent}", f"--experiment={run.parent.name}",
+                f"--name={run.name}", *(f"--{option}" for option in options.options),
+            )  # fmt: skip
+            minutes = (time.perf_counter() - began) / 60
+            _call("test", str(run))
+            scores = json.loads((run / "test/test_scores.json").read_text(encoding="utf-8"))
+            (run / "few.json").write_text(json.dumps({**scores, "minutes": minutes}, indent=1), encoding="utf-8")
+        found = json.loads((run / "few.json").read_text(encoding="utf-8"))
+        cells = [f"{found[name]:.3f}" for name in ("test/accuracy", "test/f1", "test_tta/accuracy")]
+        print(f"| {count} | {' | '.join(cells)} | {found['minutes']:.1f} |", flush=True)
+
+
+def _call(*arguments: str) -> None:
+    finished = subprocess.run(  # noqa: S603 - our own command line
+        [sys.executable, "train.py", *arguments], cwd=CHECKOUT, capture_output=True, text=True, check=False
+    )
+    if finished.returncode:
+        sys.exit(f"{' '.join(arguments)}\n{finished.stdout[-2000:]}\n{finished.stderr[-4000:]}")
+
+
+if __name__ == "__main__":
+    main()
