@@ -22,7 +22,8 @@ from lightning_modules.temperature import fit_temperature
 from lightning_modules.views import further_views
 
 SHIFT = 0.5
-SCALES = (1.0, 0.95, 0.9, 0.875, 0.8, 0.7)
+SCALES = (0.95, 0.9, 0.875, 0.8, 0.7)
+WITH_CORNERS = (0.875, 0.8)
 SETS: dict[str, tuple[list[float], bool, bool]] = {  # scales, flips, corners
     "plain": ([1.0], False, False),
     "flip": ([1.0], True, False),
@@ -50,8 +51,9 @@ def single_views(images: Tensor) -> Iterator[tuple[str, Tensor]]:
     """
     yield "1.0", images
     yield "1.0 flipped", next(further_views(images, True, [1.0]))
-    for scale in SCALES[1:]:
-        for place, view in enumerate(further_views(images, True, [scale], SHIFT)):
+    for scale in SCALES:
+        shift = SHIFT if scale in WITH_CORNERS else 0.0
+        for place, view in enumerate(further_views(images, True, [scale], shift)):
             if place:  # the first one is the flipped picture
                 name = f"{scale}{'' if place < 3 else f' corner {(place - 1) // 2}'}"
                 yield name + " flipped" * (place % 2 == 0), view
@@ -69,7 +71,8 @@ def names_of(scales: Sequence[float], flips: bool, corners: bool) -> list[str]:
         Names as ``single_views`` has them.
     """
     places = [f"{scale}" for scale in scales]
-    places += [f"{scale} corner {corner}" for scale in scales for corner in range(1, 5) if corners and scale < 1]
+    if corners:
+        places += [f"{scale} corner {corner}" for scale in scales for corner in range(1, 5) if scale in WITH_CORNERS]
     return [name + flipped for name in places for flipped in ("", " flipped") if flips or not flipped]
 
 
