@@ -48,7 +48,7 @@ def report(search: Search, space: Space, final: bool = False) -> None:
     if best is not None:
         config, run = search.output / "best.yaml", search.run_of(best)
         title = f"{search.score} {best.value:.4f}, the best of {len(tried)} trials: {typed_command()}"
-        write_atomically(config, reproducing_config(run, title, shown(config)))
+        write_atomically(config, reproducing_config(run, title, config))
         lines.append(f"best of {len(tried)}: {search.score} {best.value:.4f}, {shown(run.folder)}")
     if final:
         table = [

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from command_line.member_runs import command_process
+from runs.commands import next_command
 from runs.curves import Curve, CurveReader
 from runs.run import Run
 
@@ -79,7 +80,7 @@ def reproducing_config(run: Run, title: str, file: Path) -> str:
     Args:
         run: The run.
         title: Text of the comment that stands at the head.
-        file: How the config is to be called.
+        file: Where it is to be written.
 
     Returns:
         YAML, without what names the run.
@@ -87,4 +88,5 @@ def reproducing_config(run: Run, title: str, file: Path) -> str:
     text = (run.folder / "config.yaml").read_text(encoding="utf-8")
     names = ("logs:", "experiment:", "name:")
     lines = [line for line in text.splitlines() if not line.startswith(names)]
-    return "\n".join([f"# {title}", f"#   python train.py fit --config {file}", *lines]) + "\n"
+    head = [f"# {title}", f"#   {next_command('fit --config', file)}"]
+    return "\n".join([*(line.replace("\n", " ") for line in head), *lines]) + "\n"
