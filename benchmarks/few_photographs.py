@@ -9,16 +9,13 @@ are left out (``data.exclude``); validation keeps its 15 %. All test photographs
 import argparse
 import json
 import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.documented_command import call
 from datamodules import StanfordCarsDataModule
-
-CHECKOUT = Path(__file__).parent.parent
 
 
 def left_out(root: Path, per_class: int) -> list[str]:
@@ -63,7 +60,7 @@ def main() -> None:
             exclude.parent.mkdir(parents=True, exist_ok=True)
             exclude.write_text("\n".join(left_out(options.root, count)) + "\n", encoding="utf-8")
             began = time.perf_counter()
-            _call(
+            call(
                 *("fit", "--config=configs/own_photos.yaml", "--config=configs/backbone/efficientnet_lite0.yaml"),
                 "--data=datamodules.StanfordCarsDataModule", f"--data.root={options.root.absolute()}",
                 f"--data.exclude={exclude.absolute()}", f"--data.image_size={options.image_size}",
@@ -72,20 +69,12 @@ def main() -> None:
                 f"--name={run.name}", *(f"--{option}" for option in options.options),
             )  # fmt: skip
             minutes = (time.perf_counter() - began) / 60
-            _call("test", str(run))
+            call("test", str(run))
             scores = json.loads((run / "test/test_scores.json").read_text(encoding="utf-8"))
             (run / "few.json").write_text(json.dumps({**scores, "minutes": minutes}, indent=1), encoding="utf-8")
         found = json.loads((run / "few.json").read_text(encoding="utf-8"))
         cells = [f"{found[name]:.3f}" for name in ("test/accuracy", "test/f1", "test_tta/accuracy")]
         print(f"| {count} | {' | '.join(cells)} | {found['minutes']:.1f} |", flush=True)
-
-
-def _call(*arguments: str) -> None:
-    finished = subprocess.run(  # noqa: S603 - our own command line
-        [sys.executable, "train.py", *arguments], cwd=CHECKOUT, capture_output=True, text=True, check=False
-    )
-    if finished.returncode:
-        sys.exit(f"{' '.join(arguments)}\n{finished.stdout[-2000:]}\n{finished.stderr[-4000:]}")
 
 
 if __name__ == "__main__":

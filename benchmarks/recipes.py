@@ -9,13 +9,11 @@ comparison goes on where it stood. The table is printed and written beside the r
 import argparse
 import json
 import statistics
-import subprocess
-import sys
 import time
 from pathlib import Path
 
-CHECKOUT = Path(__file__).parent.parent
-COSINES = "--model.cosine_scale=16"
+from benchmarks.documented_command import call
+
 LAYER_RATES = "--model.layer_decay=0.8"
 
 # The network has nine groups: the head alone for one epoch, three more in each of the next two, all from the fourth on.
@@ -28,7 +26,7 @@ RECIPES: dict[str, list[str]] = {
     "linear probe": ["--unfreezing.epochs=[]", "--model.learning_rate=0.01"],
     "from scratch": ["--model.weights=null", "--data.eval_scale=1.0"],  # as configs/backbone/from_scratch.yaml
     "full fine-tuning, layer-wise rates": [LAYER_RATES],
-    "head of cosines": [COSINES],
+    "head of cosines": ["--model.cosine_scale=16"],
     "moving average": ["--ema.decay=0.99"],
     "no label smoothing": ["--model.label_smoothing=0"],
     "more label smoothing": ["--model.label_smoothing=0.2"],
@@ -71,21 +69,13 @@ def run_once(name: str, seed: int, options: argparse.Namespace) -> dict[str, flo
         f"--model.weights={options.weights.absolute()}", *RECIPES[name],
     ]  # fmt: skip
     began = time.perf_counter()
-    _call("fit", *fit)
+    call("fit", *fit)
     wall = time.perf_counter() - began
-    _call("test", str(run.absolute()))
+    call("test", str(run.absolute()))
     tested = json.loads((run / "test/test_scores.json").read_text())
     scores = {key: value for key, value in tested.items() if isinstance(value, float)} | {"seconds": wall}
     result.write_text(json.dumps(scores, indent=2) + "\n")
     return scores
-
-
-def _call(*arguments: str) -> None:
-    finished = subprocess.run(  # noqa: S603 - our own command line
-        [sys.executable, "train.py", *arguments], cwd=CHECKOUT, capture_output=True, text=True, check=False
-    )
-    if finished.returncode:
-        sys.exit(f"{' '.join(arguments)}\n{finished.stdout[-2000:]}\n{finished.stderr[-4000:]}")
 
 
 def table(results: dict[str, list[dict[str, float]]]) -> str:

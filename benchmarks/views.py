@@ -100,6 +100,19 @@ def score(model: ImageClassifier, data: StanfordCarsDataModule, split: str) -> t
     return {name: torch.cat(parts).float() for name, parts in logits.items()}, torch.cat(labels)
 
 
+def averaged(views: Sequence[Tensor], temperature: float = 1.0) -> Tensor:
+    """Average the probabilities of views.
+
+    Args:
+        views: Logits (pictures, classes) of each.
+        temperature: What they are divided by.
+
+    Returns:
+        Probabilities (pictures, classes).
+    """
+    return torch.stack([(view / temperature).softmax(1) for view in views]).mean(0)
+
+
 def row(title: str, views: Sequence[Tensor], labels: Tensor, plain: Tensor) -> str:
     """Score a set of views.
 
@@ -112,17 +125,14 @@ def row(title: str, views: Sequence[Tensor], labels: Tensor, plain: Tensor) -> s
     Returns:
         A row of the table.
     """
-    right = torch.stack([view.softmax(1) for view in views]).mean(0).argmax(1) == labels
+    right = averaged(views).argmax(1) == labels
     won, lost = int((right & ~plain).sum()), int((plain & ~right).sum())
     chosen = torch.from_numpy(np.random.default_rng(0).random(len(labels)) < 0.5)
     losses = []
     for fitted, judged in ((chosen, ~chosen), (~chosen, chosen)):
-        temperature = fit_temperature(views[0][fitted], labels[fitted])
-        mean = torch.stack([(view[judged] / temperature).softmax(1) for view in views]).mean(0)
+        mean = averaged(views, fit_temperature(views[0][fitted], labels[fitted]))[judged]
         losses.append(-mean.gather(1, labels[judged, None]).clamp_min(1e-12).log())
-    calibrated = (
-        torch.stack([(view / fit_temperature(views[0], labels)).softmax(1) for view in views]).mean(0).argmax(1)
-    )
+    calibrated = averaged(views, fit_temperature(views[0], labels)).argmax(1)
     accuracy = float(right.float().mean())
     of_calibrated = float((calibrated == labels).float().mean())
     cells = (

@@ -54,14 +54,28 @@ def train_members(members: Sequence[Member], options: Sequence[str], folder: Pat
     keep_plan({"options": [*options], "members": {member.name: [*member.options] for member in members}}, folder)
     runs = [Run(folder / member.name) for member in members]
     for number, (member, run) in enumerate(zip(members, runs, strict=True), start=1):
-        newest = run.history.last()
-        if newest is not None and newest.kind == "finished":
+        if run.is_finished():
             continue
         print(f"\n{number} of {len(members)}: {shown(run.folder)}", flush=True)  # noqa: T201 - which training follows
-        place = [f"--logs={folder.parent}", f"--experiment={folder.name}", f"--name={member.name}"]
-        same = _precision_of(runs[0])
-        start_command(["fit", str(run.folder)] if run.exists() else ["fit", *options, *member.options, *same, *place])
+        start_command(fit_arguments(run, [*options, *member.options, *_precision_of(runs[0])]))
     return runs
+
+
+def fit_arguments(run: Run, options: Sequence[str]) -> list[str]:
+    """Write the command that begins a run, or goes on with it.
+
+    Args:
+        run: The run.
+        options: Options of a run that begins.
+
+    Returns:
+        What follows ``train.py``.
+    """
+    if run.exists():
+        return ["fit", str(run.folder)]
+    experiment = run.folder.parent
+    place = [f"--logs={experiment.parent}", f"--experiment={experiment.name}", f"--name={run.name}"]
+    return ["fit", *options, *place]
 
 
 def _precision_of(first: Run) -> list[str]:

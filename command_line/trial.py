@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from command_line.member_runs import command_process
+from command_line.member_runs import command_process, fit_arguments
 from runs.commands import next_command
 from runs.curves import Curve, CurveReader
 from runs.run import Run
@@ -34,14 +34,12 @@ def train_trial(run: Run, options: Sequence[str], score: str, falls_behind: Call
     Raises:
         SystemExit: If the process was asked to end, and so was this one.
     """
-    folder = run.folder
-    place = [f"--logs={folder.parent.parent}", f"--experiment={folder.parent.name}", f"--name={folder.name}"]
     for _ in range(2):
-        if is_finished(run):
+        if run.is_finished():
             return "finished"
         pruned = False
-        with command_process(["fit", str(folder)] if run.exists() else ["fit", *options, *place]) as child:
-            reader = CurveReader(folder, score)
+        with command_process(fit_arguments(run, options)) as child:
+            reader = CurveReader(run.folder, score)
             while True:
                 with suppress(subprocess.TimeoutExpired):
                     code = child.wait(_SECONDS)
@@ -50,7 +48,7 @@ def train_trial(run: Run, options: Sequence[str], score: str, falls_behind: Call
                     pruned = True
                     child.terminate()
         falls_behind(reader.read())  # what the last moment has written
-        if pruned and not is_finished(run):
+        if pruned and not run.is_finished():
             return "pruned"
         if code in _INTERRUPTED:
             sys.exit(code if code > 0 else 128 - code)
@@ -59,19 +57,6 @@ def train_trial(run: Run, options: Sequence[str], score: str, falls_behind: Call
         if code > 0:
             return "failed"
     return "failed"
-
-
-def is_finished(run: Run) -> bool:
-    """Tell whether a run has been trained to its end.
-
-    Args:
-        run: The run.
-
-    Returns:
-        Whether it has.
-    """
-    newest = run.history.last()
-    return newest is not None and newest.kind == "finished"
 
 
 def reproducing_config(run: Run, title: str, file: Path) -> str:

@@ -1,8 +1,10 @@
 """What is known of many runs, side by side."""
 
+import csv
+import io
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -49,6 +51,23 @@ def run_rows(runs: Iterable[Run], folder: Path) -> tuple[list[str], list[Row]]:
         )
     columns = [*FACTS, *(name for name in scores if any(name in row for row in rows)), *map(_short, differing)]
     return columns, rows
+
+
+def rows_csv(columns: Sequence[str], rows: Iterable[Row]) -> str:
+    """Write a table of runs as CSV.
+
+    Args:
+        columns: As ``run_rows`` returns them.
+        rows: Likewise.
+
+    Returns:
+        The text, with a header.
+    """
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns)
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 def _facts(run: Run) -> Row:

@@ -60,6 +60,11 @@ class Run:
         config = self.folder / CONFIG
         return (config if config.is_file() else self.folder).stat().st_mtime
 
+    def is_finished(self) -> bool:
+        """Tell whether the run has been trained to its end, by its history."""
+        newest = self.history.last()
+        return newest is not None and newest.kind == "finished"
+
     def epochs_done(self) -> int | None:
         """Read from the last checkpoint how many epochs have been trained; None if there is no readable one."""
         last = self.find_checkpoint("last")

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from command_line.member_runs import Member, answers_of, train_members
+from command_line.fold_runs import divide_in_folds, fold_members
+from command_line.member_runs import answers_of, train_members
 from command_line.tools.evaluated_pictures import read_or_none
 from datamodules import ImageDataModule, ImageFolderDataModule
 from datamodules.text_files import encode_lines
@@ -38,18 +39,9 @@ def doubts(data: ImageDataModule, options: Sequence[str], folds: int, output: Pa
     Raises:
         MisconfigurationException: If the data set can't be divided in folds, or has changed since the first training.
     """
-    if not isinstance(data, ImageFolderDataModule):
-        raise MisconfigurationException(
-            f"doubts divides folders and tables in folds, which {type(data).__name__} doesn't read: choose another "
-            "--data."
-        )
-    if folds < 2:
-        raise MisconfigurationException(f"--folds is {folds}: it has to be 2 or more.")
-    data.prepare_data()
-    data.folds = folds
+    data = divide_in_folds(data, folds, "doubts")
     expected = {file for split in ("train", "val") for file in data.samples(split).files.tolist()}
-    members = [Member(f"fold-{fold + 1}", (f"--data.folds={folds}", f"--data.fold={fold}")) for fold in range(folds)]
-    runs = train_members(members, options, output)
+    runs = train_members(fold_members(folds), options, output)
     evaluation = read_evaluation([answers_of(run) for run in runs], data.class_names)
     if not {*evaluation.files} <= expected or len({*evaluation.files}) < len(evaluation.files):
         raise MisconfigurationException(

@@ -1,7 +1,5 @@
 """The command ``runs``: a table of all runs."""
 
-import csv
-import io
 import shutil
 import sys
 from pathlib import Path
@@ -9,7 +7,7 @@ from typing import Any
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from results.run_table import Row, run_rows
+from results.run_table import Row, rows_csv, run_rows
 from results.tables import write_csv
 from results.text_table import display_width, text_table
 from runs.commands import program
@@ -39,11 +37,7 @@ def list_runs(folder: Path, sort: str, output: Path | None) -> None:
     known = sorted((row for row in rows if key in row), key=lambda row: _order(row[key]), reverse=sort.startswith("-"))
     rows = [*known, *(row for row in rows if key not in row)]
     if output is not None:
-        text = io.StringIO()
-        writer = csv.DictWriter(text, columns)
-        writer.writeheader()
-        writer.writerows(rows)
-        write_csv(output, text.getvalue())
+        write_csv(output, rows_csv(columns, rows))
     shown, lines = _fit(columns, rows)
     print("\n".join(lines))  # noqa: T201 - the result
     if len(shown) < len(columns):

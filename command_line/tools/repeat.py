@@ -1,22 +1,21 @@
 """The command ``repeat``: the same training with several seeds or on several folds, and what its scores vary by."""
 
-import csv
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from itertools import product
+from itertools import chain, product
 from pathlib import Path
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+from command_line.fold_runs import divide_in_folds, fold_members
 from command_line.member_runs import Member, answers_of, train_members
-from datamodules import ImageDataModule, ImageFolderDataModule
+from datamodules import ImageDataModule
 from results.evaluation.answer_table import answers_csv, read_evaluation
 from results.evaluation.intervals import share
 from results.figures import write_figure
 from results.repeats import Spread, repeats_figure, spread_of
-from results.run_table import SCORES, Row, run_rows
+from results.run_table import SCORES, Row, rows_csv, run_rows
 from results.tables import write_csv
 from results.text_table import text_table
 from runs.commands import shown
@@ -45,11 +44,7 @@ def repeat(
     if test:
         data.prepare_data()
         data.samples("test")  # which says now if there is none
-    members = [
-        Member("-".join(name for name, _ in parts), tuple(option for _, own in parts for option in own))
-        for parts in product(*_variants(seeds, folds))
-    ]
-    runs = train_members(members, options, output)
+    runs = train_members(_members(seeds, folds), options, output)
     if folds:
         tables = [answers_of(run) for run in runs]
     if test:
@@ -58,7 +53,7 @@ def repeat(
     columns, rows = run_rows(runs, output)
     scores = [name for name in columns if name.startswith(("val", "test")) and all(name in row for row in rows)]
     spreads = {name: spread_of([row[name] for row in rows]) for name in scores}
-    write_csv(output / "repeat.csv", _csv([*dict.fromkeys(["run", *columns])], rows))
+    write_csv(output / "repeat.csv", rows_csv(columns, rows))
     summary = {name: asdict(spread) for name, spread in spreads.items()}
     write_atomically(output / "repeat.json", json.dumps(summary, indent=2) + "\n")
     watched = next(name for name in (*SCORES, *scores) if name in scores)
@@ -76,35 +71,18 @@ def _check(data: ImageDataModule, seeds: Sequence[int], folds: int | None) -> No
         raise MisconfigurationException("repeat needs --seeds or --folds: --seeds 1 2 3, for instance, or --folds 5.")
     if len({*seeds}) < len(seeds) or any(seed < 0 for seed in seeds):
         raise MisconfigurationException(f"--seeds is {[*seeds]}: they have to be 0 or more, and each another.")
-    if folds is None:
-        return
-    if not isinstance(data, ImageFolderDataModule):
-        raise MisconfigurationException(
-            f"--folds divides folders and tables, which {type(data).__name__} doesn't read: choose another --data, or "
-            "--seeds."
-        )
-    if folds < 2:
-        raise MisconfigurationException(f"--folds is {folds}: it has to be 2 or more.")
-    data.prepare_data()
-    data.folds = folds
-    data.samples("train")  # which says now what can't be divided
+    if folds is not None:
+        divide_in_folds(data, folds, "--folds").samples("train")  # which says now what can't be divided
 
 
-def _variants(seeds: Sequence[int], folds: int | None) -> list[list[tuple[str, tuple[str, ...]]]]:
-    """List what trainings differ by: for seeds and for folds the name of each and its options."""
-    of_seeds: list[tuple[str, tuple[str, ...]]] = [(f"seed-{seed}", (f"--seed_everything={seed}",)) for seed in seeds]
-    of_folds: list[tuple[str, tuple[str, ...]]] = [
-        (f"fold-{fold + 1}", (f"--data.folds={folds}", f"--data.fold={fold}")) for fold in range(folds or 0)
+def _members(seeds: Sequence[int], folds: int | None) -> list[Member]:
+    """List the trainings: one for each seed, for each fold, or for each pair of both."""
+    of_seeds = [Member(f"seed-{seed}", (f"--seed_everything={seed}",)) for seed in seeds]
+    variants = [members for members in (of_seeds, fold_members(folds or 0)) if members]
+    return [
+        Member("-".join(part.name for part in parts), tuple(chain.from_iterable(part.options for part in parts)))
+        for parts in product(*variants)
     ]
-    return [variants for variants in (of_seeds, of_folds) if variants]
-
-
-def _csv(columns: Sequence[str], rows: Sequence[Row]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, restval="", extrasaction="ignore")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
 
 
 def _lines(rows: Sequence[Row], scores: Sequence[str], spreads: dict[str, Spread]) -> list[str]:
