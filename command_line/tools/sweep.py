@@ -39,6 +39,8 @@ def sweep(typed: Typed, options: Sequence[str], file: Path, trials: int, pruning
     search = Search(typed.config, options, space, pruning, output)
     failures = 0
     while (trial := search.take(trials)) is not None:
+        if search.best():
+            report(search, space)  # of the trials before
         run = search.run_of(trial)
         print(f"\n{run.name} of {trials}: {shown(run.folder)}", flush=True)  # noqa: T201
         print("\n".join(f"  {key}: {brief(value)}" for key, value in trial.params.items()), flush=True)  # noqa: T201
@@ -50,5 +52,4 @@ def sweep(typed: Typed, options: Sequence[str], file: Path, trials: int, pruning
                 if failures == 1
                 else f"{failures} trainings failed, one after the other: mend what they say, and repeat the command."
             )
-        report(search, space)
     report(search, space, final=True)
