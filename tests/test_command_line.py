@@ -211,7 +211,7 @@ def test_checkpoints_that_do_not_fit_are_refused(mistake: Callable[..., str], ru
         (["--model.backbone=resnet5O"], "Did you mean 'resnet50'?"),
         (["--model.weights=gone.pth"], "gone.pth"),
         (["--data=datamodules.StanfordCarsDataModule", "--data.root=nowhere"], "data.root is nowhere"),
-        (["--data=datamodules.ImageFolderDataModule", "--data.root=."], "no data set was recognised"),
+        (["--data=datamodules.ImageFolderDataModule", "--data.root=configs"], "no data set was recognised"),
     ],
 )
 def test_mistakes_get_one_clear_line(mistake: Callable[..., str], options: list[str], expected: str) -> None:
