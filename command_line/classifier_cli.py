@@ -25,7 +25,7 @@ from command_line.place import claim, is_first_process
 from command_line.request import RUN_COMMANDS, TOOLS, WORDS, Request
 from command_line.start import Start
 from command_line.starting_point import find_start
-from command_line.typed import Typed
+from command_line.trainings.typed import Typed
 from datamodules import ImageDataModule
 from lightning_modules import ImageClassifier
 from lightning_modules.sharding import accept_sharded

@@ -10,7 +10,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from command_line.request import only_run, run_named
 from command_line.strict_trainer import StrictTrainer
 from command_line.tools.list_runs import list_runs
-from command_line.typed import Typed
+from command_line.trainings.typed import Typed
 from datamodules import ImageDataModule
 from datamodules.check import check_data
 from datamodules.streaming import convert

@@ -16,9 +16,9 @@ import pytest
 import yaml
 from PIL import Image
 
-from command_line.search import Search
-from command_line.search_report import report
-from command_line.search_space import corners, read_space, values_in
+from command_line.sweeping.report import report
+from command_line.sweeping.search import Search
+from command_line.sweeping.space import corners, read_space, values_in
 from runs.curves import Curve
 from runs.run import Run
 from tests.test_packages import CHECKOUT
@@ -143,7 +143,7 @@ def test_the_median_prunes_and_the_best_is_reported(
     def losses(number: int) -> list[float]:
         return [9.0, 9.0, 9.0] if number == 7 else [3.0, 2.0, 1.0 - number / 100]
 
-    monkeypatch.setattr("command_line.search.train_trial", scripted(losses))
+    monkeypatch.setattr("command_line.sweeping.search.train_trial", scripted(losses))
     while (trial := search.take(12)) is not None:
         search.train(trial)
     assert [trial.state.name for trial in search.trials()] == ["COMPLETE"] * 7 + ["PRUNED"] + ["COMPLETE"] * 4
@@ -180,8 +180,8 @@ def test_trials_that_were_left_behind_are_taken_first_and_those_of_others_are_no
 
 OTHER = """
 from pathlib import Path
-from command_line.search import Search
-from command_line.search_space import read_space
+from command_line.sweeping.search import Search
+from command_line.sweeping.space import read_space
 config = {{"seed_everything": 1, "checkpoint.monitor": "val/loss", "checkpoint.mode": None}}
 search = Search(config, [], read_space(Path({space!r})), True, Path({output!r}))
 print(search.run_of(search.take(3)).name)

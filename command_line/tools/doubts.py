@@ -9,9 +9,9 @@ from pathlib import Path
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from command_line.fold_runs import divide_in_folds, fold_members
-from command_line.member_runs import answers_of, train_members
 from command_line.tools.evaluated_pictures import read_or_none
+from command_line.trainings.fold_runs import divide_in_folds, fold_members
+from command_line.trainings.member_runs import answers_of, train_members
 from datamodules import ImageDataModule, ImageFolderDataModule
 from datamodules.text_files import encode_lines
 from results.evaluation.answer_table import answers_csv, read_evaluation

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from command_line.fold_runs import divide_in_folds, fold_members
-from command_line.member_runs import Member, answers_of, train_members
+from command_line.trainings.fold_runs import divide_in_folds, fold_members
+from command_line.trainings.member_runs import Member, answers_of, train_members
 from datamodules import ImageDataModule
 from results.evaluation.answer_table import answers_csv, read_evaluation
 from results.evaluation.intervals import share

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from command_line.member_runs import be_the_only_process, keep_plan
-from command_line.search import Search
-from command_line.search_report import report
-from command_line.search_space import brief, corners, read_space
-from command_line.typed import Typed
+from command_line.sweeping.report import report
+from command_line.sweeping.search import Search
+from command_line.sweeping.space import brief, corners, read_space
+from command_line.trainings.member_runs import be_the_only_process, keep_plan
+from command_line.trainings.typed import Typed
 from runs.commands import shown
 
 _FAILURES = 3  # in a row, after which a search isn't gone on with

@@ -2,7 +2,7 @@
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from command_line.member_runs import Member
+from command_line.trainings.member_runs import Member
 from datamodules import ImageDataModule, ImageFolderDataModule
 
 

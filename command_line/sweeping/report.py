@@ -4,9 +4,9 @@ import csv
 import io
 from typing import TYPE_CHECKING
 
-from command_line.search import Search
-from command_line.search_space import Space, brief
-from command_line.trial import reproducing_config
+from command_line.sweeping.search import Search
+from command_line.sweeping.space import Space, brief
+from command_line.sweeping.trial import reproducing_config
 from results.figures import write_figure
 from results.sweep_figure import Tried, sweep_figure
 from results.tables import write_csv

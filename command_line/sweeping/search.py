@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from callbacks.score_direction import mode_of
-from command_line.search_space import Space, values_in, written
-from command_line.trial import Ending, train_trial
+from command_line.sweeping.space import Space, values_in, written
+from command_line.sweeping.trial import Ending, train_trial
 from results.run_table import scores_of
 from runs.curves import Curve
 from runs.history import Lock

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from command_line.member_runs import command_process, fit_arguments
+from command_line.trainings.member_runs import command_process, fit_arguments
 from runs.commands import next_command
 from runs.curves import Curve, CurveReader
 from runs.run import Run

@@ -19,7 +19,7 @@ from runs.run import Run
 from runs.whole_file import write_atomically
 
 _PLAN = "plan.json"
-_ROOT = Path(__file__).parent.parent
+_ROOT = Path(__file__).parent.parent.parent
 _ENVIRONMENT = ("WORLD_SIZE", "SLURM_NTASKS")
 
 

@@ -1,0 +1,1 @@
+"""Trainings that a command starts, each in a process of its own."""
