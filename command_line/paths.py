@@ -8,7 +8,6 @@ from jsonargparse import Namespace
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from command_line.loggers import logger_configs
-from runs.remote_file import is_url
 
 _VARIABLE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\})", re.ASCII)
 _OF_COMMANDS = ("logs", "output", "folder", "ckpt_path")
@@ -31,7 +30,7 @@ def expand(path: str, option: str) -> str:
     Raises:
         MisconfigurationException: If a variable isn't set, or empty.
     """
-    if is_url(path):
+    if "://" in path:  # also of object storage
         return path
     if not os.path.lexists(path.partition("/")[0]):
         path = os.path.expanduser(path)  # noqa: PTH111 - Path's own refuses ~nobody

@@ -1,5 +1,7 @@
 """Data sets as large files of many images, streamed by litdata: for sets beyond one disk, or slow file systems."""
 
+import hashlib
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -8,6 +10,7 @@ import numpy.typing as npt
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from tqdm.auto import tqdm
 
+from datamodules.cache.user_cache import user_cache
 from datamodules.image_data_module import ImageDataModule
 from datamodules.image_dataset import ImageDataset
 from datamodules.layouts import Part, recognise_layout, write_split
@@ -16,6 +19,9 @@ from datamodules.loading_data_module import Split
 from datamodules.reading.image_reader import Image, decode_image, read_bytes
 from datamodules.reading.needed_pixels import NeededPixels
 from datamodules.reading.shrunk_file import shrink, shrink_box
+from datamodules.remote.draft import drafted
+from datamodules.remote.remote_chunks import RemoteChunks
+from datamodules.remote.storage import Storage, is_remote
 from datamodules.samples import Samples
 from datamodules.text_files import decode_lines, encode_lines
 
@@ -29,31 +35,34 @@ class StreamedDataset(ImageDataset):
     """Takes the bytes of images out of chunks; all else is ``ImageDataset``'s.
 
     Args:
-        chunks: Folder or URL of the split's chunks.
+        chunks: Folder of the split's chunks, or what takes samples out of those in object storage.
         samples: What they hold, in their order.
         keep: As that of ``ImageDataset``.
         **options: Further arguments of ``ImageDataset``.
     """
 
     def __init__(
-        self, chunks: str, samples: Samples, keep: npt.NDArray[np.int64] | None = None, **options: Any
+        self,
+        chunks: str | RemoteChunks,
+        samples: Samples,
+        keep: npt.NDArray[np.int64] | None = None,
+        **options: Any,
     ) -> None:
         super().__init__(samples, keep=keep, **options)
         self.keep = keep
-        from litdata import StreamingDataset  # an extra, which only streaming needs
-
-        try:
-            self.stream = StreamingDataset(chunks, shuffle=False, drop_last=False)
-        except Exception as error:  # whatever a folder, a URL or a damaged index lead to
-            raise MisconfigurationException(f"Can't read the chunks in {chunks}: {error}") from error
-        # not len(): on several devices litdata counts a share only, but our samplers deal the samples out themselves
-        extents = self.stream.region_of_interest
-        held = sum(end - start for start, end in extents)
+        self.stream: Any = chunks
+        if isinstance(chunks, RemoteChunks):
+            held, self.block, where = len(chunks), chunks.block, chunks.storage.url
+        else:
+            self.stream = _local_stream(chunks)
+            # not len(): on several devices litdata counts a share only, but our samplers deal the samples out
+            extents = self.stream.region_of_interest
+            held = sum(end - start for start, end in extents)
+            self.block, where = max(1, held // len(extents)), chunks
         if held != len(samples):
             raise MisconfigurationException(
-                f"{chunks} holds {held} images, but {TABLE} lists {len(samples)}: convert the data again."
+                f"{where} holds {held} images, but {TABLE} lists {len(samples)}: convert the data again."
             )
-        self.block = max(1, held // len(extents))
 
     def read(self, index: int, needed: NeededPixels | None = None) -> Image:
         """Read one picture out of its chunk; see ``ImageDataset.read``.
@@ -70,15 +79,26 @@ class StreamedDataset(ImageDataset):
         return decode_image(data, str(self.samples.files[index]), self.box(index), needed)
 
 
+def _local_stream(chunks: str) -> Any:
+    from litdata import StreamingDataset  # an extra, which only streaming needs
+
+    try:
+        return StreamingDataset(chunks, shuffle=False, drop_last=False)
+    except Exception as error:  # whatever a folder or a damaged index lead to
+        raise MisconfigurationException(f"Can't read the chunks in {chunks}: {error}") from error
+
+
 class StreamingDataModule(ImageDataModule):
     """What ``train.py convert`` has written; needs ``pip install -e '.[streaming]'``.
 
     Epochs are shuffled by chunks, and then within windows of a few chunks, so that each chunk is fetched about once an
-    epoch. Evaluations count every sample once, on any number of devices.
+    epoch. Evaluations count every sample once, on any number of devices. Chunks in object storage are fetched as a
+    whole and kept in ``cache_dir`` (up to ``cache_gb``), where all processes of a machine and later runs find them.
 
     Args:
-        root: Folder that ``convert`` has written.
-        chunks: Where the chunks were moved to, if they aren't in ``root``: a folder, or a URL that litdata reads.
+        root: Folder that ``convert`` has written, or where it was uploaded to (``s3://bucket/folder``, which needs
+            ``pip install -e '.[s3]'``).
+        chunks: Where the chunks were moved to, if they aren't in ``root``: a folder or a URL.
         crop_to_box: Cut every image of every split out along its annotated box.
         box_margin: Share of the box's width and height kept around it on every side.
         **options: Arguments of ``ImageDataModule``.
@@ -99,7 +119,8 @@ class StreamingDataModule(ImageDataModule):
                 "photographs when they are converted (train.py convert --max_side)."
             )
         self.root = Path(root)
-        self.chunks = chunks or root
+        self.remote = Storage(root) if is_remote(root) else None
+        self.chunks = (chunks or root).rstrip("/")
         self.crop_to_box = crop_to_box
         self.box_margin = box_margin
 
@@ -107,11 +128,30 @@ class StreamingDataModule(ImageDataModule):
     def class_names(self) -> list[str]:
         """Names of the classes, in the order of the data set that was converted."""
         try:
-            return [class_name(name) for name in decode_lines((self.root / CLASSES).read_text(encoding="utf-8"))]
+            text = (self._root / CLASSES).read_text(encoding="utf-8")
+            return [class_name(name) for name in decode_lines(text)]
         except OSError as error:
             raise MisconfigurationException(
                 f"data.root is {self.root}, which train.py convert hasn't written: there is no {CLASSES}."
             ) from error
+
+    @cached_property
+    def _root(self) -> Path:
+        """Where classes and table lie on this machine; those of object storage are fetched, and may have changed."""
+        if self.remote is None:
+            return self.root
+        contents = {name: self.remote.read(name) for name in (CLASSES, TABLE)}
+        digest = hashlib.sha256(b"".join(contents.values())).hexdigest()[:20]
+        folder = self._kept_in / "tables" / digest
+        for name, content in contents.items():
+            if not (folder / name).exists():
+                with drafted(folder / name) as draft:
+                    draft.write_bytes(content)
+        return folder
+
+    @property
+    def _kept_in(self) -> Path:
+        return Path(self.cache_dir) if self.cache_dir else user_cache("chunks")
 
     @property
     def crop_margin(self) -> float | None:
@@ -130,7 +170,7 @@ class StreamingDataModule(ImageDataModule):
         Raises:
             MisconfigurationException: If the table is missing or damaged, or boxes are needed that aren't there.
         """
-        layout = recognise_layout(self.root / TABLE)
+        layout = recognise_layout(self._root / TABLE)
         index_of = {name: index for index, name in enumerate(self.class_names)}
         samples = layout.with_classes(self.class_names, index_of).read(split)
         if self.crop_to_box and samples.boxes is None:
@@ -148,7 +188,12 @@ class StreamingDataModule(ImageDataModule):
         Returns:
             The data set.
         """
-        return StreamedDataset(f"{self.chunks}/{split}", samples, **options)
+        url = f"{self.chunks}/{split}"
+        chunks: str | RemoteChunks = url
+        if is_remote(url):
+            limit = None if self.cache_gb is None else int(self.cache_gb * 1e9)
+            chunks = RemoteChunks(url, self._kept_in, limit)
+        return StreamedDataset(chunks, samples, **options)
 
 
 def convert(data: ImageDataModule, output: Path, max_side: int | None = None) -> None:

@@ -1,0 +1,120 @@
+"""Reads files of object storage by fsspec, and goes on after short failures."""
+
+import errno
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.utilities import rank_zero_warn
+
+from datamodules.remote.draft import drafted
+
+_Result = TypeVar("_Result")
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]+://")
+_PATIENCE = 90.0  # seconds that a server may be away
+_FINAL = (FileNotFoundError, PermissionError, ImportError, ValueError, TypeError)
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+_CREDENTIALS = re.compile(r"credential|signature|access ?key|profile|token|forbidden", re.IGNORECASE)
+
+
+def is_remote(name: str) -> bool:
+    """Tell whether a name is the URL of object storage, such as ``s3://bucket/folder``.
+
+    Args:
+        name: What the user wrote.
+
+    Returns:
+        Whether it is one.
+    """
+    return _SCHEME.match(name) is not None
+
+
+class Storage:
+    """A folder of object storage.
+
+    Credentials and the address of the server come from where the storage's own tools look for them: for S3 from
+    ``AWS_ACCESS_KEY_ID``, ``AWS_SECRET_ACCESS_KEY``, ``AWS_PROFILE``, ``AWS_ENDPOINT_URL`` and ``~/.aws``. They are in
+    no config and no checkpoint. What fails for a moment is tried again for up to 90 seconds.
+
+    Args:
+        url: The folder.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
+
+    def read(self, name: str) -> bytes:
+        """Read a small file.
+
+        Args:
+            name: Its name below the folder.
+
+        Returns:
+            Its content.
+
+        Raises:
+            MisconfigurationException: If it can't be read.
+        """
+        return self._patiently(name, lambda system, path: bytes(system.cat_file(path)))
+
+    def fetch(self, name: str, file: Path) -> None:
+        """Copy a file to this machine, whole or not at all.
+
+        Args:
+            name: Its name below the folder.
+            file: Where to put it.
+
+        Raises:
+            MisconfigurationException: If it can't be read, or the disk is full.
+        """
+
+        def copy(system: Any, path: str) -> None:
+            with drafted(file) as draft:
+                system.get_file(path, str(draft))
+
+        self._patiently(name, copy)
+
+    def _patiently(self, name: str, call: Callable[[Any, str], _Result]) -> _Result:
+        """Call until it works, fails for good, or the server has been away for too long."""
+        from fsspec.core import url_to_fs  # type: ignore[import-untyped] # takes a fifth of a second
+
+        url, began, pause = f"{self.url}/{name}", time.monotonic(), 0.25
+        while True:
+            try:
+                # an own connection each time: one that is kept can't be used by processes that are forked from this
+                system, path = url_to_fs(url, skip_instance_cache=True)
+                return call(system, path)
+            except Exception as error:  # each storage has exceptions of its own
+                if isinstance(error, _FINAL) or _CREDENTIALS.search(f"{type(error).__name__} {error}"):
+                    raise MisconfigurationException(_reason(url, error)) from error
+                if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
+                    raise MisconfigurationException(
+                        f"Can't keep {url} on this machine: {error.strerror}. Make place, lower data.cache_gb or "
+                        "choose another data.cache_dir."
+                    ) from error
+                if time.monotonic() - began > _PATIENCE:
+                    raise MisconfigurationException(
+                        f"{url} can't be read; tried for {_PATIENCE:.0f} seconds: {_shortly(error)}. Go on when the "
+                        "storage answers again."
+                    ) from error
+                if pause > 4:
+                    rank_zero_warn(f"Waiting for {url}: {_shortly(error)}.")
+                time.sleep(pause)
+                pause = min(2 * pause, 8.0)
+
+
+def _reason(url: str, error: Exception) -> str:
+    scheme = url.partition("://")[0]
+    if isinstance(error, ImportError | ValueError) and ("s3fs" in str(error) or "Protocol not known" in str(error)):
+        return f"{url} needs a package for {scheme}://, for S3: pip install 'carspotter[s3]' ({_shortly(error)})."
+    if isinstance(error, FileNotFoundError):
+        return f"There is no {url}, or no such bucket."
+    advice = "set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_ENDPOINT_URL, or ~/.aws" if scheme == "s3" else ""
+    return f"Can't read {url} ({_shortly(error)}): check its name and your credentials{f'; {advice}' * bool(advice)}."
+
+
+def _shortly(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:160].rstrip('.')}"

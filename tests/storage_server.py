@@ -1,0 +1,77 @@
+"""A server that speaks S3, on this machine, and that can be told to fail."""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import boto3  # type: ignore[import-untyped]
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+
+class _Quiet(WSGIRequestHandler):
+    def log(self, *args: Any) -> None:
+        pass
+
+
+class StorageServer:
+    """S3 with one bucket.
+
+    Attributes:
+        url: Its address, for ``AWS_ENDPOINT_URL``.
+        asked: Paths of what was read, in order.
+        fault: Given the number of a reading, returns a status to answer with in its place, or 0.
+        latency: Seconds before each answer.
+    """
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.fault: Callable[[int], int] = lambda _: 0
+        self.latency = 0.0
+        self._moto = DomainDispatcherApplication(create_backend_app)
+        self._server = make_server("127.0.0.1", 0, self._answer, threaded=True, request_handler=_Quiet)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def _answer(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+        time.sleep(self.latency)
+        if environ["REQUEST_METHOD"] == "GET" and not environ["QUERY_STRING"]:
+            self.asked.append(environ["PATH_INFO"])
+            if status := self.fault(len(self.asked)):
+                start(f"{status} Fault", [("Content-Type", "text/plain"), ("Content-Length", "5")])
+                return [b"fault"]
+        answer: Iterable[bytes] = self._moto(environ, start)
+        return answer
+
+    def client(self) -> Any:
+        """Connect to it."""
+        return boto3.client(
+            "s3",
+            endpoint_url=self.url,
+            region_name="us-east-1",
+            aws_access_key_id="id",
+            aws_secret_access_key="secret",  # noqa: S106 - moto takes any
+        )
+
+    def upload(self, folder: Path, prefix: str) -> None:
+        """Put a folder's files below ``s3://cars/PREFIX``."""
+        client = self.client()
+        for file in sorted(folder.rglob("*")):
+            if file.is_file():
+                client.upload_file(str(file), "cars", f"{prefix}/{file.relative_to(folder).as_posix()}")
+
+
+@contextmanager
+def storage_server() -> Iterator[StorageServer]:
+    """Start one, with the bucket ``cars``, and stop it."""
+    server = StorageServer()
+    thread = threading.Thread(target=server._server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        server.client().create_bucket(Bucket="cars")
+        yield server
+    finally:
+        server._server.shutdown()
+        thread.join()

@@ -1,0 +1,152 @@
+"""Converted data sets in object storage train and score as local ones do, and what fails there is one sentence."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from datamodules import StreamingDataModule, ToyCarsDataModule
+from datamodules.streaming import convert
+from tests.processes import run_devices
+from tests.storage_server import StorageServer, storage_server
+from tests.test_streaming import streamed
+from train import main
+
+pytestmark = pytest.mark.slow
+
+SECRET = "wJalrXUtnFEMI"  # noqa: S105 - of nothing
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[StorageServer]:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with storage_server() as running:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", running.url)
+        yield running
+
+
+@pytest.fixture
+def stream(
+    toy_data: Callable[..., ToyCarsDataModule], tmp_path: Path, server: StorageServer, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    monkeypatch.setattr("datamodules.streaming._CHUNK_BYTES", 40_000)  # about ten pictures
+    convert(toy_data(), tmp_path / "stream")
+    server.upload(tmp_path / "stream", "stream")
+    return tmp_path / "stream"
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_batches_are_those_of_the_local_folder_and_each_chunk_is_fetched_once(
+    server: StorageServer, stream: Path, workers: int
+) -> None:
+    options: dict[str, Any] = {"image_size": 64, "batch_size": 16, "crop_to_box": True, "seed": 1}
+    local = StreamingDataModule(root=str(stream), num_workers=0, **options)
+    remote = StreamingDataModule(root="s3://cars/stream/", num_workers=workers, **options)
+    assert remote.class_names == local.class_names
+    for data in (local, remote):
+        data.setup("fit")
+    server.latency = 0.02
+    for loader in ("train_dataloader", "val_dataloader"):
+        batches = list(getattr(remote, loader)())
+        for (images, labels), (others, their_labels) in zip(batches, getattr(local, loader)(), strict=True):
+            assert torch.equal(images, others)
+            assert torch.equal(labels, their_labels)
+    chunks = [path for path in server.asked if path.endswith(".bin")]
+    assert len(chunks) == len(set(chunks)) > 3
+    list(remote.train_dataloader())
+    assert [path for path in server.asked if path.endswith(".bin")] == chunks
+
+
+def test_commands_work_from_a_bucket_and_keep_no_secret(
+    server: StorageServer, stream: Path, arguments: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    scores = []
+    for name, root in (("local", str(stream)), ("bucket", "s3://cars/stream")):
+        options = [argument for argument in streamed(arguments, Path("x")) if not argument.startswith("--data.root")]
+        main(["fit", *options, f"--data.root={root}", f"--name={name}", "--data.num_workers=1"])
+        run = tmp_path / "logs/demo" / name
+        main(["test", str(run)])
+        found = json.loads((run / "test/test_scores.json").read_text())
+        scores.append({key: value for key, value in found.items() if key != "checkpoint"})
+    assert scores[0] == scores[1]
+    run = tmp_path / "logs/demo/bucket"
+    run_devices(["test", str(run), "--data.batch_size=6"], 2)
+    shared = json.loads((run / "test-2/test_scores.json").read_text())
+    assert {key: shared[key] for key in scores[0]} == pytest.approx(scores[0], abs=1e-5)
+    preview = tmp_path / "preview.png"
+    main(["check", "--config=configs/streaming.yaml", "--data.root=s3://cars/stream", f"--output={tmp_path / 'check'}"])
+    main(["preview", "--config=configs/streaming.yaml", "--data.root=s3://cars/stream", f"--output={preview}"])
+    shown = preview.read_bytes()
+    main(["preview", "--config=configs/streaming.yaml", f"--data.root={stream}", f"--output={preview}-2.png"])
+    assert Path(f"{preview}-2.png").read_bytes() == shown
+    printed = "".join(capfd.readouterr())
+    assert SECRET not in printed
+    for file in (tmp_path / "logs").rglob("*"):
+        assert not file.is_file() or SECRET.encode() not in file.read_bytes()
+
+
+def test_few_chunks_may_be_kept(server: StorageServer, stream: Path, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"image_size": 64, "num_workers": 0, "cache_dir": str(tmp_path / "few")}
+    data = StreamingDataModule(root="s3://cars/stream", cache_gb=100e3 / 1e9, **options)
+    data.setup("test")
+    assert sum(len(labels) for _, labels in data.test_dataloader()) == 40
+    kept = sum(file.stat().st_size for file in (tmp_path / "few").rglob("*.bin"))
+    assert 0 < kept <= 100e3
+    dataset = data.datasets["test"]
+    for index in (0, 39, 0):
+        np.testing.assert_array_equal(dataset.read(index), _local(stream).datasets["test"].read(index))
+    small = StreamingDataModule(root="s3://cars/stream", cache_gb=1e3 / 1e9, **options)
+    with pytest.raises(Exception, match=r"raise data\.cache_gb"):
+        small.setup("test")
+
+
+def _local(stream: Path) -> StreamingDataModule:
+    data = StreamingDataModule(root=str(stream), image_size=64, num_workers=0)
+    data.setup("test")
+    return data
+
+
+def test_errors_of_the_server_are_outlived(server: StorageServer, stream: Path) -> None:
+    data = StreamingDataModule(root="s3://cars/stream", image_size=64, batch_size=16, num_workers=1)
+    data.setup("fit")
+    server.fault = lambda number: 503 if number % 4 == 1 else 0
+    assert sum(len(labels) for _, labels in data.train_dataloader()) == 64
+
+
+def test_what_cannot_be_read_is_one_sentence(
+    server: StorageServer, stream: Path, mistake: Callable[..., str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def answer(root: str) -> str:
+        return mistake("fit", "--data=datamodules.StreamingDataModule", f"--data.root={root}")
+
+    assert "There is no s3://cars/nothing/classes.txt" in answer("s3://cars/nothing")
+    assert "no such bucket" in answer("s3://other/stream")
+    assert re.search(r"needs a package for nowhere://", answer("nowhere://cars/stream"))
+    server.fault = lambda _: 403
+    assert "check its name and your credentials" in answer("s3://cars/stream")
+    server.fault = lambda _: 0
+    monkeypatch.setattr("datamodules.remote.storage._PATIENCE", 0.5)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    assert "Go on when the storage answers again" in answer("s3://cars/stream")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert "AWS_ACCESS_KEY_ID" in answer("s3://cars/stream")
+
+
+def test_a_chunk_that_has_changed_is_not_read(server: StorageServer, stream: Path) -> None:
+    data = StreamingDataModule(root="s3://cars/stream", image_size=64, num_workers=0)
+    data.setup("test")
+    server.client().put_object(Bucket="cars", Key="stream/test/chunk-0-0.bin", Body=b"other")
+    with pytest.raises(Exception, match="changed since it was converted"):
+        list(data.test_dataloader())
