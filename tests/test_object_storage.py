@@ -150,3 +150,21 @@ def test_a_chunk_that_has_changed_is_not_read(server: StorageServer, stream: Pat
     server.client().put_object(Bucket="cars", Key="stream/test/chunk-0-0.bin", Body=b"other")
     with pytest.raises(Exception, match="changed since it was converted"):
         list(data.test_dataloader())
+
+
+def test_a_storage_that_fails_for_good_ends_a_training_in_one_sentence_and_it_goes_on_later(
+    server: StorageServer, stream: Path, arguments: list[str], tmp_path: Path
+) -> None:
+    options = [argument for argument in streamed(arguments, Path("x")) if not argument.startswith("--data.root")]
+    options += ["--data.root=s3://cars/stream", "--data.num_workers=1", f"--data.cache_gb={60e3 / 1e9}", "--name=cut"]
+    main(["fit", *options, "--trainer.max_epochs=1"])
+    needed = len(server.asked)
+    server.fault = lambda number: 403 if number > needed + 8 else 0
+    run = tmp_path / "logs/demo/cut"
+    with pytest.raises(SystemExit, match=r"error: Can't read s3://cars/stream/\w+/chunk-0-\d\.bin .*credentials"):
+        main(["fit", str(run), "--trainer.max_epochs=3"])
+    assert (run / "checkpoints/last.ckpt").exists()
+    server.fault = lambda _: 0
+    main(["fit", str(run), "--trainer.max_epochs=3"])
+    began = [json.loads(line)["event"] for line in (run / "history.jsonl").read_text().splitlines()]
+    assert began[-1] == "finished"
