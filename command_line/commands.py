@@ -13,7 +13,7 @@ from command_line.tools.list_runs import list_runs
 from command_line.trainings.typed import Typed
 from datamodules import ImageDataModule
 from datamodules.check import check_data
-from datamodules.streaming import convert
+from datamodules.conversion import convert
 from lightning_modules.certainty import AnswerRule, Certainty
 from results.figures import is_figure, write_figure
 from results.preview_figure import preview_figure
@@ -204,10 +204,10 @@ class Commands(StrictTrainer):
 
         Args:
             datamodule: The data.
-            output: Folder to write, which must not exist.
+            output: Folder to write, which must not exist, or its URL in object storage (s3://BUCKET/FOLDER).
             max_side: Longer side in pixels to which larger images are shrunk; null keeps all files as they are.
         """
-        convert(datamodule, Path(output), max_side)
+        convert(datamodule, output, max_side)
 
     @staticmethod
     def preview(datamodule: ImageDataModule, output: str = "preview.png", images: int = 6, views: int = 5) -> None:

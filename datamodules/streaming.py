@@ -8,27 +8,23 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from tqdm.auto import tqdm
 
 from datamodules.cache.user_cache import user_cache
 from datamodules.image_data_module import ImageDataModule
 from datamodules.image_dataset import ImageDataset
-from datamodules.layouts import Part, recognise_layout, write_split
+from datamodules.layouts import recognise_layout
 from datamodules.layouts.class_name import class_name
 from datamodules.loading_data_module import Split
-from datamodules.reading.image_reader import Image, decode_image, read_bytes
+from datamodules.reading.image_reader import Image, decode_image
 from datamodules.reading.needed_pixels import NeededPixels
-from datamodules.reading.shrunk_file import shrink, shrink_box
 from datamodules.remote.draft import drafted
 from datamodules.remote.remote_chunks import RemoteChunks
 from datamodules.remote.storage import Storage, is_remote
 from datamodules.samples import Samples
-from datamodules.text_files import decode_lines, encode_lines
+from datamodules.text_files import decode_lines
 
 TABLE = "samples.csv"
 CLASSES = "classes.txt"
-_SPLITS: tuple[Literal["train", "val", "test"], ...] = ("train", "val", "test")
-_CHUNK_BYTES = 64 << 20
 
 
 class StreamedDataset(ImageDataset):
@@ -194,47 +190,3 @@ class StreamingDataModule(ImageDataModule):
             limit = None if self.cache_gb is None else int(self.cache_gb * 1e9)
             chunks = RemoteChunks(url, self._kept_in, limit)
         return StreamedDataset(chunks, samples, **options)
-
-
-def convert(data: ImageDataModule, output: Path, max_side: int | None = None) -> None:
-    """Write the splits of a data set as chunks, training images in random order.
-
-    Args:
-        data: The data module.
-        output: Folder to write to, which must not exist.
-        max_side: Longer side in pixels to which larger images are shrunk; None keeps all as they are.
-
-    Raises:
-        MisconfigurationException: If the folder exists, an image can't be read, the side isn't positive, or litdata
-            isn't installed.
-    """
-    if max_side is not None and max_side < 1:
-        raise MisconfigurationException(f"--max_side is {max_side}: it has to be 1 or more.")
-    try:
-        from litdata.streaming.writer import BinaryWriter
-    except ImportError as error:
-        raise MisconfigurationException("convert needs litdata: pip install -e '.[streaming]'.") from error
-    if output.exists():
-        raise MisconfigurationException(f"--output is {output}, which exists already: remove it or choose another.")
-    data.prepare_data()
-    draft = output.with_name(f".{output.name}.draft")
-    parts: dict[Part, Samples] = {}
-    for split in _SPLITS:
-        samples = data.samples(split)
-        order = np.arange(len(samples))
-        if split == "train":  # so that neighbours in a chunk are of different classes
-            order = np.random.default_rng(0).permutation(len(samples))
-        samples = samples.take(order)  # a copy, whose boxes may shrink
-        writer = BinaryWriter(str(draft / split), chunk_bytes=_CHUNK_BYTES)
-        for index, file in enumerate(tqdm(samples.files, desc=f"converting {split}", unit=" images")):
-            image, across, down = shrink(read_bytes(file), str(file), max_side)
-            if max_side is not None and samples.boxes is not None:
-                shrink_box(samples.boxes[index], across, down)
-            writer.add_item(index, {"image": image})
-        writer.done()
-        writer.merge()
-        parts[split] = samples
-    names = data.class_names
-    (draft / CLASSES).write_text(encode_lines(names), encoding="utf-8")
-    write_split(draft / TABLE, Path(), parts, names)
-    draft.rename(output)

@@ -16,9 +16,10 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from datamodules import ImageFolderDataModule, StanfordCarsDataModule, ToyCarsDataModule
+from datamodules.conversion import convert
 from datamodules.layouts import CAR_NAMES
 from datamodules.reading.image_reader import read_image
-from datamodules.streaming import CLASSES, TABLE, convert
+from datamodules.streaming import CLASSES, TABLE
 from lightning_modules import ImageClassifier
 from results.class_report import report_csv
 from results.confusion_figure import confusion_figure

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from datamodules import StreamingDataModule, ToyCarsDataModule
-from datamodules.streaming import convert
+from datamodules.conversion import convert
 from tests.processes import run_devices
 from tests.storage_server import StorageServer, storage_server
 from tests.test_streaming import streamed
@@ -37,7 +37,7 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[StorageS
 def stream(
     toy_data: Callable[..., ToyCarsDataModule], tmp_path: Path, server: StorageServer, monkeypatch: pytest.MonkeyPatch
 ) -> Path:
-    monkeypatch.setattr("datamodules.streaming._CHUNK_BYTES", 40_000)  # about ten pictures
+    monkeypatch.setattr("datamodules.conversion._CHUNK_BYTES", 40_000)  # about ten pictures
     convert(toy_data(), tmp_path / "stream")
     server.upload(tmp_path / "stream", "stream")
     return tmp_path / "stream"
@@ -91,6 +91,25 @@ def test_commands_work_from_a_bucket_and_keep_no_secret(
     assert SECRET not in printed
     for file in (tmp_path / "logs").rglob("*"):
         assert not file.is_file() or SECRET.encode() not in file.read_bytes()
+
+
+def test_a_bucket_is_written_as_a_folder_is(
+    server: StorageServer, stream: Path, run: Callable[..., None], mistake: Callable[..., str]
+) -> None:
+    def objects(prefix: str) -> dict[str, bytes]:
+        client = server.client()
+        keys = [item["Key"] for item in client.list_objects_v2(Bucket="cars", Prefix=prefix).get("Contents", [])]
+        return {key[len(prefix) :]: client.get_object(Bucket="cars", Key=key)["Body"].read() for key in keys}
+
+    run("convert", "--output=s3://cars/direct/")
+    assert objects("direct/").keys() == objects("stream/").keys()
+    for name, content in objects("stream/").items():
+        mine = objects("direct/")[name]
+        if name.endswith("index.json"):  # which says when it was written
+            content, mine = (text.partition(b'"updated_at"')[0] for text in (content, mine))
+        assert mine == content, name
+    assert "which exists already" in mistake("convert", "--output=s3://cars/direct")
+    assert "no such bucket" in mistake("convert", "--output=s3://others/direct")
 
 
 def test_few_chunks_may_be_kept(server: StorageServer, stream: Path, tmp_path: Path) -> None:
@@ -161,7 +180,7 @@ def test_a_storage_that_fails_for_good_ends_a_training_in_one_sentence_and_it_go
     needed = len(server.asked)
     server.fault = lambda number: 403 if number > needed + 8 else 0
     run = tmp_path / "logs/demo/cut"
-    with pytest.raises(SystemExit, match=r"error: Can't read s3://cars/stream/\w+/chunk-0-\d\.bin .*credentials"):
+    with pytest.raises(SystemExit, match=r"error: No access to s3://cars/stream/\w+/chunk-0-\d\.bin .*credentials"):
         main(["fit", str(run), "--trainer.max_epochs=3"])
     assert (run / "checkpoints/last.ckpt").exists()
     server.fault = lambda _: 0

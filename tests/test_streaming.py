@@ -13,8 +13,8 @@ import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from datamodules import StreamingDataModule, ToyCarsDataModule
+from datamodules.conversion import convert
 from datamodules.loading.samplers import ShuffledSampler, shuffled_in_blocks
-from datamodules.streaming import convert
 from tests.processes import run_devices
 from train import main
 
@@ -26,7 +26,7 @@ ToyData = Callable[..., ToyCarsDataModule]
 
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("datamodules.streaming._CHUNK_BYTES", 40_000)  # about ten pictures
+    monkeypatch.setattr("datamodules.conversion._CHUNK_BYTES", 40_000)  # about ten pictures
 
 
 @pytest.fixture

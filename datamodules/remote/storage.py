@@ -1,4 +1,4 @@
-"""Reads files of object storage by fsspec, and goes on after short failures."""
+"""Reads and writes files of object storage by fsspec, and goes on after short failures."""
 
 import errno
 import re
@@ -77,6 +77,32 @@ class Storage:
 
         self._patiently(name, copy)
 
+    def exists(self, name: str) -> bool:
+        """Look for a file.
+
+        Args:
+            name: Its name below the folder.
+
+        Returns:
+            Whether there is one.
+
+        Raises:
+            MisconfigurationException: If the storage can't be asked.
+        """
+        return self._patiently(name, lambda system, path: bool(system.exists(path)))
+
+    def put(self, file: Path, name: str) -> None:
+        """Copy a file from this machine, whole or not at all.
+
+        Args:
+            file: The file.
+            name: Its name below the folder; what has it is replaced.
+
+        Raises:
+            MisconfigurationException: If it can't be written.
+        """
+        self._patiently(name, lambda system, path: system.put_file(str(file), path))
+
     def _patiently(self, name: str, call: Callable[[Any, str], _Result]) -> _Result:
         """Call until it works, fails for good, or the server has been away for too long."""
         from fsspec.core import url_to_fs  # type: ignore[import-untyped] # takes a fifth of a second
@@ -97,7 +123,7 @@ class Storage:
                     ) from error
                 if time.monotonic() - began > _PATIENCE:
                     raise MisconfigurationException(
-                        f"{url} can't be read; tried for {_PATIENCE:.0f} seconds: {_shortly(error)}. Go on when the "
+                        f"{url} can't be reached; tried for {_PATIENCE:.0f} seconds: {_shortly(error)}. Go on when the "
                         "storage answers again."
                     ) from error
                 if pause > 4:
@@ -113,7 +139,7 @@ def _reason(url: str, error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
         return f"There is no {url}, or no such bucket."
     advice = "set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_ENDPOINT_URL, or ~/.aws" if scheme == "s3" else ""
-    return f"Can't read {url} ({_shortly(error)}): check its name and your credentials{f'; {advice}' * bool(advice)}."
+    return f"No access to {url} ({_shortly(error)}): check its name and your credentials{f'; {advice}' * bool(advice)}."
 
 
 def _shortly(error: Exception) -> str:

@@ -1,0 +1,98 @@
+"""Writes data sets as large files of many images, which litdata streams: the command ``convert``."""
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from tqdm.auto import tqdm
+
+from datamodules.image_data_module import ImageDataModule
+from datamodules.layouts import Part, write_split
+from datamodules.reading.image_reader import read_bytes
+from datamodules.reading.shrunk_file import shrink, shrink_box
+from datamodules.remote.storage import Storage, is_remote
+from datamodules.samples import Samples
+from datamodules.streaming import CLASSES, TABLE
+from datamodules.text_files import encode_lines
+
+_SPLITS: tuple[Literal["train", "val", "test"], ...] = ("train", "val", "test")
+_CHUNK_BYTES = 64 << 20
+
+
+def convert(data: ImageDataModule, output: Path | str, max_side: int | None = None) -> None:
+    """Write the splits of a data set as chunks, training images in random order.
+
+    In object storage, each chunk is uploaded as soon as it is full, so that the set need not fit on this machine; the
+    table comes last, without which nothing is read from there.
+
+    Args:
+        data: The data module.
+        output: Folder to write to, which must not exist, or its URL in object storage.
+        max_side: Longer side in pixels to which larger images are shrunk; None keeps all as they are.
+
+    Raises:
+        MisconfigurationException: If the folder exists or can't be written to, an image can't be read, the side isn't
+            positive, or litdata isn't installed.
+    """
+    if max_side is not None and max_side < 1:
+        raise MisconfigurationException(f"--max_side is {max_side}: it has to be 1 or more.")
+    try:
+        import litdata  # noqa: F401
+    except ImportError as error:
+        raise MisconfigurationException("convert needs litdata: pip install -e '.[streaming]'.") from error
+    storage = Storage(str(output)) if is_remote(str(output)) else None
+    if storage.exists(TABLE) if storage else Path(output).exists():
+        raise MisconfigurationException(f"--output is {output}, which exists already: remove it or choose another.")
+    data.prepare_data()
+    if storage is not None:
+        with tempfile.TemporaryDirectory(prefix="carspotter-convert-") as folder:
+            _write(data, Path(folder), max_side, storage)
+            storage.put(Path(folder) / CLASSES, CLASSES)
+            storage.put(Path(folder) / TABLE, TABLE)
+        return
+    draft = Path(output).with_name(f".{Path(output).name}.draft")
+    _write(data, draft, max_side, None)
+    draft.rename(output)
+
+
+def _write(data: ImageDataModule, folder: Path, max_side: int | None, storage: Storage | None) -> None:
+    parts: dict[Part, Samples] = {}
+    for split in _SPLITS:
+        samples = data.samples(split)
+        order = np.arange(len(samples))
+        if split == "train":  # so that neighbours in a chunk are of different classes
+            order = np.random.default_rng(0).permutation(len(samples))
+        parts[split] = samples.take(order)  # a copy, whose boxes may shrink
+        _write_chunks(parts[split], split, folder / split, max_side, storage)
+    names = data.class_names
+    (folder / CLASSES).write_text(encode_lines(names), encoding="utf-8")
+    write_split(folder / TABLE, Path(), parts, names)
+
+
+def _write_chunks(samples: Samples, split: str, folder: Path, max_side: int | None, storage: Storage | None) -> None:
+    from litdata.streaming.writer import BinaryWriter
+
+    writer = BinaryWriter(str(folder), chunk_bytes=_CHUNK_BYTES)
+    for index, file in enumerate(tqdm(samples.files, desc=f"converting {split}", unit=" images")):
+        image, across, down = shrink(read_bytes(file), str(file), max_side)
+        if max_side is not None and samples.boxes is not None:
+            shrink_box(samples.boxes[index], across, down)
+        writer.add_item(index, {"image": image})
+        if storage is not None:
+            _upload(folder, split, storage)
+    writer.done()
+    writer.merge()
+    if storage is not None:
+        _upload(folder, split, storage)
+        storage.put(folder / "index.json", f"{split}/index.json")
+        shutil.rmtree(folder)
+
+
+def _upload(folder: Path, split: str, storage: Storage) -> None:
+    """Upload the chunks that are full, and remove them here."""
+    for chunk in folder.glob("*.bin"):
+        storage.put(chunk, f"{split}/{chunk.name}")
+        chunk.unlink()
