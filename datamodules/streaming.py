@@ -114,7 +114,7 @@ class StreamingDataModule(ImageDataModule):
                 f"data.cache is {self.cache}: chunks aren't cached as pixels. Set it to none, and shrink large "
                 "photographs when they are converted (train.py convert --max_side)."
             )
-        self.root = Path(root)
+        self.root, self._given = Path(root), root  # a path has no second slash
         self.remote = Storage(root) if is_remote(root) else None
         self.chunks = (chunks or root).rstrip("/")
         self.crop_to_box = crop_to_box
@@ -128,7 +128,7 @@ class StreamingDataModule(ImageDataModule):
             return [class_name(name) for name in decode_lines(text)]
         except OSError as error:
             raise MisconfigurationException(
-                f"data.root is {self.root}, which train.py convert hasn't written: there is no {CLASSES}."
+                f"data.root is {self._given}, which train.py convert hasn't written: there is no {CLASSES}."
             ) from error
 
     @cached_property
@@ -170,7 +170,7 @@ class StreamingDataModule(ImageDataModule):
         index_of = {name: index for index, name in enumerate(self.class_names)}
         samples = layout.with_classes(self.class_names, index_of).read(split)
         if self.crop_to_box and samples.boxes is None:
-            raise MisconfigurationException(f"data.crop_to_box needs boxes, but {self.root / TABLE} has none.")
+            raise MisconfigurationException(f"data.crop_to_box needs boxes, but {TABLE} in {self._given} has none.")
         return samples
 
     def make_dataset(self, split: Split, samples: Samples, **options: Any) -> ImageDataset:
