@@ -24,7 +24,10 @@ def start(
     """
     processes = multiprocessing.get_context("forkserver")
     processes.set_forkserver_preload(["tests.processes"])
-    process = processes.Process(target=_run, args=(arguments, environment or {}, file_size), daemon=False)
+    # the server has the environment of the test that it was started in
+    storage = {name: value for name, value in os.environ.items() if name.startswith(("AWS_", "XDG_CACHE_HOME"))}
+    environment = storage | (environment or {})
+    process = processes.Process(target=_run, args=(arguments, environment, file_size), daemon=False)
     process.start()
     return process
 
