@@ -80,8 +80,8 @@ def _write_chunks(samples: Samples, split: str, folder: Path, max_side: int | No
         image, across, down = shrink(read_bytes(file), str(file), max_side)
         if max_side is not None and samples.boxes is not None:
             shrink_box(samples.boxes[index], across, down)
-        writer.add_item(index, {"image": image})
-        if storage is not None:
+        full = writer.add_item(index, {"image": image})
+        if full and storage is not None:
             _upload(folder, split, storage)
     writer.done()
     writer.merge()

@@ -174,12 +174,15 @@ class LoadingDataModule(L.LightningDataModule):
         batch = self._bytes_of_an_image * max(1, self.batch_size // devices)
         return choose_workers(devices, computed_elsewhere, batch)
 
+    @property
+    def _cache_limit(self) -> int | None:
+        return None if self.cache_gb is None else int(self.cache_gb * 1e9)
+
     def _picture_cache(self) -> PictureCache | None:
         if self.cache == "none":
             return None
         if self._cache_folder is None:
-            limit = None if self.cache_gb is None else int(self.cache_gb * 1e9)
-            self._cache_folder = CacheFolder(self.cache, self.cache_dir, limit)
+            self._cache_folder = CacheFolder(self.cache, self.cache_dir, self._cache_limit)
         devices = self.trainer.num_devices if self.trainer else 1
         return self._cache_folder.cache(2 * devices * max(1, self._workers()))  # those of training and of validation
 

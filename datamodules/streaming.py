@@ -187,6 +187,5 @@ class StreamingDataModule(ImageDataModule):
         url = f"{self.chunks}/{split}"
         chunks: str | RemoteChunks = url
         if is_remote(url):
-            limit = None if self.cache_gb is None else int(self.cache_gb * 1e9)
-            chunks = RemoteChunks(url, self._kept_in, limit)
+            chunks = RemoteChunks(url, self._kept_in, self._cache_limit)
         return StreamedDataset(chunks, samples, **options)

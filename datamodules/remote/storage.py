@@ -10,8 +10,6 @@ from typing import Any, TypeVar
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_warn
 
-from datamodules.remote.draft import drafted
-
 _Result = TypeVar("_Result")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]+://")
 _PATIENCE = 90.0  # seconds that a server may be away
@@ -61,7 +59,7 @@ class Storage:
         return self._patiently(name, lambda system, path: bytes(system.cat_file(path)))
 
     def fetch(self, name: str, file: Path) -> None:
-        """Copy a file to this machine, whole or not at all.
+        """Copy a file to this machine, into a folder that is given its name when all in it is whole.
 
         Args:
             name: Its name below the folder.
@@ -70,12 +68,7 @@ class Storage:
         Raises:
             MisconfigurationException: If it can't be read, or the disk is full.
         """
-
-        def copy(system: Any, path: str) -> None:
-            with drafted(file) as draft:
-                system.get_file(path, str(draft))
-
-        self._patiently(name, copy)
+        self._patiently(name, lambda system, path: system.get_file(path, str(file)))
 
     def exists(self, name: str) -> bool:
         """Look for a file.
