@@ -144,7 +144,7 @@ class Commands(StrictTrainer):
     def export(
         words: Sequence[str],
         output: str | None = None,
-        format: Literal["onnx", "torch", "hub"] = "onnx",  # noqa: A002 - the option's name
+        format: Literal["onnx", "torch", "hub", "web"] = "onnx",  # noqa: A002 - the option's name
         int8: bool = False,
     ) -> None:
         """Write a run's classifier for other programs: it takes pixels of any size and returns probabilities.
@@ -153,7 +153,8 @@ class Commands(StrictTrainer):
             words: The run.
             output: The file or folder to write, which must not exist; null names it after the run.
             int8: Write ONNX with eight bits, if that costs no more than one of a hundred right answers.
-            format: ``onnx``, ``torch`` for ``torch.export.load``, or ``hub``, a folder with weights, config and card.
+            format: ``onnx``, ``torch`` for ``torch.export.load``, ``hub``, a folder with weights, config and card, or
+                ``web``, a folder with a page whose network runs in the browser.
 
         Raises:
             MisconfigurationException: If more than one run is named.
