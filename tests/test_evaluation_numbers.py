@@ -39,11 +39,11 @@ def test_scores_are_scikit_learns() -> None:
     probabilities, labels, answers = answered()
     everything = slice(None)
     predicted = probabilities.argmax(axis=1)
-    assert accuracy(answers, labels, everything) == accuracy_score(labels, predicted)
-    assert macro_f1(answers, labels, everything) == pytest.approx(f1_score(labels, predicted, average="macro"))
-    assert loss(answers, labels, everything) == pytest.approx(log_loss(labels, probabilities), rel=1e-5)
+    assert accuracy(answers, labels)(everything) == accuracy_score(labels, predicted)
+    assert macro_f1(answers, labels)(everything) == pytest.approx(f1_score(labels, predicted, average="macro"))
+    assert loss(answers, labels)(everything) == pytest.approx(log_loss(labels, probabilities), rel=1e-5)
     within = (np.argsort(-probabilities, axis=1)[:, :5] == labels[:, None]).any(axis=1).mean()
-    assert top5_accuracy(answers, labels, everything) == within
+    assert top5_accuracy(answers, labels)(everything) == within
 
 
 def test_intervals_are_as_wide_as_statistics_has_them() -> None:

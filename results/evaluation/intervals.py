@@ -1,7 +1,7 @@
 """How far a score would move on other pictures of the same kind."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -26,31 +26,41 @@ class Interval(NamedTuple):
     high: float
 
 
-Score = Callable[[Answers, Integers, npt.NDArray[np.int64] | slice], float]
+Chosen: TypeAlias = npt.NDArray[np.int64] | slice
+Score: TypeAlias = Callable[[Answers, Integers], Callable[[Chosen], float]]  # prepared once, asked for each draw
 
 
-def accuracy(answers: Answers, labels: Integers, chosen: npt.NDArray[np.int64] | slice) -> float:
-    """Compute the share of right first answers among chosen pictures."""
-    return float((answers.classes[chosen, 0] == labels[chosen]).mean())
+def accuracy(answers: Answers, labels: Integers) -> Callable[[Chosen], float]:
+    """Prepare the share of right first answers among chosen pictures."""
+    return _mean_of(answers.hits(labels))
 
 
-def top5_accuracy(answers: Answers, labels: Integers, chosen: npt.NDArray[np.int64] | slice) -> float:
-    """Compute the share of chosen pictures whose class is among the first five answers."""
-    return float((answers.classes[chosen, :5] == labels[chosen][:, None]).any(axis=1).mean())
+def top5_accuracy(answers: Answers, labels: Integers) -> Callable[[Chosen], float]:
+    """Prepare the share of chosen pictures whose class is among the first five answers."""
+    return _mean_of((answers.classes[:, :5] == labels[:, None]).any(axis=1))
 
 
-def loss(answers: Answers, _labels: Integers, chosen: npt.NDArray[np.int64] | slice) -> float:
-    """Compute the mean negative log-likelihood of chosen pictures, in nats."""
-    return float(answers.loss[chosen].mean())
+def loss(answers: Answers, _labels: Integers) -> Callable[[Chosen], float]:
+    """Prepare the mean negative log-likelihood of chosen pictures, in nats."""
+    return _mean_of(answers.loss)
 
 
-def macro_f1(answers: Answers, labels: Integers, chosen: npt.NDArray[np.int64] | slice) -> float:
-    """Compute F1, averaged over the classes that are present or predicted among chosen pictures."""
-    true, predicted = labels[chosen], answers.classes[chosen, 0]
-    size = int(max(true.max(), predicted.max())) + 1
-    hits = np.bincount(true[true == predicted], minlength=size)
-    found = np.bincount(true, minlength=size) + np.bincount(predicted, minlength=size)
-    return float((2 * hits[found > 0] / found[found > 0]).mean())
+def macro_f1(answers: Answers, labels: Integers) -> Callable[[Chosen], float]:
+    """Prepare F1, averaged over the classes that are present or predicted among chosen pictures."""
+    answered = answers.classes[:, 0]
+    size = int(max(labels.max(), answered.max())) + 1
+
+    def score(chosen: Chosen) -> float:
+        true, predicted = labels[chosen], answered[chosen]
+        hits = np.bincount(true[true == predicted], minlength=size)
+        found = np.bincount(true, minlength=size) + np.bincount(predicted, minlength=size)
+        return float((2 * hits[found > 0] / found[found > 0]).mean())
+
+    return score
+
+
+def _mean_of(values: npt.NDArray[Any]) -> Callable[[Chosen], float]:
+    return lambda chosen: float(values[chosen].mean())
 
 
 SCORES: dict[str, Score] = {"accuracy": accuracy, "top-5": top5_accuracy, "F1": macro_f1, "loss": loss}
@@ -74,11 +84,12 @@ def bootstrap(
     """
     generator = np.random.default_rng(0)
     values = {name: np.empty(draws) for name in sides}
+    measures = {name: score(answers, labels) for name, answers in sides.items()}
     for draw in range(draws):
         chosen = generator.integers(len(labels), size=len(labels))
-        for name, answers in sides.items():
-            values[name][draw] = score(answers, labels, chosen)
-    scores = {name: score(answers, labels, slice(None)) for name, answers in sides.items()}
+        for name, measured in measures.items():
+            values[name][draw] = measured(chosen)
+    scores = {name: measured(slice(None)) for name, measured in measures.items()}
     intervals = {name: _interval(scores[name], values[name]) for name in sides}
     if len(sides) < 2:
         return intervals, None
