@@ -25,11 +25,19 @@ PADDING = -1  # index of a sample that is none, for devices that have one less t
 
 
 class SamplerKey(NamedTuple):
-    """What a sampler asks for: a sample, as it is to be seen in a certain epoch, for the first time or once more."""
+    """What a sampler asks for: a sample, as it is to be seen in a certain epoch, for the first time or once more.
+
+    Attributes:
+        epoch: The epoch, counted from 0.
+        sample: The sample's index.
+        repetition: How often it came before in this epoch.
+        soon: Blocks that samples to come are the first to lie in.
+    """
 
     epoch: int
     sample: int
     repetition: int = 0
+    soon: tuple[int, ...] = ()
 
 
 class ImageDataset(OneByOne, Dataset[tuple[Tensor, int]]):
@@ -57,6 +65,18 @@ class ImageDataset(OneByOne, Dataset[tuple[Tensor, int]]):
     """
 
     block: int | None = None
+
+    def blocks_of(self, order: npt.NDArray[np.int64]) -> npt.NDArray[np.int64] | None:
+        """Find the blocks of samples, where it pays to know them before the samples are asked for.
+
+        Args:
+            order: Indices of samples, int64 of shape (n,).
+
+        Returns:
+            Numbers of blocks, int64 of shape (n,); None where it doesn't pay.
+        """
+        del order
+        return None
 
     def __init__(
         self,
@@ -96,7 +116,7 @@ class ImageDataset(OneByOne, Dataset[tuple[Tensor, int]]):
         Raises:
             MisconfigurationException: If the image can't be read or the pipeline doesn't return RGB uint8.
         """
-        epoch, index, repetition = key if isinstance(key, tuple) else SamplerKey(0, key)
+        epoch, index, repetition, _ = key if isinstance(key, tuple) else SamplerKey(0, key)
         seeds = (self.seed, epoch, index, repetition) if repetition else (self.seed, epoch, index)
         if index == PADDING:
             return black(self.transform), NO_LABEL

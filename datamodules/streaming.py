@@ -8,10 +8,11 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from torch import Tensor
 
 from datamodules.cache.user_cache import user_cache
 from datamodules.image_data_module import ImageDataModule
-from datamodules.image_dataset import ImageDataset
+from datamodules.image_dataset import ImageDataset, SamplerKey
 from datamodules.layouts import recognise_layout
 from datamodules.layouts.class_name import class_name
 from datamodules.loading_data_module import Split
@@ -59,6 +60,33 @@ class StreamedDataset(ImageDataset):
             raise MisconfigurationException(
                 f"{where} holds {held} images, but {TABLE} lists {len(samples)}: convert the data again."
             )
+
+    def blocks_of(self, order: npt.NDArray[np.int64]) -> npt.NDArray[np.int64] | None:
+        """Find the chunks of samples in object storage; see ``ImageDataset.blocks_of``.
+
+        Args:
+            order: Indices of samples, int64 of shape (n,).
+
+        Returns:
+            Numbers of chunks, int64 of shape (n,); None of chunks on this machine.
+        """
+        if not isinstance(self.stream, RemoteChunks):
+            return None
+        positions = order if self.keep is None else self.keep[order]
+        return np.searchsorted(self.stream.ends, positions, side="right")
+
+    def __getitem__(self, key: SamplerKey | int) -> tuple[Tensor, int]:
+        """Load one sample, and begin to fetch the chunks of others; see ``ImageDataset.__getitem__``.
+
+        Args:
+            key: As that of ``ImageDataset``.
+
+        Returns:
+            The image, uint8 of shape (3, height, width), and its label.
+        """
+        if isinstance(key, SamplerKey) and key.soon:
+            self.stream.read_ahead(key.soon)
+        return super().__getitem__(key)
 
     def read(self, index: int, needed: NeededPixels | None = None) -> Image:
         """Read one picture out of its chunk; see ``ImageDataset.read``.

@@ -11,6 +11,8 @@ import boto3  # type: ignore[import-untyped]
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+CUT = -1
+
 
 class _Quiet(WSGIRequestHandler):
     def log(self, *args: Any) -> None:
@@ -23,7 +25,8 @@ class StorageServer:
     Attributes:
         url: Its address, for ``AWS_ENDPOINT_URL``.
         asked: Paths of what was read, in order.
-        fault: Given the number of a reading, returns a status to answer with in its place, or 0.
+        fault: Given the number of a reading, returns a status to answer with in its place, 0 for the right answer, or
+            ``CUT`` for half of it.
         latency: Seconds before each answer.
     """
 
@@ -32,14 +35,30 @@ class StorageServer:
         self.fault: Callable[[int], int] = lambda _: 0
         self.latency = 0.0
         self._moto = DomainDispatcherApplication(create_backend_app)
-        self._server = make_server("127.0.0.1", 0, self._answer, threaded=True, request_handler=_Quiet)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._port = 0
+        self.start()
+        self.url = f"http://127.0.0.1:{self._port}"
+
+    def start(self) -> None:
+        """Answer, at the same address as before a stop."""
+        self._server = make_server("127.0.0.1", self._port, self._answer, threaded=True, request_handler=_Quiet)
+        self._port = self._server.server_port
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def stop(self) -> None:
+        """Be away; what was put there stays."""
+        self._server.shutdown()
+        self._server.server_close()
 
     def _answer(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         time.sleep(self.latency)
         if environ["REQUEST_METHOD"] == "GET" and not environ["QUERY_STRING"]:
             self.asked.append(environ["PATH_INFO"])
-            if status := self.fault(len(self.asked)):
+            status = self.fault(len(self.asked))
+            if status == CUT:
+                content = b"".join(self._moto(environ, start))
+                return [content[: len(content) // 2]]
+            if status:
                 start(f"{status} Fault", [("Content-Type", "text/plain"), ("Content-Length", "5")])
                 return [b"fault"]
         answer: Iterable[bytes] = self._moto(environ, start)
@@ -67,11 +86,8 @@ class StorageServer:
 def storage_server() -> Iterator[StorageServer]:
     """Start one, with the bucket ``cars``, and stop it."""
     server = StorageServer()
-    thread = threading.Thread(target=server._server.serve_forever, daemon=True)
-    thread.start()
     try:
         server.client().create_bucket(Bucket="cars")
         yield server
     finally:
-        server._server.shutdown()
-        thread.join()
+        server.stop()

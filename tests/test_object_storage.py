@@ -2,6 +2,9 @@
 
 import json
 import re
+import signal
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,8 +15,10 @@ import torch
 
 from datamodules import StreamingDataModule, ToyCarsDataModule
 from datamodules.conversion import convert
-from tests.processes import run_devices
-from tests.storage_server import StorageServer, storage_server
+from tests.interruptions import interrupted
+from tests.processes import TIMEOUT, run_devices, start_devices
+from tests.storage_server import CUT, StorageServer, storage_server
+from tests.test_resume import assert_same
 from tests.test_streaming import streamed
 from train import main
 
@@ -133,11 +138,84 @@ def _local(stream: Path) -> StreamingDataModule:
     return data
 
 
-def test_errors_of_the_server_are_outlived(server: StorageServer, stream: Path) -> None:
+@pytest.mark.parametrize("status", [503, CUT])
+def test_errors_of_the_server_are_outlived(server: StorageServer, stream: Path, status: int) -> None:
     data = StreamingDataModule(root="s3://cars/stream", image_size=64, batch_size=16, num_workers=1)
     data.setup("fit")
-    server.fault = lambda number: 503 if number % 4 == 1 else 0
+    server.fault = lambda number: status if number % 4 == 1 else 0
     assert sum(len(labels) for _, labels in data.train_dataloader()) == 64
+
+
+def test_a_server_that_is_away_for_a_while_is_waited_for(server: StorageServer, stream: Path) -> None:
+    data = StreamingDataModule(
+        root="s3://cars/stream", image_size=64, batch_size=4, num_workers=0, cache_gb=60e3 / 1e9, seed=1
+    )
+    data.setup("fit")
+    expected = [labels.tolist() for _, labels in data.train_dataloader()]
+    found = []
+    for number, (_, labels) in enumerate(data.train_dataloader()):
+        found.append(labels.tolist())
+        if number == 3:
+            server.stop()
+            threading.Timer(2, server.start).start()
+    assert found == expected
+
+
+def test_chunks_are_fetched_before_they_are_needed(
+    server: StorageServer, stream: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("datamodules.loading.samplers._WINDOW", 2)
+    data = StreamingDataModule(root="s3://cars/stream", image_size=64, batch_size=1, num_workers=0, seed=1)
+    data.setup("fit")
+    dataset = data.datasets["train"]
+    keys = list(data.train_dataloader().sampler)
+    chunks = dataset.blocks_of(np.array([key.sample for key in keys]))
+    assert chunks is not None
+    announced = [(place, chunk) for place, key in enumerate(keys) for chunk in key.soon]
+    assert sorted(chunk for _, chunk in announced) == sorted(set(chunks.tolist()))
+    assert [chunk for _, chunk in announced] == list(dict.fromkeys(chunks.tolist()))  # in the order of their need
+    for place, chunk in announced:
+        first = chunks.tolist().index(chunk)
+        assert place == max(0, first - 2 * (dataset.block or 0))
+    later = next(place for place, _ in announced if place > 0)
+    batches = iter(data.train_dataloader())
+    for _ in range(later + 1):
+        next(batches)
+    soon, needed = announced[-1][1], set(chunks[: later + 1].tolist())
+    assert len(set(chunks.tolist()) - needed) > 0
+    wanted = {chunk for place, chunk in announced if place <= later}
+    assert wanted - needed
+    until = time.monotonic() + 20
+    while time.monotonic() < until and {number(path) for path in server.asked if "train/chunk" in path} < wanted:
+        time.sleep(0.05)
+    fetched = {number(path) for path in server.asked if "train/chunk" in path}
+    assert wanted <= fetched
+    assert soon not in fetched or soon in wanted
+
+
+def number(path: str) -> int:
+    """The number of a chunk that one process has written, from its name ``chunk-0-NUMBER.bin``."""
+    return int(path.rpartition("-")[2].partition(".")[0])
+
+
+@pytest.mark.parametrize("devices", [1, 2])
+def test_a_training_from_a_bucket_that_is_stopped_in_mid_epoch_ends_as_one_from_the_folder(
+    server: StorageServer, stream: Path, arguments: list[str], tmp_path: Path, devices: int
+) -> None:
+    options = [argument for argument in streamed(arguments, Path("x")) if not argument.startswith("--data.root")]
+    options += ["--data.num_workers=1", "--data.batch_size=2", "--previews.enabled=false"]
+    run_devices(["fit", *options, f"--data.root={stream}", "--name=whole"], devices)
+    torn = ["fit", *options, "--data.root=s3://cars/stream", "--name=torn"]
+    for process in start_devices([*torn, *interrupted("batch", 33, signal.SIGTERM)], devices):
+        process.join(TIMEOUT)
+        assert process.exitcode == 143
+    runs = tmp_path / "logs/demo"
+    half = torch.load(runs / "torn/checkpoints/last.ckpt", weights_only=True)
+    assert 32 < half["global_step"] < 64  # in the second epoch
+    run_devices(["fit", str(runs / "torn"), "--trainer.callbacks=[]"], devices)
+    ends = [torch.load(runs / name / "checkpoints/last.ckpt", weights_only=True) for name in ("whole", "torn")]
+    assert ends[0]["global_step"] == ends[1]["global_step"] == 64
+    assert_same(ends[1]["state_dict"], ends[0]["state_dict"])
 
 
 def test_what_cannot_be_read_is_one_sentence(

@@ -61,11 +61,25 @@ class ShuffledSampler(DistributedSampler[SamplerKey]):
             order = torch.multinomial(self.weights, len(self.weights), replacement=True, generator=generator)
         epoch, seen = self.epoch, Counter[int]()
         begin = self.done() * self.num_replicas
-        for position, index in enumerate(order[: self.num_samples * self.num_replicas].tolist()):
+        order = order[: self.num_samples * self.num_replicas]
+        soon = self._soon(order[begin + self.rank :: self.num_replicas], block)
+        for position, index in enumerate(order.tolist()):
             if position >= begin and position % self.num_replicas == self.rank:
-                yield SamplerKey(epoch, index, seen[index])
+                yield SamplerKey(epoch, index, seen[index], soon.get((position - begin) // self.num_replicas, ()))
             if self.weights is not None:
                 seen[index] += 1
+
+    def _soon(self, order: Tensor, block: int | None) -> dict[int, tuple[int, ...]]:
+        """Find the blocks to fetch from each of this device's samples on: those that a window later come first."""
+        blocks_of = getattr(self.dataset, "blocks_of", None)
+        blocks = blocks_of(order.numpy()) if blocks_of and self.weights is None else None
+        if block is None or blocks is None:
+            return {}
+        found: dict[int, tuple[int, ...]] = {}
+        for first in np.sort(np.unique(blocks, return_index=True)[1]).tolist():
+            place = max(0, first - _WINDOW * block // self.num_replicas)
+            found[place] = (*found.get(place, ()), int(blocks[first]))
+        return found
 
 
 def shuffled_in_blocks(size: int, block: int, generator: torch.Generator) -> Tensor:

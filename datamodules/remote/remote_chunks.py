@@ -7,6 +7,7 @@ import shutil
 import time
 from bisect import bisect_right
 from collections import OrderedDict
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,14 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from datamodules.cache.user_cache import user_cache
 from datamodules.remote.draft import drafted
+from datamodules.remote.read_ahead import ReadAhead
 from datamodules.remote.storage import Storage
 
 _INDEX = "index.json"
 _OPEN = 32  # chunks that a process reads from at a time
 _SHARE = 0.5  # of what is free on the disk
+_FOLLOWING = 2  # chunks that are fetched ahead when they are read in order
+_BOTH_WINDOWS = 20  # chunks that are in use or read ahead at a time, with some to spare
 _AFRESH = 3600.0  # seconds after which a draft that nobody has finished is removed
 
 
@@ -61,6 +65,9 @@ class RemoteChunks:
                 f"{self.base}: raise data.cache_gb, or choose another data.cache_dir."
             )
         self.ends = np.cumsum(sizes).tolist()
+        self._may_read_ahead = _BOTH_WINDOWS * largest <= self.limit  # else they would push out what is in use
+        self._read_ahead: ReadAhead | None = None
+        self._opened = -1
         self._streams: OrderedDict[int, Any] = OrderedDict()
 
     def __len__(self) -> int:
@@ -83,7 +90,7 @@ class RemoteChunks:
         Raises:
             MisconfigurationException: If its chunk can't be fetched.
         """
-        number = bisect_right(self.ends, position)
+        number = self.chunk_of(position)
         within = position - (self.ends[number - 1] if number else 0)
         for _ in range(3):
             try:
@@ -95,8 +102,31 @@ class RemoteChunks:
             f"Chunks in {self.base} are removed as soon as they are there: raise data.cache_gb."
         )
 
+    def chunk_of(self, position: int) -> int:
+        """Find the chunk of a sample.
+
+        Args:
+            position: The sample's place in all chunks.
+
+        Returns:
+            The chunk's number.
+        """
+        return bisect_right(self.ends, position)
+
+    def read_ahead(self, numbers: Iterable[int]) -> None:
+        """Fetch chunks that will be asked for soon, behind the work, where there is place for them.
+
+        Args:
+            numbers: Their numbers, the first one needed first.
+        """
+        if not self._may_read_ahead:
+            return
+        if self._read_ahead is None or self._read_ahead.process != os.getpid():
+            self._read_ahead = ReadAhead(lambda number: self._fetch(number, self.folder / str(number)))
+        self._read_ahead.announce(numbers)
+
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_streams": OrderedDict()}
+        return {**self.__dict__, "_streams": OrderedDict(), "_read_ahead": None}
 
     def _stream(self, number: int) -> Any:
         """Open a chunk, which litdata reads as a data set of its own."""
@@ -104,6 +134,9 @@ class RemoteChunks:
 
         folder = self.folder / str(number)
         if number not in self._streams:
+            if number == self._opened + 1:  # in order, as evaluations read
+                self.read_ahead(range(number + 1, min(number + 1 + _FOLLOWING, len(self.ends))))
+            self._opened = number
             self._fetch(number, folder)
             self._streams[number] = StreamingDataset(str(folder), shuffle=False)
             while len(self._streams) > _OPEN:
