@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -22,7 +22,14 @@ _SPLITS: tuple[Literal["train", "val", "test"], ...] = ("train", "val", "test")
 _CHUNK_BYTES = 64 << 20
 
 
-def convert(data: ImageDataModule, output: Path | str, max_side: int | None = None) -> None:
+class _Options(NamedTuple):
+    max_side: int | None
+    chunk_bytes: int
+
+
+def convert(
+    data: ImageDataModule, output: Path | str, max_side: int | None = None, chunk_bytes: int | None = None
+) -> None:
     """Write the splits of a data set as chunks, training images in random order.
 
     In object storage, each chunk is uploaded as soon as it is full, so that the set need not fit on this machine; the
@@ -32,6 +39,7 @@ def convert(data: ImageDataModule, output: Path | str, max_side: int | None = No
         data: The data module.
         output: Folder to write to, which must not exist, or its URL in object storage.
         max_side: Longer side in pixels to which larger images are shrunk; None keeps all as they are.
+        chunk_bytes: Size of a chunk; None takes 64 MiB.
 
     Raises:
         MisconfigurationException: If the folder exists or can't be written to, an image can't be read, the side isn't
@@ -47,18 +55,19 @@ def convert(data: ImageDataModule, output: Path | str, max_side: int | None = No
     if storage.exists(TABLE) if storage else Path(output).exists():
         raise MisconfigurationException(f"--output is {output}, which exists already: remove it or choose another.")
     data.prepare_data()
+    options = _Options(max_side, chunk_bytes or _CHUNK_BYTES)
     if storage is not None:
         with tempfile.TemporaryDirectory(prefix="carspotter-convert-") as folder:
-            _write(data, Path(folder), max_side, storage)
+            _write(data, Path(folder), options, storage)
             storage.put(Path(folder) / CLASSES, CLASSES)
             storage.put(Path(folder) / TABLE, TABLE)
         return
     draft = Path(output).with_name(f".{Path(output).name}.draft")
-    _write(data, draft, max_side, None)
+    _write(data, draft, options, None)
     draft.rename(output)
 
 
-def _write(data: ImageDataModule, folder: Path, max_side: int | None, storage: Storage | None) -> None:
+def _write(data: ImageDataModule, folder: Path, options: _Options, storage: Storage | None) -> None:
     parts: dict[Part, Samples] = {}
     for split in _SPLITS:
         samples = data.samples(split)
@@ -66,19 +75,19 @@ def _write(data: ImageDataModule, folder: Path, max_side: int | None, storage: S
         if split == "train":  # so that neighbours in a chunk are of different classes
             order = np.random.default_rng(0).permutation(len(samples))
         parts[split] = samples.take(order)  # a copy, whose boxes may shrink
-        _write_chunks(parts[split], split, folder / split, max_side, storage)
+        _write_chunks(parts[split], split, folder / split, options, storage)
     names = data.class_names
     (folder / CLASSES).write_text(encode_lines(names), encoding="utf-8")
     write_split(folder / TABLE, Path(), parts, names)
 
 
-def _write_chunks(samples: Samples, split: str, folder: Path, max_side: int | None, storage: Storage | None) -> None:
+def _write_chunks(samples: Samples, split: str, folder: Path, options: _Options, storage: Storage | None) -> None:
     from litdata.streaming.writer import BinaryWriter
 
-    writer = BinaryWriter(str(folder), chunk_bytes=_CHUNK_BYTES)
+    writer = BinaryWriter(str(folder), chunk_bytes=options.chunk_bytes)
     for index, file in enumerate(tqdm(samples.files, desc=f"converting {split}", unit=" images")):
-        image, across, down = shrink(read_bytes(file), str(file), max_side)
-        if max_side is not None and samples.boxes is not None:
+        image, across, down = shrink(read_bytes(file), str(file), options.max_side)
+        if options.max_side is not None and samples.boxes is not None:
             shrink_box(samples.boxes[index], across, down)
         full = writer.add_item(index, {"image": image})
         if full and storage is not None:

@@ -178,7 +178,7 @@ def test_a_checkpoint_of_a_stranger_names_no_classes_of_strangers(
     [
         (["nowhere"], "There is no run nowhere"),
         (["configs/demo.yaml"], "write --config configs/demo.yaml"),
-        (["benchmarks/figures/toy_cars.jpg"], "is neither a run nor a checkpoint: test takes one of them first"),
+        (["docs/figures/toy_cars.jpg"], "is neither a run nor a checkpoint: test takes one of them first"),
         (["{logs}/demo/trial_b"], "Did you mean '{logs}/demo/trial_a'?"),
         (["{logs}/demo"], "it holds the runs {logs}/demo/trial_a"),
         (["{logs}/demo/trial_a", "{logs}/demo/trial_a"], "test takes one run, but there are 2"),

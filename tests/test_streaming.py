@@ -54,7 +54,7 @@ def test_one_command_converts_and_one_overlay_trains(
         main(["test", *same, "--ckpt_path=last"])
         scores.append(json.loads((folder / name / "test_scores.json").read_text()))
     assert scores[0] == scores[1]
-    main(["predict", *options, "--ckpt_path=last", f"--data.predict_dir={CHECKOUT / 'benchmarks/figures'}"])
+    main(["predict", *options, "--ckpt_path=last", f"--data.predict_dir={CHECKOUT / 'docs/figures'}"])
 
 
 def test_two_devices_score_as_one(arguments: list[str], stream: Path, tmp_path: Path, run: Callable[..., None]) -> None:

@@ -1,6 +1,7 @@
 """Reads and writes files of object storage by fsspec, and goes on after short failures."""
 
 import errno
+import os
 import re
 import time
 from collections.abc import Callable
@@ -43,6 +44,10 @@ class Storage:
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
+        self._connection: tuple[int, Any, str] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_connection": None}
 
     def read(self, name: str) -> bytes:
         """Read a small file.
@@ -96,17 +101,25 @@ class Storage:
         """
         self._patiently(name, lambda system, path: system.put_file(str(file), path))
 
+    def _connected(self) -> tuple[Any, str]:
+        """Connect, once in each process: a connection can't be used by processes that are forked from this one."""
+        connection = self._connection
+        if connection is None or connection[0] != os.getpid():
+            from fsspec.core import url_to_fs  # type: ignore[import-untyped] # takes a fifth of a second
+
+            system, folder = url_to_fs(self.url, skip_instance_cache=True, use_listings_cache=False)
+            self._connection = connection = os.getpid(), system, folder
+        return connection[1:]
+
     def _patiently(self, name: str, call: Callable[[Any, str], _Result]) -> _Result:
         """Call until it works, fails for good, or the server has been away for too long."""
-        from fsspec.core import url_to_fs  # type: ignore[import-untyped] # takes a fifth of a second
-
         url, began, pause = f"{self.url}/{name}", time.monotonic(), 0.25
         while True:
             try:
-                # an own connection each time: one that is kept can't be used by processes that are forked from this
-                system, path = url_to_fs(url, skip_instance_cache=True)
-                return call(system, path)
+                system, folder = self._connected()
+                return call(system, f"{folder}/{name}")
             except Exception as error:  # each storage has exceptions of its own
+                self._connection = None
                 if isinstance(error, _FINAL) or _CREDENTIALS.search(f"{type(error).__name__} {error}"):
                     raise MisconfigurationException(_reason(url, error)) from error
                 if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
