@@ -1,4 +1,4 @@
-"""Asks the parsers for what ``quick_answers`` answers with, and stores it.
+"""Asks the parsers for what ``quick_answers`` answers with and what editors complete, and stores it.
 
 python -m command_line.stored_help
 
@@ -7,9 +7,11 @@ To be called when an option or its description has changed (``make help-texts``)
 
 import contextlib
 import io
+import json
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NoReturn, get_type_hints
 from unittest.mock import patch
 
@@ -17,10 +19,12 @@ from command_line import strict_parser
 from command_line.other_names import COMMANDS
 from command_line.quick_answers import OVERVIEW, PROGRAM, TEXTS
 from command_line.run_command import run_command
+from command_line.schema import fit_schema
 from command_line.simple_values import kind_of
 from datamodules import ImageDataModule
 from runs.commands import program
 
+SCHEMA = Path(__file__).parent.parent / "configs/schema.json"
 _WIDTH = "100"  # characters of a line
 
 
@@ -38,6 +42,15 @@ def texts() -> Iterator[tuple[str, str]]:
         yield name, printed.getvalue().replace(program(), PROGRAM)
         if name != OVERVIEW:
             yield f"{name}-options", _options(_parser(name))
+
+
+def schema() -> str:
+    """Describe the options of ``fit`` for editors.
+
+    Returns:
+        JSON.
+    """
+    return json.dumps(fit_schema(_parser("fit")), indent=1, ensure_ascii=False) + "\n"
 
 
 def _parser(command: str) -> Any:
@@ -66,6 +79,7 @@ def main() -> None:
     TEXTS.mkdir(exist_ok=True)
     for name, text in texts():
         (TEXTS / f"{name}.txt").write_text(text, encoding="utf-8")
+    SCHEMA.write_text(schema(), encoding="utf-8")
 
 
 if __name__ == "__main__":
