@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test lint format types check notebook help-texts peers clean
+.PHONY: help demo test lint format types check notebook help-texts docs peers clean
 .DEFAULT_GOAL := help
 
 help: ## List what there is
@@ -38,6 +38,9 @@ notebook: .venv/installed ## Execute main.ipynb from top to bottom, in place
 
 help-texts: .venv/installed ## Store what --help prints, after an option has changed
 	$(BIN)/python -m command_line.stored_help
+
+docs: .venv/installed ## Build the documentation into site/, to be read offline
+	$(BIN)/mkdocs build --strict --quiet
 
 peers: ## Install what the benchmarks compare with, beside the environment (.venv-peers)
 	$(PYTHON) -m venv .venv-peers

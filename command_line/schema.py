@@ -3,12 +3,13 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
 import datamodules
 from command_line.strict_parser import StrictParser
 
-_SIMPLE = {bool: "boolean", int: "integer", float: "number", str: "string", type(None): "null"}
+_SIMPLE = {bool: "boolean", int: "integer", float: "number", str: "string", Path: "string", type(None): "null"}
 _DATA = ("StanfordCarsDataModule", "ImageFolderDataModule", "StreamingDataModule", "ToyCarsDataModule")
 _OF_TERMINALS = ("help", "config", "print_config", "trusted_only")
 
@@ -92,7 +93,7 @@ def _of_type(hint: Any) -> dict[str, Any]:
         kinds = [_of_type(part) for part in parts]
         if not all(kinds):
             return {}
-        plain = [kind["type"] for kind in kinds if kind.keys() == {"type"} and isinstance(kind["type"], str)]
+        plain = list(dict.fromkeys(kind["type"] for kind in kinds if kind.keys() == {"type"}))
         others = [kind for kind in kinds if kind.keys() != {"type"}]
         together = [{"type": plain if len(plain) > 1 else plain[0]}] if plain else []
         return {"anyOf": [*together, *others]} if others else together[0]

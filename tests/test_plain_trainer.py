@@ -76,8 +76,14 @@ def test_it_fits_tests_and_predicts_every_image(model: ImageClassifier, trainer:
     assert [len(found) for found in both] == [3, 3]
 
 
-def test_the_lines_of_the_readme_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    use, plain, elsewhere = re.findall(r"```python\n(.*?)```", (CHECKOUT / "README.md").read_text(), re.DOTALL)
+def blocks(page: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", (CHECKOUT / page).read_text(encoding="utf-8"), re.DOTALL)
+
+
+def test_the_lines_of_readme_and_documentation_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use, plain = blocks("docs/python.md")
+    (elsewhere,) = blocks("docs/using-a-model.md")
+    assert blocks("README.md") == [use]
     (tmp_path / "run.ckpt").write_bytes(lzma.decompress((OLD_RUN / "last.ckpt.xz").read_bytes()))
     class_folders(tmp_path / "photos", CLASSES, each=3)
     shutil.copy(tmp_path / "photos/bus/0.jpg", tmp_path / "photo.jpg")

@@ -1,0 +1,82 @@
+"""Fills the pages that are generated: options from the schema, and files that lie elsewhere in the project."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+_ROOT = Path(__file__).parent.parent
+_INCLUDED = {"index.md": "README.md", "benchmarks.md": "benchmarks/RESULTS.md", "contributing.md": "CONTRIBUTING.md"}
+_MOVED = {
+    "(docs/figures/": "(figures/",
+    "(../docs/figures/": "(figures/",
+    "(docs/": "(",
+    "(CONTRIBUTING.md)": "(contributing.md)",
+    "[`benchmarks/RESULTS.md`](benchmarks/RESULTS.md)": "[Benchmarks](benchmarks.md)",
+    "[Changes](CHANGELOG.md)": "Changes (`CHANGELOG.md`)",
+    "[LICENSE](LICENSE)": "`LICENSE`",
+    "[`main.ipynb`](main.ipynb)": "`main.ipynb`",
+    "([recipe](configs/recipes/efficientnet_lite0_192px.yaml))": "([recipe](recipes.md))",
+}
+_TITLES = {
+    "": ("Run", "Names, folders and seeds."),
+    "data": ("Data", "Arguments of the data module, in a config below `data.init_args`."),
+    "model": ("Network and optimizer", ""),
+    "trainer": ("Trainer", "Lightning's `Trainer`."),
+}
+
+
+def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
+    """Complete a page before it is rendered.
+
+    Args:
+        markdown: Its text.
+        page: The page.
+        **_: What else MkDocs knows.
+
+    Returns:
+        The whole text.
+    """
+    name = page.file.src_uri
+    if name == "options.md":
+        return markdown + _options()
+    if name not in _INCLUDED:
+        return markdown
+    text = (_ROOT / _INCLUDED[name]).read_text(encoding="utf-8")
+    for written, here in _MOVED.items():
+        text = text.replace(written, here)
+    return markdown + (text.replace("# Results\n", "", 1) if name == "benchmarks.md" else text)
+
+
+def _options() -> str:
+    schema = json.loads((_ROOT / "configs/schema.json").read_text(encoding="utf-8"))
+    sections: dict[str, dict[str, Any]] = {"": {}, "data": schema["$defs"]["data"]["properties"]}
+    for name, value in schema["properties"].items():
+        if name != "data":
+            if "properties" in value:
+                sections[name] = value["properties"]
+            else:
+                sections[""][name] = value
+    first = [name for name in _TITLES if name in sections]
+    return "\n".join(_table(name, sections[name]) for name in [*first, *(n for n in sections if n not in _TITLES)])
+
+
+def _table(section: str, options: dict[str, Any]) -> str:
+    title, text = _TITLES.get(section, (f"`{section}`", ""))
+    lines = [f"## {title}", "", text, "", "| option | type | default | meaning |", "|---|---|---|---|"]
+    for name, option in options.items():
+        full = f"{section}.{name}".lstrip(".")
+        default = f"`{json.dumps(option['default'])}`" if "default" in option else ""
+        meaning = option.get("description", "").replace("|", "\\|").replace("<", "&lt;")
+        lines.append(f"| `{full}` | {_type(option)} | {default} | {meaning} |")
+    return "\n".join([*lines, ""])
+
+
+def _type(option: dict[str, Any]) -> str:
+    if "enum" in option:
+        return ", ".join(f"`{value}`" for value in option["enum"])
+    if "anyOf" in option:
+        return " or ".join(map(_type, option["anyOf"]))
+    kind = option.get("type", "a class, or its name")
+    if kind == "array":
+        return f"list of {_type(option['items'])}"
+    return " or ".join([kind] if isinstance(kind, str) else kind)
