@@ -9,6 +9,7 @@ from command_line.config_names import SUFFIXES
 from command_line.encoding import print_any_text
 from command_line.options import command_of
 from command_line.other_names import COMMANDS, command_meant, option_meant
+from command_line.short_help import ALL, option_help
 from command_line.simple_values import wrong_values
 from runs.commands import program
 from runs.suggestions import did_you_mean
@@ -16,6 +17,7 @@ from runs.suggestions import did_you_mean
 TEXTS = Path(__file__).parent / "help"
 OVERVIEW = "overview"
 PROGRAM = "{program}"
+SHORT = "-short"
 _HELP = ("-h", "--help")
 _OPEN = ("data", "config", "print_config", "trusted_only", "help")  # what follows depends on a class, or on the parser
 _FIRST = ("help", "trusted_only", "data")  # the parser looks at these before other options
@@ -39,9 +41,9 @@ def answer(arguments: list[str]) -> bool:
     first, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
     first = command_of(first, rest)
     if first in _HELP:
-        _print(OVERVIEW)
-    if first in COMMANDS and len(rest) == 1 and rest[0] in _HELP:
-        _print(first)
+        _print(_text(OVERVIEW, []))
+    if first in COMMANDS and rest[:1] and rest[0] in _HELP and len(rest) < 3 and "=" not in rest[-1]:
+        _print(_text(first, rest[1:]))
     if first in COMMANDS:
         kinds = _options_of(first)
         known, options = set(kinds), _plain_options(rest)
@@ -103,9 +105,17 @@ def _refuse(message: str) -> NoReturn:
     sys.exit(2)
 
 
-def _print(name: str) -> None:
-    file = TEXTS / f"{name}.txt"
-    if file.exists():
+def _text(command: str, asked: list[str]) -> str | None:
+    """Find the help for a command, for all its options (``all``), or for one of them."""
+    if asked and asked[0] != ALL:
+        return option_help(asked[0])
+    short = TEXTS / f"{command}{SHORT}.txt"
+    file = TEXTS / f"{command}.txt" if asked or not short.exists() else short
+    return file.read_text(encoding="utf-8") if file.exists() else None
+
+
+def _print(text: str | None) -> None:
+    if text is not None:
         print_any_text()
-        sys.stdout.write(file.read_text(encoding="utf-8").replace(PROGRAM, program()))
+        sys.stdout.write(text.replace(PROGRAM, program()))
         sys.exit(0)

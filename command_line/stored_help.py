@@ -11,21 +11,22 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NoReturn, get_type_hints
 from unittest.mock import patch
 
 from command_line import strict_parser
 from command_line.other_names import COMMANDS
-from command_line.quick_answers import OVERVIEW, PROGRAM, TEXTS
+from command_line.quick_answers import OVERVIEW, PROGRAM, SHORT, TEXTS
+from command_line.request import WORDS
 from command_line.run_command import run_command
 from command_line.schema import fit_schema
+from command_line.short_help import SCHEMA, all_options, overview, short_help
 from command_line.simple_values import kind_of
 from datamodules import ImageDataModule
 from runs.commands import program
 
-SCHEMA = Path(__file__).parent.parent / "configs/schema.json"
 _WIDTH = "100"  # characters of a line
+_LONG = 60  # lines, above which help has a short form
 
 
 def texts() -> Iterator[tuple[str, str]]:
@@ -35,13 +36,16 @@ def texts() -> Iterator[tuple[str, str]]:
         Names of files without their suffix, and their content.
     """
     os.environ["COLUMNS"], sys.argv[0] = _WIDTH, "train.py"
-    for name in (OVERVIEW, *COMMANDS):
+    yield OVERVIEW, overview()
+    for name in COMMANDS:
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
-            run_command([*([] if name == OVERVIEW else [name]), "--help"])
-        yield name, printed.getvalue().replace(program(), PROGRAM)
-        if name != OVERVIEW:
-            yield f"{name}-options", _options(_parser(name))
+            run_command([name, "--help"])
+        yield name, (text := printed.getvalue().replace(program(), PROGRAM))
+        parser = _parser(name)
+        yield f"{name}-options", _options(parser)
+        if text.count("\n") > _LONG:
+            yield f"{name}{SHORT}", short_help(name, WORDS.get(name, ""), _own_options(parser))
 
 
 def schema() -> str:
@@ -74,12 +78,22 @@ def _options(parser: Any) -> str:
     return "".join(f"{name} {kinds.get(name, '')}".rstrip() + "\n" for name in names)
 
 
+def _own_options(parser: Any) -> dict[str, str]:
+    """List what a command takes beside what ``fit`` takes, with its description."""
+    known = {*all_options(), "data", "config", "ckpt_path", "weights_only"}
+    return {
+        action.dest: " ".join((action.help or "").split())
+        for action in parser._actions
+        if hasattr(action, "_typehint") and "." not in action.dest and action.dest not in known
+    }
+
+
 def main() -> None:
     """Store the texts."""
     TEXTS.mkdir(exist_ok=True)
+    SCHEMA.write_text(schema(), encoding="utf-8")  # from which the others are made
     for name, text in texts():
         (TEXTS / f"{name}.txt").write_text(text, encoding="utf-8")
-    SCHEMA.write_text(schema(), encoding="utf-8")
 
 
 if __name__ == "__main__":

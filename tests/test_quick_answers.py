@@ -1,6 +1,7 @@
 """Help and mistyped commands are answered at once, and as the parsers would."""
 
 import json
+import re
 import subprocess
 import sys
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from command_line import quick_answers
 from command_line.other_names import COMMANDS
 from command_line.run_command import run_command
+from command_line.short_help import all_options
 from tests.conftest import CHECKOUT
 from train import main
 
@@ -36,10 +38,38 @@ def test_the_stored_texts_are_those_of_the_parsers() -> None:
     # in a process of its own: the texts name all classes that have been imported, those of tests as well
     answered = subprocess.run([sys.executable, "-c", ask], cwd=CHECKOUT, capture_output=True, text=True, check=True)
     found = json.loads(answered.stdout)
-    assert found.keys() == {"overview", *COMMANDS, *(f"{name}-options" for name in COMMANDS)}
+    assert {name for name in found if not name.endswith("-short")} == {
+        "overview", *COMMANDS, *(f"{name}-options" for name in COMMANDS)
+    }  # fmt: skip
+    assert found.keys() == {file.stem for file in quick_answers.TEXTS.glob("*.txt")}
     for name, text in found.items():
         stored = (quick_answers.TEXTS / f"{name}.txt").read_text(encoding="utf-8")
         assert stored == text, f"call make help-texts: {name}.txt has changed"
+
+
+def printed(capsys: Any, *typed: str) -> str:
+    with pytest.raises(SystemExit) as stop:
+        main([*typed])
+    assert stop.value.code == 0
+    return str(capsys.readouterr().out)
+
+
+def test_help_is_short_long_or_about_one_option(capsys: Any) -> None:
+    short, long = printed(capsys, "fit", "--help"), printed(capsys, "fit", "--help", "all")
+    assert len(short.splitlines()) < 45
+    common = re.findall(r"--([a-z_]+\.[a-z_]+)", short)
+    assert len(common) > 15
+    assert {*common} <= {*all_options()}
+    for name in common:
+        assert f"--{name} " in long or name.startswith("data.")
+    assert "--space" in printed(capsys, "sweep", "--help")
+    one = printed(capsys, "fit", "--help", "data.batch_size")
+    assert one.startswith("--data.batch_size\n")
+    assert "integer; default: 32" in one
+    assert printed(capsys, "fit", "--help", "--batch_size") == one
+    assert "--tta.scales" in printed(capsys, "test", "--help", "tta")
+    assert "Did you mean 'data.batch_size'?" in printed(capsys, "fit", "--help", "bach_size")
+    assert {*COMMANDS} <= {*printed(capsys, "--help").split()}
 
 
 def test_imports_are_not_searched_for_garbage() -> None:

@@ -1,0 +1,168 @@
+"""Help in tiers: all commands, the common options of one, and one option."""
+
+import json
+import textwrap
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from command_line.other_names import option_meant
+from runs.suggestions import did_you_mean
+
+SCHEMA = Path(__file__).parent.parent / "configs/schema.json"
+ALL = "all"
+_PURPOSES = {
+    "Train": {
+        "fit": "begin a run, or go on with one",
+        "repeat": "train with several seeds or on several folds",
+        "sweep": "search for the best options with Optuna",
+    },
+    "Evaluate and use": {
+        "validate": "score a run on its validation images",
+        "test": "score a run on its test images; writes report.html",
+        "predict": "classify photographs",
+        "explain": "draw where the network looked",
+        "app": "open a local page to try a run",
+        "export": "write ONNX, torch.export, a folder for hubs or a static web page",
+        "compare": "compare tested runs, picture by picture",
+        "runs": "list all runs with their scores and settings",
+    },
+    "Look at the data": {
+        "check": "find everything that is wrong with a data set",
+        "preview": "draw training images and their augmented views",
+        "doubts": "find labels that are probably wrong",
+        "convert": "write a data set as chunks of many images",
+    },
+}
+_COMMON = {
+    "config": "file with options; may be given several times, the last one wins",
+    "name": "name of the run (default: version_0, version_1, ...)",
+    "experiment": "folder of the run below logs",
+    "logs": "folder of all runs",
+    "seed_everything": "seed of weights, shuffling, augmentation and dropout",
+    "data.root": "folder of the data set, or a table",
+    "data.image_size": "side of the square training images in pixels",
+    "data.batch_size": "images per step over all devices together",
+    "data.num_workers": "loading processes per device; null chooses",
+    "data.on_error": "raise or skip: what to do about an image that can't be read",
+    "model.backbone": "a network of torchvision (resnet50), or timm/NAME",
+    "model.weights": "published weights (DEFAULT), a file, a URL, a run, or null for random ones",
+    "model.optimizer": "adamw or sgd",
+    "model.learning_rate": "peak learning rate of the head",
+    "model.mixup_alpha": "mix pairs of training images; 0 doesn't",
+    "unfreezing.every_n_epochs": "train the head first, and unfreeze a further group of layers so often",
+    "ema.decay": "average the weights, 0.999 for instance",
+    "early_stopping.patience": "validations without a better score before training stops",
+    "tta.enabled": "score test-time augmentation beside the plain pass",
+    "report.pictures": "pictures that a section of report.html shows",
+    "trainer.max_epochs": "number of epochs",
+    "trainer.accelerator": "cpu, gpu or auto",
+    "trainer.devices": "how many devices, or auto",
+    "trainer.precision": "32-true, bf16-mixed, 16-mixed or auto",
+}
+_WIDTH = 100
+_COLUMN = 30
+
+
+def overview() -> str:
+    """List the commands.
+
+    Returns:
+        The text, with ``{program}`` for the name of the program.
+    """
+    lines = ["usage: {program} COMMAND [RUN] [options]", ""]
+    for purpose, commands in _PURPOSES.items():
+        lines += [f"{purpose}:", *(f"  {name:<12}{text}" for name, text in commands.items()), ""]
+    more = "{program} COMMAND --help lists the common options of a command, --help all lists all of them."
+    return "\n".join([*lines, more, ""])
+
+
+def short_help(command: str, words: str, own: Mapping[str, str]) -> str:
+    """Describe a command with its own and the common options.
+
+    Args:
+        command: The command.
+        words: What stands before the options.
+        own: Options that it alone has, and what they mean.
+
+    Returns:
+        The text, with ``{program}`` for the name of the program.
+    """
+    purpose = next(texts[command] for texts in _PURPOSES.values() if command in texts)
+    lines = [f"usage: {{program}} {command} {words}[options]", "", f"{purpose[0].upper()}{purpose[1:]}.", ""]
+    if own:
+        lines += ["Options of this command:", *(line for item in own.items() for line in _entry(*item)), ""]
+    lines.append("Common options:")
+    lines += [line for name, text in _COMMON.items() if name not in own for line in _entry(name, text)]
+    more = (
+        f"{{program}} {command} --help all lists all options, and --help NAME explains one: --help data.batch_size. "
+        "--print_config shows what a command would use."
+    )
+    return "\n".join([*lines, "", *textwrap.wrap(more, _WIDTH), ""])
+
+
+def _entry(name: str, text: str) -> Iterable[str]:
+    option = f"  --{name}"
+    wrapped = textwrap.wrap(text, _WIDTH - _COLUMN) or [""]
+    yield f"{option:<{_COLUMN}}{wrapped[0]}"
+    yield from (" " * _COLUMN + line for line in wrapped[1:])
+
+
+def all_options() -> dict[str, dict[str, Any]]:
+    """Read the options of ``fit`` from the stored schema.
+
+    Returns:
+        Type, default and description by name.
+    """
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    found: dict[str, dict[str, Any]] = {}
+    for name, value in schema["properties"].items():
+        inner = schema["$defs"]["data"]["properties"] if name == "data" else value.get("properties")
+        found |= {f"{name}.{option}": text for option, text in inner.items()} if inner else {name: value}
+    return found
+
+
+def option_help(name: str) -> str:
+    """Explain one option, or all of a section.
+
+    Args:
+        name: What was typed, with or without leading dashes.
+
+    Returns:
+        The text, or that there is no such option, with the nearest name.
+    """
+    options, wanted = all_options(), name.lstrip("-")
+    chosen = [full for full in options if full == wanted or full.startswith(f"{wanted}.")]
+    if not chosen:
+        chosen = [full for full in options if full.rpartition(".")[2] == wanted]
+    if not chosen:
+        meant = option_meant(wanted, set(options))
+        return (
+            f"There is no option {wanted}.{f' Did you mean {meant!r}?' if meant else did_you_mean(wanted, options)}\n"
+        )
+    return "\n".join(_explained(full, options[full]) for full in chosen)
+
+
+def _explained(name: str, option: Mapping[str, Any]) -> str:
+    lines = [f"--{name}", *(f"  {line}" for line in textwrap.wrap(option["description"].replace("`", ""), _WIDTH - 2))]
+    default = f"; default: {json.dumps(option['default'])}" if "default" in option else ""
+    return "\n".join([*lines, f"  {type_text(option)}{default}", ""])
+
+
+def type_text(option: Mapping[str, Any]) -> str:
+    """Describe the type of an option.
+
+    Args:
+        option: Its schema.
+
+    Returns:
+        For example ``integer or null``.
+    """
+    if "enum" in option:
+        return ", ".join(map(str, option["enum"]))
+    if "anyOf" in option:
+        return " or ".join(map(type_text, option["anyOf"]))
+    kind = option.get("type", "a class, or its name")
+    if kind == "array":
+        return f"list of {type_text(option['items'])}"
+    return kind if isinstance(kind, str) else " or ".join(kind)
