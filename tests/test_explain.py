@@ -5,18 +5,27 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from lightning_modules import ImageClassifier
+from results.explanation_figure import Explanation, explanation_figure
 from train import main
 
 Run = Callable[..., None]
 
 
 def test_answers_are_those_of_the_run_and_a_figure_shows_them(
-    run: Run, tmp_path: Path, toy_root: Path, capsys: pytest.CaptureFixture[str]
+    run: Run, tmp_path: Path, toy_root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run("fit", "--trainer.max_epochs=1")
+    drawn: list[Explanation] = []
+
+    def record(explained: list[Explanation]) -> Figure:
+        drawn.extend(explained)
+        return explanation_figure(explained)
+
+    monkeypatch.setattr("command_line.tools.explain.explanation_figure", record)
+    run("fit", "--trainer.max_epochs=1", "--trainer.precision=bf16-mixed")  # whose answers aren't those in floats
     folder = tmp_path / "logs/demo/version_0"
     photographs = sorted(next(toy_root.glob("edition*")).glob("cars_test/*.jpg"))[:3]
     (tmp_path / "no picture.jpg").write_text("text")
@@ -26,10 +35,12 @@ def test_answers_are_those_of_the_run_and_a_figure_shows_them(
     main(["explain", *words])
     printed = capsys.readouterr().out
     model = ImageClassifier.load(folder)
+    assert model.settings.precision == "bf16-mixed"
     for photograph, answer in zip(photographs, model.classify([*photographs]), strict=True):
         first = max(answer, key=lambda name: answer[name])
         (line,) = (line for line in printed.splitlines() if photograph.name in line)
         assert first in line
+        assert dict(next(one for one in drawn if one.file == str(photograph)).classes).items() <= answer.items()
         assert f"{100 * answer[first]:.1f}" in line
     assert "no picture.jpg" in printed
     assert "not read" in printed

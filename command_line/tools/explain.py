@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from tqdm.auto import tqdm
 
@@ -54,14 +53,8 @@ def explain(run: Path, photographs: Sequence[str], output: Path) -> None:
             answers.append(Prediction(photograph.file, [], str(error)))
             continue
         pixels = prepared(pipeline, original, None).permute(1, 2, 0).numpy()
-        with torch.inference_mode():
-            scores = model.scores(torch.from_numpy(pixels).permute(2, 0, 1)[None].to(model.device)).plain[0]
-        best = scores.topk(min(_TOP, len(scores)))
-        classes = [
-            (model.class_names[index], value)
-            for index, value in zip(best.indices.tolist(), best.values.tolist(), strict=True)
-        ]
-        (heat_map,) = heat([np.ascontiguousarray(pixels)], [int(best.indices[0])])
+        classes = [*model.classify(original).items()][:_TOP]  # in the run's precision, as predict
+        (heat_map,) = heat([np.ascontiguousarray(pixels)], [model.class_names.index(classes[0][0])])
         explained.append(Explanation(photograph.file, original, pixels, heat_map, classes))
         answers.append(Prediction(photograph.file, classes))
     print("\n".join(answer_lines(answers, 120)))  # noqa: T201 - the result
