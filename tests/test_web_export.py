@@ -12,9 +12,10 @@ from PIL import Image
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from command_line.tools.web_folder import runtime_files
+from command_line.tools.web_folder import RUNTIME, runtime_files
 from lightning_modules import ImageClassifier
 from tests.browser import address, chromium, complaints
+from tests.conftest import CHECKOUT
 from train import main
 
 Run = Callable[..., None]
@@ -92,6 +93,10 @@ def test_the_page_opened_as_a_file_says_what_it_needs(page: Path, toy_root: Path
         browser.find_element(By.ID, "file").send_keys(str(next(toy_root.rglob("*.jpg"))))
         WebDriverWait(browser, 30).until(lambda _: browser.find_elements(By.CSS_SELECTOR, "[data-state=refused]"))
         assert "python -m http.server" in browser.find_element(By.CSS_SELECTOR, "[data-state=refused]").text
+
+
+def test_continuous_integration_has_the_runtime_at_hand() -> None:
+    assert f"npm cache add {RUNTIME} " in (CHECKOUT / ".ci/run").read_text(encoding="utf-8")
 
 
 def test_without_npm_or_its_package_nothing_is_written(
