@@ -40,8 +40,8 @@ def export(run: Path, output: Path | None, kind: Kind, int8: bool = False) -> No
     title = found.name if found else run.stem
     suffix = _SUFFIXES.get(kind, "")
     file = output or Path(f"{title}{'-int8' * int8}{suffix or f'-{kind}'}")
-    if int8 and kind not in ("onnx", "web"):
-        raise MisconfigurationException("--int8 goes with --format onnx and --format web alone.")
+    if int8 and kind != "onnx":
+        raise MisconfigurationException("--int8 goes with --format onnx alone.")
     if suffix and file.suffix != suffix:
         raise MisconfigurationException(f"--output is {file}: the suffix of --format {kind} is {suffix}.")
     if file.exists():
