@@ -97,9 +97,7 @@ def main() -> None:
     parser.add_argument("--root", type=Path, help="Stanford Cars")
     parser.add_argument("--chunk-mb", type=float, default=4.0)
     parser.add_argument("--latency", type=float, nargs="+", default=[0, 20, 100], help="milliseconds before an answer")
-    parser.add_argument(
-        "--kept", type=float, default=0.6, help="share of the chunks that the bounded cache has room for"
-    )
+    parser.add_argument("--kept", type=float, default=0.6, help="share of the chunks that the bounded cache keeps")
     parser.add_argument("--image-size", type=int, default=400)
     parser.add_argument("--num-workers", type=int, default=2)
     options = parser.parse_args()

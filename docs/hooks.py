@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from command_line.short_help import SCHEMA, type_text
+
 _ROOT = Path(__file__).parent.parent
 _INCLUDED = {"index.md": "README.md", "benchmarks.md": "benchmarks/RESULTS.md", "contributing.md": "CONTRIBUTING.md"}
 _MOVED = {
@@ -48,7 +50,7 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
 
 
 def _options() -> str:
-    schema = json.loads((_ROOT / "configs/schema.json").read_text(encoding="utf-8"))
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
     sections: dict[str, dict[str, Any]] = {"": {}, "data": schema["$defs"]["data"]["properties"]}
     for name, value in schema["properties"].items():
         if name != "data":
@@ -67,16 +69,5 @@ def _table(section: str, options: dict[str, Any]) -> str:
         full = f"{section}.{name}".lstrip(".")
         default = f"`{json.dumps(option['default'])}`" if "default" in option else ""
         meaning = option.get("description", "").replace("|", "\\|").replace("<", "&lt;")
-        lines.append(f"| `{full}` | {_type(option)} | {default} | {meaning} |")
+        lines.append(f"| `{full}` | {type_text(option)} | {default} | {meaning} |")
     return "\n".join([*lines, ""])
-
-
-def _type(option: dict[str, Any]) -> str:
-    if "enum" in option:
-        return ", ".join(f"`{value}`" for value in option["enum"])
-    if "anyOf" in option:
-        return " or ".join(map(_type, option["anyOf"]))
-    kind = option.get("type", "a class, or its name")
-    if kind == "array":
-        return f"list of {_type(option['items'])}"
-    return " or ".join([kind] if isinstance(kind, str) else kind)
