@@ -3,7 +3,7 @@
 python -m benchmarks.doubts --root ROOT --weights tf_efficientnet_lite0.safetensors
 
 The exchanged labels are handed over as ``data.corrected_labels``: the data set stays as it is. What is wrong in it
-already counts as a false alarm. Finished trainings are kept, so that an interrupted comparison goes on where it stood.
+already counts as a false alarm. Finished trainings are kept, so that an interrupted comparison continues.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Measures how fast large photographs are loaded: each time anew, and from the cache.
+"""Measures how fast large photographs are loaded: each time again, and from the cache.
 
 python -m benchmarks.large_photographs [--width 4000 --height 3000] [--images 48] [--image-size 400]
 

@@ -74,7 +74,7 @@ def as_options(given: Mapping[str, object]) -> list[str]:
 
 
 def has_peers(peers: Path) -> bool:
-    """Say whether other frameworks can be measured, and how to make it so.
+    """Check whether other frameworks can be measured, and how to make it so.
 
     Args:
         peers: The Python of their environment.

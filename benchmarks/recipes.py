@@ -3,7 +3,7 @@
 python -m benchmarks.recipes --root ROOT --weights tf_efficientnet_lite0.safetensors --seeds 1 2
 
 Each run is the documented command line in a process of its own; finished runs are kept, so that an interrupted
-comparison goes on where it stood. The table is printed and written beside the runs.
+comparison continues. The table is printed and written beside the runs.
 """
 
 import argparse

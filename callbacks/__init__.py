@@ -1,4 +1,4 @@
-"""What may be added to or left out of a run."""
+"""Callbacks: parts of a run that can be switched on or off."""
 
 from callbacks.batch_size_finder import BatchSizeFinder
 from callbacks.calibration import Calibration

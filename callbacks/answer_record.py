@@ -1,4 +1,4 @@
-"""Keeps what was answered to each picture of an evaluation, on any number of devices."""
+"""Records the answer to each picture of an evaluation, on any number of devices."""
 
 from collections.abc import Mapping
 from typing import Any

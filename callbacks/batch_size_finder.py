@@ -21,7 +21,7 @@ class BatchSizeFinder(LightningBatchSizeFinder):
     """Doubles the batch until memory runs out, draws images per second over it, and ends.
 
     It searches with nothing frozen, since a batch that fits while the head alone trains may no longer fit when the
-    last layers have been unfrozen. A search is no run: the sizes are printed and not used.
+    last layers have been unfrozen. A search isn't a run: the sizes are printed and not used.
 
     Args:
         enabled: Search instead of training.
@@ -33,10 +33,11 @@ class BatchSizeFinder(LightningBatchSizeFinder):
     def __init__(self, enabled: bool = False, smallest: int = 8, largest: int = 256, steps: int = 5) -> None:
         if not 2 <= smallest <= largest:
             raise MisconfigurationException(
-                f"batch_size_finder goes from {smallest} to {largest}: smallest has to be 2 or more, largest no less."
+                f"batch_size_finder goes from {smallest} to {largest}: smallest has to be 2 or more, "
+                "largest not smaller than that."
             )
         if steps < 3:
-            raise MisconfigurationException(f"batch_size_finder.steps is {steps}: it takes 3 to time one.")
+            raise MisconfigurationException(f"batch_size_finder.steps is {steps}: it needs at least 3.")
         # Lightning's first trial runs with the loader that is already there, whatever its batch size, and counts as the
         # first size; so let it begin one doubling earlier
         super().__init__("power", steps_per_trial=steps, init_val=smallest // 2)

@@ -1,4 +1,4 @@
-"""Makes probabilities as high as the share of right answers."""
+"""Calibrates probabilities by temperature scaling."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Shows which classes are taken for which."""
+"""Draws and writes the confusion matrix."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""Shows how much of a training step is spent waiting for images."""
+"""Logs how much of a training step is spent waiting for images."""
 
 import time
 from typing import Any, Protocol, runtime_checkable
@@ -13,7 +13,7 @@ _FEW = 32  # batches, of which the first waits for the processes to start
 
 @runtime_checkable
 class TimedLoader(Protocol):
-    """A loader that knows how long it was waited for.
+    """A loader that measures how long it was waited for.
 
     Attributes:
         waited: Seconds in all.
@@ -54,7 +54,7 @@ class DataWait(Callback):
         self._advised = not self.enabled
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin anew; arguments as in ``on_train_start``."""
+        """Begin again; arguments as in ``on_train_start``."""
         loader = trainer.train_dataloader
         self._loader = loader if self.enabled and isinstance(loader, TimedLoader) else None
         self._seen = self._loader.waited if self._loader else 0.0
@@ -62,7 +62,7 @@ class DataWait(Callback):
         self._batches = 0
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Note how long the batch took to come.
+        """Measure how long the batch took to arrive.
 
         Args:
             trainer: The trainer.

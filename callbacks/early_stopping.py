@@ -21,7 +21,7 @@ class EarlyStopping(LightningEarlyStopping):
 
     Args:
         monitor: Name of the score.
-        mode: ``max`` if more is better, ``min`` if less is; null follows from the name of the score.
+        mode: ``max`` if larger is better, ``min`` if smaller is; null follows from the name of the score.
         patience: Validations without improvement that are tolerated; null never stops.
         min_delta: Smallest change that counts as improvement.
 

@@ -17,7 +17,7 @@ class ExponentialMovingAverage(WeightAveraging):
 
     The average forgets its beginning: its decay rises as (1 + n) / (10 + n) over the first n steps up to ``decay``, as
     TensorFlow's ``ExponentialMovingAverage`` has it. Checkpoints hold both the average, which ``test`` loads, and the
-    weights of the last step, with which a resumed run carries on.
+    weights of the last step, with which a resumed run continues.
 
     Args:
         decay: Share of the average that a step keeps, 0.999 for instance; null averages nothing.
@@ -121,7 +121,7 @@ class ExponentialMovingAverage(WeightAveraging):
             super().on_save_checkpoint(trainer, pl_module, checkpoint)
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Go on with the weights of the last step; evaluation takes the average. Arguments as in the hook above."""
+        """Continue with the weights of the last step; evaluation takes the average. Arguments as in the hook above."""
         if self._average_model is not None:
             super().on_load_checkpoint(trainer, pl_module, checkpoint)
             self._updates = int(self._average_model.n_averaged)

@@ -1,4 +1,4 @@
-"""Stops a run whose loss or gradients aren't finite any more."""
+"""Stops a run whose loss or gradients are no longer finite."""
 
 import math
 from pathlib import Path
@@ -27,7 +27,7 @@ class NamingDataModule(Protocol):
 
 
 class Batch(NamedTuple):
-    """A batch whose gradients wait for the optimizer.
+    """A batch whose gradients haven't been applied yet.
 
     Attributes:
         epoch: Its epoch.
@@ -118,7 +118,7 @@ class FiniteLoss(Callback):
         raise MisconfigurationException(_describe(trainer, batches, float(norm)))
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Look whether the last step was made; arguments as in ``on_train_start``.
+        """Check whether the last step was made; arguments as in ``on_train_start``.
 
         Raises:
             MisconfigurationException: If it wasn't, since a gradient wasn't finite.
@@ -126,7 +126,7 @@ class FiniteLoss(Callback):
         self._look_back(trainer)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Keep a step that wasn't made out of checkpoints, from which a run would go on without its images.
+        """Keep a step that wasn't made out of checkpoints, from which a run would continue without its images.
 
         Args:
             trainer: The trainer.

@@ -17,9 +17,9 @@ from lightning_modules.sharding import FullySharded
 class GradualUnfreezing(Callback):
     """Trains the head first, then one more group of layers at a time (Howard & Ruder, ULMFiT, 2018, section 3.3).
 
-    What is frozen follows from the schedule and the epoch, or from the saved state, so that a resumed run carries on
-    rightly. The optimizer knows all groups from the start; a frozen layer gets no gradient, costs no backward pass and
-    keeps its BatchNorm statistics.
+    What is frozen follows from the schedule and the epoch, or from the saved state, so that a resumed run continues
+    correctly. The optimizer knows all groups from the start; a frozen layer gets no gradient, costs no backward pass
+    and keeps its BatchNorm statistics.
 
     Of ``every_n_epochs``, ``epochs`` and ``patience`` one can be given; without any nothing is ever frozen.
 
@@ -30,12 +30,12 @@ class GradualUnfreezing(Callback):
             probe).
         patience: Unfreeze a further group when ``monitor`` has not improved for so many validations.
         monitor: Name of the score that ``patience`` watches.
-        mode: ``max`` if more is better, ``min`` if less is; null follows from the name of the score.
+        mode: ``max`` if larger is better, ``min`` if smaller is; null follows from the name of the score.
         min_delta: Smallest change that counts as improvement.
         warmup_epochs: Epochs over which the learning rate of what was just unfrozen rises, fractions allowed.
 
     Raises:
-        MisconfigurationException: If the schedule is none, or the mode contradicts the score.
+        MisconfigurationException: If the schedule isn't valid, or the mode contradicts the score.
     """
 
     def __init__(
@@ -96,14 +96,14 @@ class GradualUnfreezing(Callback):
         return groups[: max(0, len(groups) - 1 - unfrozen)]
 
     def is_complete(self, groups: list[str], epoch: int) -> bool:
-        """Say whether no further group will be unfrozen after the start of an epoch.
+        """Check whether no further group will be unfrozen after the start of an epoch.
 
         Args:
             groups: Names of all groups, from input to head.
             epoch: The epoch, counted from 0.
 
         Returns:
-            True if the set of frozen groups stays as it is for good.
+            True if the set of frozen groups never changes again.
         """
         if self.epochs is not None and all(at <= epoch for at in self.epochs):
             return True
@@ -118,7 +118,7 @@ class GradualUnfreezing(Callback):
             stage: ``fit``; in others nothing is trained.
 
         Raises:
-            MisconfigurationException: If the strategy can't train a network that is unfrozen by and by.
+            MisconfigurationException: If the strategy can't train a network that is unfrozen gradually.
         """
         if stage != "fit" or not self.active:
             return
@@ -151,7 +151,7 @@ class GradualUnfreezing(Callback):
             self._announce(trainer, pl_module, f"unfroze {', '.join(unfrozen)}; ")
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Tell what ``patience`` has left frozen; arguments as in ``on_train_start``."""
+        """Report what ``patience`` has left frozen; arguments as in ``on_train_start``."""
         assert isinstance(pl_module, ImageClassifier)
         never = ", ".join(name for name in pl_module.group_names if name in pl_module.frozen_groups)
         if self.patience is not None and never and not trainer.fast_dev_run:  # type: ignore[attr-defined]
@@ -161,7 +161,7 @@ class GradualUnfreezing(Callback):
             )
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Look whether the score stalls; arguments as in ``on_train_start``.
+        """Check whether the score stalls; arguments as in ``on_train_start``.
 
         Raises:
             MisconfigurationException: If there is no such score.
@@ -187,7 +187,7 @@ class GradualUnfreezing(Callback):
         return {"stalls": self.stalls, "waited": self.waited, "best": self.best}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on where a checkpoint stood.
+        """Continue where a checkpoint stood.
 
         Args:
             state_dict: What ``state_dict`` returned.

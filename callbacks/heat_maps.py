@@ -1,4 +1,4 @@
-"""Where a classifier looked in pictures."""
+"""Computes heat maps of where a classifier looked."""
 
 from collections.abc import Sequence
 

@@ -1,14 +1,14 @@
-"""Numbers that a device computes and that are read later, so that nobody waits for them."""
+"""Numbers that a device computes and that are read later, without waiting for the device."""
 
 import torch
 from torch import Tensor
 
 
 class LateNumber:
-    """Copies a number from a GPU while that goes on computing.
+    """Copies a number from a GPU while the GPU continues to compute.
 
-    To read a number at once makes the process wait for all the work that it has given to the GPU, and then the GPU for
-    new work.
+    Reading a number at once makes the process wait until the GPU has finished all queued work, and then the GPU wait
+    for new work.
 
     Args:
         value: A scalar.
@@ -24,7 +24,7 @@ class LateNumber:
             self._copied.record()
 
     def read(self) -> float:
-        """Wait until the number is there, but not for work that was begun after it.
+        """Wait until the number has arrived, but not for work that was begun after it.
 
         Returns:
             The number.

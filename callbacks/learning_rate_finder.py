@@ -17,7 +17,7 @@ from lightning_modules import ImageClassifier
 class LearningRateFinder(LightningLearningRateFinder):
     """Raises the learning rate step by step, draws the loss over it, names a good rate, and ends.
 
-    Smith, Cyclical Learning Rates, 2017, section 3.3. A search is no run: the suggestion is printed, with the figure
+    Smith, Cyclical Learning Rates, 2017, section 3.3. A search isn't a run: the suggestion is printed, with the figure
     that it is read from, and not used. Layers that the schedule freezes stay frozen, and layer-wise rates keep
     their ratio to the head's, which is the one reported.
 
@@ -40,7 +40,7 @@ class LearningRateFinder(LightningLearningRateFinder):
                 f"lr_finder goes from min_lr {min_lr} to max_lr {max_lr}: they have to rise."
             )
         if steps < 20:
-            raise MisconfigurationException(f"lr_finder.steps is {steps}: it takes 20 to see anything.")
+            raise MisconfigurationException(f"lr_finder.steps is {steps}: it needs at least 20.")
         if epoch < 0:
             raise MisconfigurationException(f"lr_finder.epoch is {epoch}: epochs are counted from 0.")
         super().__init__(min_lr, max_lr, steps, update_attr=False)

@@ -12,7 +12,7 @@ Losses = npt.NDArray[np.float64]
 
 
 def unbiased(losses: Losses) -> Losses:
-    """Mend Lightning's smoothing, which corrects its bias by one step too many and so halves the first loss.
+    """Correct Lightning's smoothing, which corrects its bias by one step too many and so halves the first loss.
 
     Args:
         losses: What Lightning has recorded at steps 0, 1, 2, ..., shape (n,).

@@ -1,4 +1,4 @@
-"""Tells what is about to be trained, in a few lines."""
+"""Prints what is about to be trained, in a few lines."""
 
 from pathlib import Path
 

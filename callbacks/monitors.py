@@ -74,5 +74,5 @@ def _why_not_validated(trainer: Trainer) -> str:
 
 
 def _is_ours(callback: Callback) -> bool:
-    """Tell whether it is known what a callback logs."""
+    """Check whether it is known what a callback logs."""
     return type(callback).__module__.startswith("callbacks.") or isinstance(callback, ProgressBar | ModelSummary)

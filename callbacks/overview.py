@@ -38,7 +38,7 @@ class Overview(Callback):
         self.enabled = enabled
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write them when a run begins or goes on.
+        """Write them when a run begins or continues.
 
         Args:
             trainer: The trainer.

@@ -17,7 +17,7 @@ class RunConfig(Callback):
 
     Args:
         config: YAML.
-        resumed: Whether a run goes on.
+        resumed: Whether a run continues.
     """
 
     def __init__(self, config: str, resumed: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""Where the files of a run go."""
+"""Finds the folder of a run's files."""
 
 from itertools import chain, count
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Notes when a run begins, goes on and ends."""
+"""Notes when a run begins, continues and ends."""
 
 import platform
 from pathlib import Path
@@ -14,10 +14,10 @@ from runs.history import HISTORY, History
 
 
 class RunHistory(Callback):
-    """Writes ``history.jsonl``: a line when training begins, goes on, stops, fails or finishes.
+    """Writes ``history.jsonl``: a line when training begins, continues, stops, fails or finishes.
 
     Args:
-        resumed: Whether the run goes on in its folder.
+        resumed: Whether the run continues in its folder.
     """
 
     def __init__(self, resumed: bool = False) -> None:
@@ -26,7 +26,7 @@ class RunHistory(Callback):
         self.history: History | None = None
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Note the beginning, and what services call the run, so that it can go on there too.
+        """Note the beginning, and what services call the run, so that it can continue there too.
 
         Args:
             trainer: The trainer.
@@ -60,8 +60,8 @@ class RunHistory(Callback):
         """Note that training has come to its end; arguments as in ``on_fit_start``."""
         if self.resumed and not self.trained:
             rank_zero_info(
-                f"Nothing is left to train: the run has had its {trainer.current_epoch} epochs. Give it more by "
-                "--trainer.max_epochs."
+                f"Nothing is left to train: the run has completed its {trainer.current_epoch} epochs. Give it more "
+                "with --trainer.max_epochs."
             )
         self._end(trainer, "finished")
 

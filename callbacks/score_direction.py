@@ -1,4 +1,4 @@
-"""Knows whether more or less of a score is better."""
+"""Finds whether a score is to be maximised or minimised."""
 
 import re
 from typing import Literal, TypeAlias
@@ -31,7 +31,7 @@ _F_BETA = re.compile(r"f\d+")
 
 
 def mode_of(callback: str, monitor: str, mode: Mode | None) -> Mode:
-    """Say whether the most or the least of a score is the best.
+    """Find whether a score is to be maximised or minimised.
 
     Args:
         callback: Name of the callback's options, for messages.

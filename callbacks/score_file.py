@@ -21,7 +21,7 @@ _MACRO = ("precision", "recall", "f1")
 
 
 class Outcome(NamedTuple):
-    """What a run is remembered by.
+    """The scores of a run's best state.
 
     Attributes:
         heading: Which state of the run has these scores.
@@ -127,7 +127,7 @@ def _plain(scores: dict[str, float]) -> dict[str, float]:
 
 
 def _table(stage: str, scores: dict[str, float], num_classes: int) -> list[str]:
-    """Lay the plain scores and those with test-time augmentation out side by side, as far as they are known."""
+    """Format the plain scores and those with test-time augmentation side by side, as far as they are known."""
     known = [name for name in _TITLES if f"{stage}/{name}" in scores]
     if not known:
         return []

@@ -1,4 +1,4 @@
-"""Tells how many images couldn't be read."""
+"""Reports how many images couldn't be read."""
 
 from typing import Any, Protocol, runtime_checkable
 
@@ -57,7 +57,7 @@ class SkippedImages(Callback):
             checkpoint[_KEY] = flags.nonzero().flatten().cpu()
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Go on counting; arguments as in the hook above."""
+        """Continue counting; arguments as in the hook above."""
         data = trainer.datamodule  # type: ignore[attr-defined]
         if trainer.state.fn == "fit" and _KEY in checkpoint and isinstance(data, SkippingDataModule):
             flags = data.skipped("train")

@@ -1,4 +1,4 @@
-"""Asks a classifier about pictures that show none of its classes."""
+"""Classifies pictures that show none of its classes."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol

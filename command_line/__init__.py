@@ -1,4 +1,4 @@
-"""What is typed: parser, commands, and one line for a mistake."""
+"""The command line: parser, commands, and one-line error messages."""
 
 import gc
 import sys
@@ -17,7 +17,7 @@ def main(args: Sequence[str] | None = None) -> None:
         args: Arguments, for calls from Python; None takes those of the process.
 
     Raises:
-        SystemExit: With code 1 or 2, after one line on what to mend, if the user made a mistake.
+        SystemExit: With code 1 or 2, after one line on what to correct, if the user made a mistake.
     """
     from command_line.quick_answers import answer
 
@@ -29,10 +29,10 @@ def main(args: Sequence[str] | None = None) -> None:
 
 
 def _import_all() -> None:
-    """Import PyTorch and all else, for which help needn't wait.
+    """Import PyTorch and everything else that help doesn't need.
 
-    A quarter of that time would go into searches for garbage among modules, which live as long as the process; they
-    aren't searched afterwards either.
+    Garbage collection would take a quarter of that time. Modules live as long as the process, so later collections skip
+    them too.
     """
     collects = gc.isenabled()
     gc.disable()

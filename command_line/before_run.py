@@ -1,4 +1,4 @@
-"""What is answered before a run begins, and before its folder is made."""
+"""Checks options before a run begins and before its folder is made."""
 
 import sys
 from typing import Any
@@ -20,7 +20,7 @@ _MONITORS = ("checkpoint", "early_stopping", "unfreezing")
 
 
 def forget_monitors(config: Any) -> None:
-    """Leave out of a config what its training watched, which an evaluation doesn't need and has no reason to refuse.
+    """Remove the monitors of training from a config: an evaluation doesn't need them and mustn't refuse them.
 
     Args:
         config: The config of ``validate``, ``test`` or ``predict``; changed in place.
@@ -30,7 +30,7 @@ def forget_monitors(config: Any) -> None:
 
 
 def is_search(config: Any) -> bool:
-    """Tell a search for a learning rate or a batch size from a training.
+    """Distinguish a search for a learning rate or a batch size from a training.
 
     Args:
         config: The config of ``fit``.

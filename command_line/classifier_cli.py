@@ -1,4 +1,4 @@
-"""Lightning's command line with this project's callbacks, and with runs that are never taken for others."""
+"""Lightning's command line with this project's callbacks, in which no run is mistaken for another."""
 
 import warnings
 from contextlib import ExitStack
@@ -16,13 +16,13 @@ from lightning.pytorch.utilities import rank_zero_info
 from callbacks import RunConfig, RunHistory
 from command_line import loggers
 from command_line.before_run import check_before, forget_monitors, is_search
-from command_line.commands import DATA_COMMANDS, STARTING_TRAININGS, Commands
+from command_line.commands import STARTING_TRAININGS, Commands
 from command_line.defaults import CALLBACKS, RUN_DEFAULTS, add_evaluation_options
 from command_line.hardware import choose, describe
 from command_line.missing_package import missing_package
 from command_line.paths import expand_paths
 from command_line.place import claim, is_first_process
-from command_line.request import RUN_COMMANDS, TOOLS, WORDS, Request
+from command_line.request import DATA_COMMANDS, RUN_COMMANDS, TOOLS, WORDS, Request
 from command_line.start import Start
 from command_line.starting_point import find_start
 from command_line.trainings.typed import Typed
@@ -54,7 +54,7 @@ class ClassifierCLI(LightningCLI):
             super().__init__(*args, **kwargs)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
-        """Parse what the request comes down to.
+        """Parse the arguments of the request.
 
         Args:
             parser: The parser.
@@ -81,7 +81,7 @@ class ClassifierCLI(LightningCLI):
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
-        """List the commands, and which of their arguments are no options.
+        """List the commands, and which of their arguments are not options.
 
         Returns:
             Those of Lightning and our own.

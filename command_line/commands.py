@@ -18,7 +18,6 @@ from lightning_modules.certainty import AnswerRule, Certainty
 from results.figures import is_figure, write_figure
 from results.preview_figure import preview_figure
 
-DATA_COMMANDS = ("check", "doubts", "repeat", "sweep", "preview", "convert")
 STARTING_TRAININGS = ("doubts", "repeat", "sweep")
 
 
@@ -49,7 +48,7 @@ class Commands(StrictTrainer):
         Args:
             datamodule: The data.
             typed: The options as they were typed, those of the trainings among them.
-            folds: Number of trainings, each of which answers to what the others have seen.
+            folds: Number of folds; a training on the others answers for each.
             output: Folder for the runs, doubts.html, out_of_fold.csv, exclude.txt and relabel.csv.
             pictures: How many doubtful labels the page shows.
         """
@@ -66,7 +65,7 @@ class Commands(StrictTrainer):
         test: bool = False,
         output: str = "logs/repeat",
     ) -> None:
-        """Train several times, with other seeds or on other folds, and tell mean, interval and spread of the scores.
+        """Train several times, with other seeds or on other folds, and report mean, interval and spread of the scores.
 
         Args:
             datamodule: The data.
@@ -95,21 +94,17 @@ class Commands(StrictTrainer):
         Args:
             datamodule: The data.
             typed: The options as they were typed, those of the trainings among them.
-            space: YAML file that says which options are tried, in which range.
+            space: YAML file with the options to try and their ranges; null tries learning rate, decays, label smoothing
+                and MixUp.
             trials: Number of trainings in all, earlier ones of the same search included.
             pruning: End trainings early that are worse than the others were at the same epoch.
             output: Folder for the runs, study.db, trials.csv, sweep.png and best.yaml.
-
-        Raises:
-            MisconfigurationException: If there is no space.
         """
         from command_line.tools.sweep import sweep
 
-        if space is None:
-            raise MisconfigurationException("sweep needs --space FILE, which says what is to be tried: see the README.")
         options = typed.without("space", "trials", "pruning", "output")
         datamodule.prepare_data()  # once, before trials that may run side by side
-        sweep(typed, options, Path(space), trials, pruning, Path(output))
+        sweep(typed, options, Path(space) if space else None, trials, pruning, Path(output))
 
     @staticmethod
     def runs(words: Sequence[str], folder: str = "logs", sort: str = "begun", output: str | None = None) -> None:

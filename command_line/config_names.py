@@ -1,4 +1,4 @@
-"""Finds the config file that a name was meant to be."""
+"""Finds the config file that a mistyped name means."""
 
 from difflib import get_close_matches
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a command says: one line for a mistake, and no noise."""
+"""Console output: one line for a mistake, and no noise."""
 
 import errno
 import logging
@@ -56,7 +56,7 @@ def mistakes_in_one_line() -> Iterator[None]:
 
 
 def quieten() -> None:
-    """Leave out what is no news to the user, and say the rest without line numbers of source files."""
+    """Leave out what is of no use to the user, and say the rest without line numbers of source files."""
     for name in ("utilities.rank_zero", "trainer.connectors.checkpoint_connector"):
         logging.getLogger(f"lightning.pytorch.{name}").addFilter(_is_news)
     warnings.formatwarning = _format_warning

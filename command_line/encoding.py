@@ -6,7 +6,7 @@ import sys
 
 
 def restart_in_utf8() -> None:
-    """Begin the process anew where the locale lets Python take names of files for something else than UTF-8.
+    """Restart the process where the locale makes Python decode file names as something other than UTF-8.
 
     Else names that are read from files, as those of a config, couldn't be found on the disk (``LC_ALL=C``); Python
     chooses their encoding before anything of a program runs. The console keeps its own encoding.
@@ -23,7 +23,7 @@ def restart_in_utf8() -> None:
 def print_any_text() -> None:
     r"""Show what the console can't encode by number, as ``\u65e5``, where it would be an error.
 
-    So are bytes of names of files that aren't UTF-8, on any console.
+    Bytes of file names that aren't UTF-8 are printed the same way, on any console.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

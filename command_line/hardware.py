@@ -1,4 +1,4 @@
-"""What suits the device and the network, where the user hasn't said so."""
+"""Chooses settings for the device and the network, where the user has set none."""
 
 from typing import Any, NamedTuple
 
@@ -83,7 +83,7 @@ def choose(config: Any, module: ImageClassifier, training: bool) -> Chosen:
 
 
 def describe(chosen: Chosen, trainer: Trainer, module: ImageClassifier, data: ImageDataModule) -> str | None:
-    """Tell in a line what was chosen and why.
+    """Describe in one line what was chosen and why.
 
     Args:
         chosen: What ``choose`` returned.

@@ -1,4 +1,4 @@
-"""Puts the files of loggers into the folder of a run, and lets them go on where a resumed run goes on."""
+"""Puts the files of loggers into the folder of a run, and lets them continue where a resumed run continues."""
 
 import csv
 import io
@@ -37,7 +37,7 @@ def logger_configs(trainer: Namespace) -> list[Namespace]:
 
 
 def asked_for(loggers: Iterable[Namespace], argument: str) -> Any:
-    """Read what the loggers that write local files are asked for.
+    """Read an argument of the loggers that write local files.
 
     Args:
         loggers: Their configs.
@@ -76,7 +76,7 @@ def place(
         folder: The folder of the run or the evaluation.
         names: The folder of all runs, the name of the experiment, and that of the run or the evaluation in it.
         ids: Class and id of the loggers that have begun the run, in their order; empty for a new one.
-        step: The step from which a run goes on; None for one that is new.
+        step: The step from which a run continues; None for one that is new.
     """
     logs, experiment, name = names
     not_chosen = (".", DEFAULT_FOLDER, logs)  # the last two are left over from the logger that one takes the place of
@@ -109,7 +109,7 @@ def keep_rows(loggers: Iterable[Logger], step: int) -> None:
     """Keep what a CSV logger has written before a step; Lightning's would delete the file.
 
     Args:
-        loggers: The loggers of a run that goes on, before they write anything.
+        loggers: The loggers of a run that continues, before they write anything.
         step: The step.
     """
     for logger in loggers:
@@ -136,7 +136,7 @@ def keep_rows(loggers: Iterable[Logger], step: int) -> None:
 
 
 def finish(trainer: Trainer) -> None:
-    """End what loggers keep for the whole process, so that the next command of the process begins anew.
+    """End what loggers keep for the whole process, so that the next command of the process starts afresh.
 
     Args:
         trainer: The trainer, whose command has ended.

@@ -10,7 +10,7 @@ CONFIG = ("--config", "-c")
 
 
 def split_words(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Tell words from options and their values.
+    """Separate words from options and their values.
 
     Args:
         arguments: What follows a command.
@@ -75,7 +75,7 @@ def without(options: Sequence[str], name: str) -> list[str]:
 
 
 def command_of(command: str, options: Sequence[str]) -> str:
-    """Tell which command is meant by one and its options.
+    """Find which command is meant by one and its options.
 
     Args:
         command: What was typed.

@@ -1,4 +1,4 @@
-"""What other programs of the field call this one's commands and options: timm, Ultralytics, fastai, Hugging Face."""
+"""Names of commands and options in other programs: timm, Ultralytics, fastai, Hugging Face."""
 
 from difflib import get_close_matches
 
@@ -110,7 +110,7 @@ _SURE = 0.85  # of a slip of the pen rather than another program's word
 
 
 def command_meant(word: str) -> str | None:
-    """Tell which command is meant by a word that is none, as by another program's name, both perhaps misspelled.
+    """Find which command is meant by an unknown word, such as another program's name, perhaps misspelled.
 
     Args:
         word: What was typed in the place of a command.
@@ -124,7 +124,7 @@ def command_meant(word: str) -> str | None:
 
 
 def option_meant(name: str, known: set[str]) -> str | None:
-    """Tell which option another program's name, or a name without its section, stands for.
+    """Find which option another program's name, or a name without its section, stands for.
 
     Args:
         name: What was typed, or the key of a config, without dashes in front.

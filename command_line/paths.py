@@ -1,4 +1,4 @@
-"""Writes ``~`` and variables out in paths: shells leave them alone in ``--data.root=~/cars``, and so do files."""
+"""Expands ``~`` and variables in paths: shells leave them alone in ``--data.root=~/cars``, and so do files."""
 
 import os
 import re
@@ -16,9 +16,9 @@ _OF_DATA = ("root", "exclude", "predict_dir", "source", "chunks")
 
 
 def expand(path: str, option: str) -> str:
-    """Write the home folder and variables of the environment out.
+    """Expand the home folder and environment variables.
 
-    What exists as it is written is meant as it is written: a folder that is called ``$HOME`` for instance.
+    A path that exists as it is written isn't changed: a folder may be called ``$HOME``.
 
     Args:
         path: A path, a pattern or the URL of a file.
@@ -53,7 +53,7 @@ def expand(path: str, option: str) -> str:
 
 
 def expand_paths(config: Namespace) -> None:
-    """Write the paths of a command's config out, so that the config of the run means the same anywhere later.
+    """Expand the paths of a command's config, so that the config of the run means the same anywhere later.
 
     Args:
         config: The command's config; changed in place.

@@ -14,15 +14,15 @@ from runs.run import Run
 
 
 def place_run(config: Any, loggers: list[Any], request: Request) -> tuple[Path, str | None]:
-    """Find the folder of the experiment and the name of the run, whatever says so.
+    """Find the folder of the experiment and the name of the run, from whichever option sets them.
 
     Args:
-        config: The command's config, in which both are left.
-        loggers: The configs of its loggers, whose arguments may say so too; changed alike.
+        config: The command's config, in which both are stored.
+        loggers: The configs of its loggers, whose arguments may set them too; changed likewise.
         request: What was typed.
 
     Returns:
-        The folder, and the name; None for a run that nobody has named.
+        The folder, and the name; None for a run without a name.
     """
     logs, experiment = asked_for(loggers, "save_dir"), asked_for(loggers, "name")
     config.logs = (config.logs if request.has("--logs") or not logs else logs) or (
@@ -45,7 +45,7 @@ def place_run(config: Any, loggers: list[Any], request: Request) -> tuple[Path, 
 
 
 def claim(start: Start, config: Any, command: str) -> None:
-    """Make the folder that a command writes to, unless it goes on in one.
+    """Make the folder that a command writes to, unless it continues in one.
 
     Args:
         start: What ``find_start`` has found; changed in place.
@@ -78,7 +78,7 @@ def _claim_evaluation(start: Start, config: Any, command: str, *, create: bool) 
 
 
 def is_first_process() -> bool:
-    """Tell whether this process is the one that writes, before processes know each other.
+    """Check whether this process is the one that writes, before processes know each other.
 
     Returns:
         Whether its launcher (torchrun, SLURM, Lightning) counts it as the first.

@@ -26,7 +26,7 @@ class Trial(NamedTuple):
 
 
 def cpu_has_bfloat16() -> bool:
-    """Say whether the CPU multiplies bfloat16 numbers (AMX or AVX-512 BF16 on x86); others imitate it slowly.
+    """Check whether the CPU multiplies bfloat16 numbers (AMX or AVX-512 BF16 on x86); others imitate it slowly.
 
     Returns:
         Whether it does; False where PyTorch can't tell.

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
+from command_line.completion import SHELLS, completion, options_of
 from command_line.config_names import SUFFIXES
 from command_line.encoding import print_any_text
 from command_line.options import command_of
@@ -42,10 +43,12 @@ def answer(arguments: list[str]) -> bool:
     first = command_of(first, rest)
     if first in _HELP:
         _print(_text(OVERVIEW, []))
+    if first == "completion":
+        _print(_completion(rest))
     if first in COMMANDS and rest[:1] and rest[0] in _HELP and len(rest) < 3 and "=" not in rest[-1]:
         _print(_text(first, rest[1:]))
     if first in COMMANDS:
-        kinds = _options_of(first)
+        kinds = options_of(first)
         known, options = set(kinds), _plain_options(rest)
         unknown = [option for option in options if _is_unknown(option[0], known)]
         wrong = wrong_values(options, kinds)
@@ -78,7 +81,7 @@ def _comes_first(option: list[str]) -> bool:
 
 
 def _is_unknown(option: str, known: set[str]) -> bool:
-    """Tell whether there is no such option, whatever the configs and classes; one that may be right isn't unknown."""
+    """Check whether there is no such option, whatever the configs and classes; one that may be right isn't unknown."""
     name = option.partition("=")[0].removeprefix("--").rstrip("+")
     section, dot, _ = name.partition(".")
     if not known or name in known or section in _OPEN or name.startswith(_CLASSES) or name.endswith(".help"):
@@ -93,11 +96,13 @@ def _option_meant(option: str, known: set[str]) -> str:
     return f" Did you mean {meant!r}?" if meant else did_you_mean(name, known)
 
 
-def _options_of(command: str) -> dict[str, str]:
-    """Read the names of a command's options, and what their values are (``simple_values.kind_of``)."""
-    file = TEXTS / f"{command}-options.txt"
-    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-    return {name: kind for name, _, kind in (line.partition(" ") for line in lines)}
+def _completion(rest: list[str]) -> str:
+    if len(rest) != 1 or rest[0] not in SHELLS:
+        _refuse(f"completion takes one of {', '.join(SHELLS)}.")
+    try:
+        return completion(rest[0])
+    except ImportError:
+        _refuse("completion needs shtab: pip install 'carspotter[completion]'.")
 
 
 def _refuse(message: str) -> NoReturn:

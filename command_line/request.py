@@ -1,4 +1,4 @@
-"""What a person typed: a command, perhaps a run, perhaps photographs, and options."""
+"""What the user typed: a command, perhaps a run, perhaps photographs, and options."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -11,18 +11,23 @@ from zipfile import is_zipfile
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from command_line.config_names import SUFFIXES, config_meant, installed_config
+from command_line.data_word import data_options, holds_data, options_for_words
 from command_line.options import CONFIG, command_of, files_first, gathered, split_words, value_of, without
 from command_line.paths import expand
 from command_line.relative_paths import data_paths
 from command_line.stored_config import config_from_checkpoint
-from runs.finding import find_runs, run_of
+from datamodules.remote.storage import is_remote
+from runs.finding import find_runs, named_path, run_of
 from runs.remote_file import fetch, is_url
 from runs.run import CHECKPOINTS, Run
 from runs.sharded_checkpoint import is_sharded
 
 RUN_COMMANDS = ("fit", "validate", "test", "predict")
+DATA_COMMANDS = ("check", "doubts", "repeat", "sweep", "preview", "convert")
 WORDS = {  # what stands before the options, in help
-    **dict.fromkeys(("fit", "validate", "test"), "[RUN] "),
+    "fit": "[RUN or DATA] ",
+    **dict.fromkeys(("validate", "test"), "[RUN] "),
+    **dict.fromkeys(DATA_COMMANDS, "[DATA] "),
     "predict": "[RUN PHOTO...] ",
     "explain": "RUN PHOTO... ",
     "export": "RUN ",
@@ -42,7 +47,7 @@ class Request:
         options: The options as they were typed.
         run: The run that was named, or whose config was given.
         checkpoint: The checkpoint file that was named in the place of a run.
-        named: Whether the run was named as such: ``fit`` goes on in its folder.
+        named: Whether the run was named as such: ``fit`` continues in its folder.
         name: What a new run is to be called, as it was typed; YAML, through which options go, would change some names.
         photographs: What is to be predicted, likewise.
         words: What stands before the options of a command that needs neither trainer nor data.
@@ -58,7 +63,7 @@ class Request:
     words: tuple[str, ...] = ()
 
     def has(self, option: str) -> bool:
-        """Tell whether an option was typed.
+        """Check whether an option was typed.
 
         Args:
             option: Its name, with dashes.
@@ -80,7 +85,7 @@ def read_request(arguments: Sequence[str], afterwards: ExitStack) -> Request:
         The request.
 
     Raises:
-        MisconfigurationException: If what stands in the place of a run is none.
+        MisconfigurationException: If what stands in the place of a run isn't one.
     """
     if arguments and arguments[0] in TOOLS:
         words, options = split_words(arguments[1:])
@@ -92,9 +97,11 @@ def read_request(arguments: Sequence[str], afterwards: ExitStack) -> Request:
         return Request(list(arguments))
     command, rest = arguments[0], _with_home(files_first(gathered(arguments[1:], "--seeds")))
     command = command_of(command, rest)
-    if command not in RUN_COMMANDS:
+    if command not in (*RUN_COMMANDS, *DATA_COMMANDS):
         return Request([command, *rest])
     words, options = split_words(rest)
+    if command in DATA_COMMANDS:
+        return Request([command, *options_for_words(command, words, options)])
     words = [expand(word, "a file" if place else "the run") for place, word in enumerate(words)]
     name = value_of(options, "--name")
     options = without(options, "--name")
@@ -102,11 +109,14 @@ def read_request(arguments: Sequence[str], afterwards: ExitStack) -> Request:
         return Request([command, *options], tuple(options), run=_run_of_config(options), name=name)
     if len(words) > 1 and command != "predict":
         raise MisconfigurationException(f"{command} takes one run, but there are {len(words)}: {', '.join(words)}.")
-    path = fetch(words[0], "the run") if is_url(words[0]) else _path(words[0], _logs(options))
+    path = fetch(words[0], "the run") if is_url(words[0]) else named_path(words[0], _logs(options))
     run = run_of(path)
+    if run is None and command == "fit" and (is_remote(words[0]) or holds_data(str(path))):
+        options = data_options(command, words[0] if is_remote(words[0]) else str(path), options)
+        return Request([command, *options], tuple(options), run=_run_of_config(options), name=name)
     if run is None and path.suffix in SUFFIXES:
         meant = path if path.exists() else config_meant(words[0]) or path
-        raise MisconfigurationException(f"{words[0]} is the config of no run: write --config {meant}.")
+        raise MisconfigurationException(f"{words[0]} doesn't belong to a run: write --config {meant}.")
     file = is_sharded(path) or (path.is_file() and (run is None or path.parent.name == CHECKPOINTS))
     checkpoint = path if file else None
     if run is None and path.is_file() and not is_zipfile(path):
@@ -114,7 +124,7 @@ def read_request(arguments: Sequence[str], afterwards: ExitStack) -> Request:
             f"{words[0]} is neither a run nor a checkpoint: {command} takes one of them first."
         )
     if run is None and checkpoint is None:
-        raise MisconfigurationException(_unknown(words[0], path))
+        raise MisconfigurationException(_unknown(words[0], path, command))
     config = None if run is None else run.config
     if config is None:
         config = Path(afterwards.enter_context(TemporaryDirectory())) / "config.yaml"
@@ -139,9 +149,9 @@ def run_named(command: str, words: Sequence[str]) -> Path:
     """
     if not words:
         raise MisconfigurationException(f"{command} needs a run: give its folder, a checkpoint or its URL.")
-    path = fetch(words[0], "the run") if is_url(words[0]) else _path(words[0], Path("logs"))
+    path = fetch(words[0], "the run") if is_url(words[0]) else named_path(words[0])
     if run_of(path) is None and not (is_sharded(path) or (path.is_file() and is_zipfile(path))):
-        raise MisconfigurationException(_unknown(words[0], path))
+        raise MisconfigurationException(_unknown(words[0], path, command))
     return path
 
 
@@ -165,7 +175,7 @@ def only_run(command: str, words: Sequence[str]) -> Path:
 
 
 def _with_home(options: Sequence[str]) -> list[str]:
-    """Expand what names a config, and find this project's own; a config that is typed as text is none of a file."""
+    """Expand what names a config, and find this project's own; a config that is typed as text isn't a file."""
     left: list[str] = []
     for position, option in enumerate(options):
         name, equals, value = option.partition("=")
@@ -196,12 +206,15 @@ def _logs(options: Sequence[str]) -> Path:
     return Path(expand(value_of(options, "--logs") or "logs", "--logs"))
 
 
-def _path(word: str, logs: Path) -> Path:
-    path = Path(word)
-    return logs / word if not path.exists() and (logs / word).exists() else path
-
-
-def _unknown(word: str, path: Path) -> str:
+def _unknown(word: str, path: Path, command: str) -> str:
+    if holds_data(str(path)):
+        place = {
+            "predict": " RUN {}",
+            "explain": " RUN {}",
+            "validate": " RUN --data.root {}",
+            "test": " RUN --data.root {}",
+        }
+        return f"{word} is a data set, not a run: write {command}{place.get(command, ' RUN').format(word)}."
     if path.is_dir():
         runs = [str(run.folder) for run in find_runs(path)]
         hint = f"it holds the runs {', '.join(runs[:5])}" if runs else "it holds neither a history nor checkpoints"

@@ -25,7 +25,7 @@ def run_command(args: Sequence[str] | None = None) -> None:
         args: Arguments, for calls from Python; None takes those of the process.
 
     Raises:
-        SystemExit: With code 1 or 2, after one line on what to mend, if the user made a mistake.
+        SystemExit: With code 1 or 2, after one line on what to correct, if the user made a mistake.
     """
     if args is None:
         restart_in_utf8()

@@ -11,9 +11,9 @@ from runs.suggestions import did_you_mean
 
 SCHEMA = Path(__file__).parent.parent / "configs/schema.json"
 ALL = "all"
-_PURPOSES = {
+PURPOSES = {
     "Train": {
-        "fit": "begin a run, or go on with one",
+        "fit": "begin a run, or continue one",
         "repeat": "train with several seeds or on several folds",
         "sweep": "search for the best options with Optuna",
     },
@@ -71,10 +71,11 @@ def overview() -> str:
         The text, with ``{program}`` for the name of the program.
     """
     lines = ["usage: {program} COMMAND [RUN] [options]", ""]
-    for purpose, commands in _PURPOSES.items():
+    for purpose, commands in PURPOSES.items():
         lines += [f"{purpose}:", *(f"  {name:<12}{text}" for name, text in commands.items()), ""]
     more = "{program} COMMAND --help lists the common options of a command, --help all lists all of them."
-    return "\n".join([*lines, more, ""])
+    shells = 'eval "$(carspotter completion bash)" completes them with the tab key; also zsh and tcsh.'
+    return "\n".join([*lines, more, shells, ""])
 
 
 def short_help(command: str, words: str, own: Mapping[str, str]) -> str:
@@ -88,7 +89,7 @@ def short_help(command: str, words: str, own: Mapping[str, str]) -> str:
     Returns:
         The text, with ``{program}`` for the name of the program.
     """
-    purpose = next(texts[command] for texts in _PURPOSES.values() if command in texts)
+    purpose = next(texts[command] for texts in PURPOSES.values() if command in texts)
     lines = [f"usage: {{program}} {command} {words}[options]", "", f"{purpose[0].upper()}{purpose[1:]}.", ""]
     if own:
         lines += ["Options of this command:", *(line for item in own.items() for line in _entry(*item)), ""]

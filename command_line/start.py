@@ -21,7 +21,7 @@ class Start:
         checkpoint: The checkpoint; None if there is none.
         hyper_parameters: The arguments that its classifier was built with.
         trained_elsewhere: Whether it was trained on another ``data.root``.
-        step: The optimizer step from which a run goes on in its folder; None for a run that is new.
+        step: The optimizer step from which a run continues in its folder; None for a run that is new.
     """
 
     experiment: Path = field(default_factory=Path)

@@ -1,4 +1,4 @@
-"""Which run and which checkpoint a command means: found out once, before anything is built."""
+"""Finds, before anything is built, which run and which checkpoint a command means."""
 
 from pathlib import Path
 from typing import Any
@@ -56,11 +56,11 @@ def find_start(config: Any, command: str, request: Request) -> Start:
 
 
 def _find_training(start: Start, config: Any, request: Request, name: str | None) -> None:
-    """Go on with a run in its folder, or begin a new one, perhaps from a checkpoint."""
+    """Continue with a run in its folder, or begin a new one, perhaps from a checkpoint."""
     wanted = config.ckpt_path
     if request.named:
         if wanted is not None:
-            raise MisconfigurationException("fit goes on with the run that is named: leave --ckpt_path out.")
+            raise MisconfigurationException("fit continues the run that is named: leave --ckpt_path out.")
         last = request.run.find_checkpoint("last") if request.run else None
         start.checkpoint = request.checkpoint or last
         start.run = request.run if name is None and _same(start.checkpoint, last) else None
@@ -80,7 +80,7 @@ def _find_training(start: Start, config: Any, request: Request, name: str | None
 
 
 def _same(checkpoint: Path | None, last: Path | None) -> bool:
-    """Compare two checkpoints, of which a run that has been killed early has none."""
+    """Compare two checkpoints; a run that was killed early has none."""
     return checkpoint == last or (checkpoint is not None and last is not None and checkpoint.samefile(last))
 
 
@@ -102,7 +102,7 @@ def _find_evaluation(start: Start, config: Any, command: str, request: Request, 
 
 
 def _checkpoint(wanted: str, prefer: Keyword, experiment: Path, request: Request, name: str | None) -> Path:
-    """Turn what stands behind ``--ckpt_path`` into a file."""
+    """Find the file that ``--ckpt_path`` names."""
     if wanted in _KEYWORDS:
         run = named_run(experiment, name) if name else request.run
         if run is not None:
@@ -119,15 +119,15 @@ def _checkpoint(wanted: str, prefer: Keyword, experiment: Path, request: Request
 
 
 def _take(start: Start, config: Any, command: str, request: Request) -> None:
-    """Look into the checkpoint, and see that it fits."""
+    """Look into the checkpoint, and check that it fits."""
     assert start.checkpoint is not None
     content = read_checkpoint(start.checkpoint)
     start.hyper_parameters = content["hyper_parameters"]
     stored = start.hyper_parameters
     if command == "fit" and "callbacks" not in content:
         raise MisconfigurationException(
-            f"{start.checkpoint} holds weights alone (checkpoint.save_weights_only), from which no run can go on: name "
-            "the folder of its run, or begin a new training by model.weights."
+            f"{start.checkpoint} holds weights alone (checkpoint.save_weights_only), from which no run can continue: "
+            "name the folder of its run, or begin a new training by model.weights."
         )
     for key in ("backbone", "optimizer") if command == "fit" else ("backbone",):
         if config.model[key] != stored.get(key, config.model[key]):

@@ -1,4 +1,4 @@
-"""The config that a checkpoint brings along, for those that come without the folder of their run."""
+"""The config stored in a checkpoint, for checkpoints without the folder of their run."""
 
 import json
 from pathlib import Path
@@ -21,7 +21,7 @@ _LINKED = ("class_names", "image_size", "preprocessing")  # arguments of the mod
 
 
 def config_from_checkpoint(checkpoint: Path | None, run: Run | None) -> str:
-    """Put a config together from a checkpoint alone.
+    """Build a config from a checkpoint alone.
 
     Args:
         checkpoint: The checkpoint; None takes the best one of the run.
@@ -31,7 +31,7 @@ def config_from_checkpoint(checkpoint: Path | None, run: Run | None) -> str:
         YAML, which ``--config`` takes in the place of a file.
 
     Raises:
-        MisconfigurationException: If the checkpoint can't be read, or names classes of strangers.
+        MisconfigurationException: If the checkpoint can't be read, or names classes that this project doesn't trust.
     """
     if checkpoint is None:
         assert run is not None
@@ -52,7 +52,7 @@ def config_from_checkpoint(checkpoint: Path | None, run: Run | None) -> str:
 
 
 def is_elsewhere(content: dict[str, Any], root: str, typed: bool) -> bool:
-    """Tell whether data lie at another place than those that a checkpoint was trained on.
+    """Check whether data lie at another place than those that a checkpoint was trained on.
 
     Args:
         content: What the checkpoint holds.
@@ -68,7 +68,7 @@ def is_elsewhere(content: dict[str, Any], root: str, typed: bool) -> bool:
 
 
 def _from_hyper_parameters(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Describe a checkpoint of an older version, which says how images are prepared, but not where they lay."""
+    """Describe a checkpoint of an older version, which stores how images are prepared, but not where they were."""
     size = int(arguments.get("image_size", 400))
     return {
         "model": {key: value for key, value in arguments.items() if key not in _LINKED},

@@ -1,8 +1,8 @@
-"""Asks the parsers for what ``quick_answers`` answers with and what editors complete, and stores it.
+"""Stores the parsers' help texts and options, for ``quick_answers`` and for editors.
 
 python -m command_line.stored_help
 
-To be called when an option or its description has changed (``make help-texts``).
+Run it when an option or its description has changed (``make help-texts``).
 """
 
 import contextlib
@@ -30,7 +30,7 @@ _LONG = 60  # lines, above which help has a short form
 
 
 def texts() -> Iterator[tuple[str, str]]:
-    """Ask the parsers for all help texts, and for the options of each command.
+    """Collect all help texts, and the options of each command, from the parsers.
 
     Yields:
         Names of files without their suffix, and their content.

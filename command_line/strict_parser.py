@@ -48,7 +48,7 @@ class StrictParser(LightningArgumentParser):
         self.typed: list[str] = []
 
     def parse_args(self, args: Any = None, *others: Any, **kwargs: Any) -> Any:
-        """Parse a command line; a config that is no YAML is named, which jsonargparse's message leaves out.
+        """Parse a command line; a config that isn't YAML is named, which jsonargparse's message leaves out.
 
         With ``--trusted_only`` nothing is imported that isn't this project's or one of the libraries it names.
 
@@ -158,7 +158,7 @@ def _configs(args: Sequence[str]) -> Iterator[str]:
 
 
 def one_line(message: str) -> str:
-    """Reduce a message to what the user can mend.
+    """Reduce a message to what the user can correct.
 
     Args:
         message: A message of jsonargparse, perhaps in many lines.

@@ -24,7 +24,7 @@ _RAREST = 50  # steps between two points, as with Lightning
 
 
 class StrictTrainer(Trainer):
-    """Lightning's trainer, whose limits of 1 mean one batch, and which refuses what it would stumble over later.
+    """Lightning's trainer, whose limits of 1 mean one batch, and which refuses values that would fail later.
 
     Lightning declares the limits as ``int | float``, but ``typing`` caches unions whatever their order, and so hands
     the command line ``float | int``: it would read 1 as 1.0, which is all batches.

@@ -1,4 +1,4 @@
-"""YAML in which no key stands twice, where YAML itself would drop the first without a word."""
+"""YAML that refuses repeated keys; YAML itself would silently drop the first."""
 
 from collections.abc import Iterator
 from pathlib import Path

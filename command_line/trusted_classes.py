@@ -1,4 +1,4 @@
-"""Keeps a config from a stranger from running a stranger's code."""
+"""Keeps a config of unknown origin from running unknown code."""
 
 import importlib.util
 import re

@@ -1,4 +1,4 @@
-"""An account of every file below a data set's root: used, or why not."""
+"""Reports of every file below a data set's root whether it is used, and if not, why."""
 
 import os
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ NOT_RECORDED = f"not in {SPLIT_FILE}"
 
 
 def account_for(root: Path, layout: Layout, files: Iterable[str]) -> PassedOver:
-    """Find out what isn't used of a data set.
+    """Find the files of a data set that aren't used.
 
     Args:
         root: The folder that was named, or the table: then the folders of its files are looked at, but not what is
@@ -58,7 +58,7 @@ def account_for(root: Path, layout: Layout, files: Iterable[str]) -> PassedOver:
 
 
 def tell(passed: PassedOver, root: Path, used: int) -> None:
-    """Sum up in one line what isn't used of a data set.
+    """Summarise in one line what isn't used of a data set.
 
     Args:
         passed: What isn't used.

@@ -1,4 +1,4 @@
-"""What a user says about single images, against the data set itself."""
+"""Corrections by the user: other labels, and images to leave out."""
 
 from dataclasses import dataclass, field
 

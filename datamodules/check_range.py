@@ -1,4 +1,4 @@
-"""Refuses numbers that make no sense."""
+"""Refuses numbers out of range."""
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 

@@ -1,4 +1,4 @@
-"""Labels that replace those of a data set, which itself stays as it is."""
+"""Labels that replace those of a data set, whose files stay as they are."""
 
 import csv
 from collections.abc import Iterable, Sequence

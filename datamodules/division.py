@@ -1,4 +1,4 @@
-"""Dividing samples in two parts with the same mixture of classes, without parting what belongs together."""
+"""Divides samples into two parts with the same class frequencies, keeping groups together."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -19,7 +19,7 @@ class Division(NamedTuple):
     Attributes:
         first: The larger part, in the original order.
         second: The other one, in the original order.
-        notes: What isn't as it was asked for, in sentences.
+        notes: Deviations from what was requested, in sentences.
     """
 
     first: Samples
@@ -38,8 +38,8 @@ def divide(
     """Divide samples, stratified by class.
 
     Where no pair and no group is to be kept together and every class is large enough, this is scikit-learn's
-    ``train_test_split``. Else the parts of that division give up as few samples as it takes: a group goes as a whole
-    to the part that has most of it, and others of its classes take their places as far as that is possible.
+    ``train_test_split``. Otherwise the parts of that division give up as few samples as possible: a group goes as a
+    whole to the part that has most of it, and others of its classes take their places as far as that is possible.
 
     Args:
         samples: Labelled samples; their ``groups`` are kept together.
@@ -54,7 +54,7 @@ def divide(
         small for its share.
 
     Raises:
-        MisconfigurationException: If the fraction is none, or there are too few samples for two parts.
+        MisconfigurationException: If the fraction isn't valid, or there are too few samples for two parts.
     """
     if not 0 < fraction < 1:
         raise MisconfigurationException(f"{option} is {fraction}: it has to lie between 0 and 1.")

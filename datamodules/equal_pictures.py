@@ -1,4 +1,4 @@
-"""Which photographs show the same picture, looked at once for each data set."""
+"""Finds photographs that show the same picture, once for each data set."""
 
 import hashlib
 import io

@@ -1,4 +1,4 @@
-"""Leaving images out."""
+"""Leaves images out."""
 
 import os
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Finding photographs in folders, with an account of all that is passed over."""
+"""Finding photographs in folders, with a record of all that is ignored."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -38,7 +38,7 @@ class Passed(NamedTuple):
 
 
 class PassedOver:
-    """What isn't used of a data set, by reason.
+    """The files of a data set that aren't used, by reason.
 
     Attributes:
         by_reason: The files and folders of each reason.
@@ -60,7 +60,7 @@ class PassedOver:
         self.by_reason.setdefault(reason, []).append(Passed(path, files, picture or bool(detail), detail))
 
     def add(self, other: "PassedOver") -> None:
-        """Take over what was noted elsewhere.
+        """Merge another account into this one.
 
         Args:
             other: The other account.
@@ -83,7 +83,7 @@ class PassedOver:
         return sorted(taken)
 
     def forget(self, paths: Iterable[Path]) -> None:
-        """Strike out files that are used after all, such as tables.
+        """Remove files that are used after all, such as tables.
 
         Args:
             paths: Their paths.
@@ -108,7 +108,7 @@ class PassedOver:
         return sum(item.files for item in self.by_reason.get(reason, []))
 
     def summary(self, reasons: Iterable[str] | None = None) -> str:
-        """Sum everything up in one line.
+        """Summarise everything in one line.
 
         Args:
             reasons: Those to be named; None names all.
@@ -136,7 +136,7 @@ def find_images(
             many links lead to it.
         passed: Where to note what isn't listed.
         unlisted: Takes the error of each folder that can't be listed, its ``filename`` being the folder, and the
-            search goes on without; None raises the error.
+            search continues without; None raises the error.
         recursive: Whether to search sub-folders.
         searched: Sub-folders, as they are called below ``folder``, that were searched already.
 
@@ -193,7 +193,7 @@ def _images_below(
 
 
 def reason_by_name(name: str) -> str:
-    """Tell whether a file or a folder is passed over for its name alone.
+    """Check whether a file or a folder is ignored because of its name.
 
     Args:
         name: Its name.
@@ -227,14 +227,14 @@ def _is_picture(entry: os.DirEntry[str], passed: PassedOver) -> bool:
 
 
 def _count(entry: os.DirEntry[str]) -> int:
-    """Count the files of a folder that is passed over as a whole."""
+    """Count the files of a folder that is ignored as a whole."""
     if not entry.is_dir(follow_symlinks=False):
         return 1
     return sum(len(files) for _, _, files in os.walk(entry.path))
 
 
 def holds_images(folder: str | Path) -> bool:
-    """Tell whether a folder holds a photograph itself, not in its sub-folders.
+    """Check whether a folder holds a photograph itself, not in its sub-folders.
 
     Args:
         folder: The folder.

@@ -1,4 +1,4 @@
-"""What the entries of a folder are; there may be a million, and links that lead nowhere or to themselves."""
+"""Recognises the entries of a folder: there may be a million, broken links and circular ones."""
 
 import os
 from functools import lru_cache
@@ -9,7 +9,7 @@ _HISTORY = "history.jsonl"  # which every run has
 
 
 def holds_runs(folder: str) -> bool:
-    """Tell whether a folder is a run of this project, or holds runs as ``logs`` and ``logs/EXPERIMENT`` do.
+    """Check whether a folder is a run of this project, or holds runs as ``logs`` and ``logs/EXPERIMENT`` do.
 
     Args:
         folder: The folder. One that holds a photograph itself and no history is none of them.
@@ -43,7 +43,7 @@ def _folders(folder: str, without_pictures: bool = False) -> list[str]:
 
 
 def is_folder(entry: os.DirEntry[str]) -> bool:
-    """Tell whether an entry is a folder, or a link to one.
+    """Check whether an entry is a folder, or a link to one.
 
     Args:
         entry: The entry.
@@ -58,7 +58,7 @@ def is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def is_file(entry: os.DirEntry[str]) -> bool:
-    """Tell whether an entry is a regular file, or a link to one.
+    """Check whether an entry is a regular file, or a link to one.
 
     Args:
         entry: The entry.
@@ -73,7 +73,7 @@ def is_file(entry: os.DirEntry[str]) -> bool:
 
 
 def has_suffix(entry: os.DirEntry[str]) -> bool:
-    """Tell whether an entry is called like a picture.
+    """Check whether an entry is called like a picture.
 
     Args:
         entry: The entry.

@@ -1,4 +1,4 @@
-"""Photographs that a program hands over, as files or pictures in memory, in any mixture."""
+"""Photographs passed by a program, as files or pictures in memory, in any mixture."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -88,7 +88,7 @@ class GivenPhotographs(Dataset[tuple[Tensor, str]]):
 
 
 def are_several(given: object) -> bool:
-    """Tell several photographs from a single one.
+    """Distinguish several photographs from a single one.
 
     Args:
         given: What was handed over.

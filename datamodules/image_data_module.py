@@ -1,4 +1,4 @@
-"""What all data modules share: loaders, transforms, seeds and the folder to predict."""
+"""The base of all data modules: transforms, seeds, splits and the photographs to predict."""
 
 import os
 from abc import ABC, abstractmethod
@@ -55,7 +55,7 @@ class ImageDataModule(LoadingDataModule, ABC):
             ``x1,y1,x2,y2``, or one column without a header; its paths are relative to its folder.
         on_error: What to do about an image that can't be read: ``raise`` an error that names it, or ``skip`` it. In
             training another image takes its place; evaluations leave it out. The number of skipped images is logged.
-            ``predict`` always goes on, and reports it.
+            ``predict`` always continues, and reports it.
         max_skipped: Largest share of a split's images that ``skip`` may skip; beyond it, the run stops.
         cache: Keep pictures as pixels for later epochs, shrunk to what training needs of them: ``ram``, in memory that
             all processes of the run share, or ``disk``, for later runs too; ``none`` decodes them in each epoch.

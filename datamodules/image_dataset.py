@@ -25,7 +25,7 @@ PADDING = -1  # index of a sample that is none, for devices that have one less t
 
 
 class SamplerKey(NamedTuple):
-    """What a sampler asks for: a sample, as it is to be seen in a certain epoch, for the first time or once more.
+    """Identifies a sample in an epoch, for the first time or repeated.
 
     Attributes:
         epoch: The epoch, counted from 0.
@@ -45,7 +45,7 @@ class ImageDataset(OneByOne, Dataset[tuple[Tensor, int]]):
 
     The augmentation of a sample depends on the seed, the epoch and the sample's index alone. Albumentations by itself
     gives every DataLoader worker the same random stream and repeats it each epoch (albumentations #2473), so the
-    pipeline is seeded anew for every sample; batches are then the same with any number of workers or devices.
+    pipeline is seeded again for every sample; batches are then the same with any number of workers or devices.
 
     Args:
         samples: Files, labels and boxes.

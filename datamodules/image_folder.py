@@ -1,4 +1,4 @@
-"""One's own photographs, in any of the usual layouts."""
+"""The user's own photographs, in any of the usual layouts."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -102,7 +102,7 @@ class ImageFolderDataModule(ImageDataModule):
         return recognise_layout(self.folder, self.index_of is not None, self.class_folders)
 
     def relabel(self, index_of: Callable[[str], int | None], trained_elsewhere: bool = False) -> None:
-        """Label images as a trained network does, and recognise the data set anew; see ``ImageDataModule.relabel``."""
+        """Label images as a trained network does, and recognise the data set again; see ``ImageDataModule.relabel``."""
         super().relabel(index_of, trained_elsewhere)
         self.__dict__.pop("layout", None)
         self._forget()

@@ -1,4 +1,4 @@
-"""Which files of a data set are meant by the paths of a list."""
+"""Finds the files of a data set that a list names."""
 
 import os
 from collections.abc import Callable, Iterable
@@ -11,7 +11,7 @@ from datamodules.path_spelling import existing_path
 
 
 class ListedFiles:
-    """Finds files of a data set by paths as people and programs write them.
+    """Finds files of a data set by paths as users and programs write them.
 
     Args:
         files: All files of the data set.

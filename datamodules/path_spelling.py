@@ -1,4 +1,4 @@
-"""The file that a written path means, on this system."""
+"""Finds the file that a path from another system or program means."""
 
 import os
 import unicodedata

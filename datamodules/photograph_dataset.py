@@ -1,4 +1,4 @@
-"""A PyTorch data set over photographs to classify, in which what can't be read costs nothing else."""
+"""A PyTorch data set over photographs to classify, in which unreadable files don't affect the others."""
 
 from typing import NamedTuple
 

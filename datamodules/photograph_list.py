@@ -60,7 +60,7 @@ def _text_rows(path: str) -> list[tuple[int, list[str]]]:
 
 
 def _table_rows(path: str) -> list[tuple[int, list[str]]]:
-    """Lay a table of another kind out as rows of text."""
+    """Convert a table of another kind to rows of text."""
     table = read_table(Path(path), role_of)
     columns = Columns(table)
     columns.require("path")

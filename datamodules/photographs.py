@@ -95,7 +95,7 @@ def _below(folder: str, passed: PassedOver) -> Iterator[Photograph]:
 
 
 def tell_boxes(photographs: list[Photograph], margin: float | None) -> None:
-    """Say whether photographs are cut out along boxes as those were that the network was trained on.
+    """Check whether photographs are cut out along boxes as those were that the network was trained on.
 
     Args:
         photographs: The photographs.

@@ -19,14 +19,14 @@ def decode_text(data: bytes, names_file: Callable[[str], bool] | None = None) ->
 
     Args:
         data: The content.
-        names_file: Tells whether a text, in which a byte that is no UTF-8 stands as a lone surrogate, names a file
+        names_file: Checks whether a text, in which a byte that isn't UTF-8 stands as a lone surrogate, names a file
             that exists. Names of files are bytes: such a list of them is taken as it is, not as cp1252.
 
     Returns:
         The text, and what the encoding is called.
 
     Raises:
-        ValueError: If it is no text in UTF-8, UTF-16, UTF-32 or cp1252.
+        ValueError: If it isn't text in UTF-8, UTF-16, UTF-32 or cp1252.
     """
     for mark, codec, name in _MARKS:
         if data.startswith(mark):  # a list that this program has written may hold names of files in bytes
@@ -45,7 +45,7 @@ def decode_text(data: bytes, names_file: Callable[[str], bool] | None = None) ->
     try:
         return data.decode("cp1252"), "cp1252"
     except UnicodeDecodeError as error:
-        raise ValueError("it is no text in UTF-8, UTF-16 or cp1252") from error
+        raise ValueError("it is not text in UTF-8, UTF-16 or cp1252") from error
 
 
 def encode_lines(names: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""What loaders of any kind hand over."""
+"""Batches of any loader."""
 
 from collections.abc import Sequence
 from typing import Any, TypeAlias
@@ -58,7 +58,7 @@ def check_labels(labels: Tensor, class_names: Sequence[str]) -> None:
         class_names: Names of the classes.
 
     Raises:
-        MisconfigurationException: If a label is none of theirs.
+        MisconfigurationException: If a label is out of their range.
     """
     if labels.device.type != "cpu" or not labels.numel():
         return

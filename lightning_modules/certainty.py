@@ -1,4 +1,4 @@
-"""How sure a classifier is of an answer, by its probability or by its logits, and below what it should give none."""
+"""The certainty of answers, by probability or by logits, and the threshold for ``unknown``."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ _ORDERS = range(2, 11)
 
 
 class Fitted(NamedTuple):
-    """What is learned from the logits of a validation.
+    """Statistics of the logits of a validation.
 
     Attributes:
         temperature: What logits are divided by.
@@ -133,7 +133,7 @@ class AnswerRule(NamedTuple):
         return self.min_confidence is None and self.coverage is None
 
     def check(self) -> None:
-        """Refuse what makes no sense.
+        """Refuse invalid values.
 
         Raises:
             MisconfigurationException: If a share is out of range, or the options exclude each other.
@@ -155,7 +155,7 @@ class AnswerRule(NamedTuple):
         """Find the certainty below which the answer is ``unknown``.
 
         Args:
-            fitted: What the validation told.
+            fitted: The statistics of the validation.
 
         Returns:
             The certainty; minus infinity if all are answered.

@@ -1,4 +1,4 @@
-"""Counts which class was taken for which, in memory that doesn't grow with the square of the classes."""
+"""Counts predicted by true classes, in memory that doesn't grow with the square of the classes."""
 
 import torch
 from torch import Tensor
@@ -11,7 +11,8 @@ NO_LABEL = -1
 class ConfusionCounts(Metric):
     """A confusion matrix of any number of classes: keeps eight bytes a sample, and counts once at the end.
 
-    Classes squared are 800 MB for 10,000 of them. A batch is neither counted nor waited for, so that a GPU goes on.
+    Classes squared are 800 MB for 10,000 of them. A batch is neither counted nor waited for, so that a GPU is never
+    idle.
 
     Args:
         num_classes: Number of classes.

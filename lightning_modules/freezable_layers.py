@@ -9,7 +9,7 @@ from lightning_modules.optimization import ramp
 
 
 class FreezableLayers:
-    """Keeps which groups of layers are frozen and when the others were unfrozen, on which their learning rates depend.
+    """Tracks which groups of layers are frozen, and when the others were unfrozen, which sets their learning rates.
 
     Args:
         network: The network.
@@ -59,7 +59,7 @@ class FreezableLayers:
                 parameter.requires_grad = group not in frozen
 
     def restore(self, checkpoint: Mapping[str, Any]) -> None:
-        """Go on with the steps of a checkpoint at which groups were unfrozen; old ones have another key for them."""
+        """Continue with the steps of a checkpoint at which groups were unfrozen; old ones have another key for them."""
         self.unfrozen_at = dict(checkpoint.get("unfrozen_at", checkpoint.get("opened_at", {})))
 
     def leave_training_mode(self) -> None:

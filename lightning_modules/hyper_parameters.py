@@ -1,4 +1,4 @@
-"""Refuses hyper-parameters that make no sense."""
+"""Refuses invalid hyper-parameters."""
 
 import math
 from collections.abc import Callable, Mapping

@@ -107,7 +107,7 @@ class ImageClassifier(PhotographClassifier):
         self.steps_trained = 0  # behind the loaded weights
 
     def setup(self, stage: str | None = None) -> None:
-        """Try the network on the sizes of training and evaluation before a run begins; without a stage, on both."""
+        """Test the network with the sizes of training and evaluation before a run begins; without a stage, on both."""
         check_image_sizes(self, self.hparams, training=stage in ("fit", None))
         if self.hparams.get("compile"):
             self.logits.compile()
@@ -251,7 +251,7 @@ class ImageClassifier(PhotographClassifier):
         checkpoint["hyper_parameters"] = {**checkpoint["hyper_parameters"], "weights": None}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Go on with these, and note how long the weights were trained, so that scores stand beside the curves."""
+        """Continue with these, and note how long the weights were trained, so that scores stand beside the curves."""
         check_trained_size(self, self.hparams, checkpoint)
         if "training_accuracy" in checkpoint and self.global_rank == 0:
             self.accuracy.restore(checkpoint["training_accuracy"])

@@ -69,7 +69,7 @@ class LayerwiseOptimization:
                 own |= {"momentum": momentum, "nesterov": momentum > 0}
 
     def keep_ratios(self, optimizer: Optimizer, scheduler: Any) -> None:
-        """Keep the ratios between the rates under another scheduler, the learning-rate finder's: it sets all alike.
+        """Keep the ratios between the rates under the learning-rate finder's scheduler, which sets all to one rate.
 
         Args:
             optimizer: The optimizer; changed in place.
@@ -97,7 +97,7 @@ class LayerwiseOptimization:
 
 
 def can_fuse(groups: list[dict[str, Any]], trainer: Trainer) -> bool:
-    """Tell whether a fused optimizer can train the parameters.
+    """Check whether a fused optimizer can train the parameters.
 
     Args:
         groups: Parameter groups.
@@ -112,7 +112,7 @@ def can_fuse(groups: list[dict[str, Any]], trainer: Trainer) -> bool:
 
 
 def scales_gradients(trainer: Trainer) -> bool:
-    """Tell whether gradients are scaled, as in float16, and steps that overflow skipped.
+    """Check whether gradients are scaled, as in float16, and steps that overflow skipped.
 
     Args:
         trainer: Knows the precision.

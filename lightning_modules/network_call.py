@@ -13,7 +13,7 @@ _VARIANTS = 6  # PyTorch keeps 8 of a function, and then no longer compiles it
 class NetworkCall:
     """Calls a network, and if asked to, compiles it by ``torch.compile``.
 
-    The network is compiled in place, so that names in checkpoints stay. PyTorch compiles anew for each mode, size of a
+    The network is compiled in place, so that names in checkpoints stay. PyTorch compiles again for each mode, size of a
     batch and state of frozen layers. An evaluation's last, smaller batch isn't worth that: it is computed without
     compilation, as is whatever else has another number of images than the first batch.
 

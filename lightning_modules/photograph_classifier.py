@@ -1,4 +1,4 @@
-"""What a trained classifier is used for in a program: loading it, and classifying photographs."""
+"""Uses a trained classifier in a program: loads it, and classifies photographs."""
 
 from collections.abc import Iterator
 from copy import deepcopy
@@ -20,7 +20,7 @@ from lightning_modules.prediction_settings import PredictionSettings
 from lightning_modules.preprocessing import pipeline_of
 from lightning_modules.stage_metrics import Scores, Views, scores_over_views
 from runs.checkpoints import read_trained
-from runs.finding import find_checkpoint
+from runs.finding import find_checkpoint, named_path
 from runs.remote_file import is_url
 from runs.training_config import training_config
 
@@ -68,16 +68,18 @@ class PhotographClassifier(LightningModule):
         """Load a trained classifier for use, without running any code that a checkpoint may hold.
 
         Args:
-            source: The folder of a run, a checkpoint file or its http(s) URL, or the folder of a sharded checkpoint.
+            source: The folder of a run, also relative to ``logs`` as commands take it, a checkpoint file or its http(s)
+                URL, or the folder of a sharded checkpoint.
             which: The checkpoint of a run's folder.
 
         Returns:
-            The classifier on the CPU, in evaluation mode, with the precision of the run. ``Trainer.fit`` may go on
+            The classifier on the CPU, in evaluation mode, with the precision of the run. ``Trainer.fit`` may continue
             training it.
 
         Raises:
             MisconfigurationException: If there is no such checkpoint, or it can't be read.
         """
+        source = source if is_url(str(source)) else named_path(str(source))
         if not is_url(str(source)) and not Path(source).exists():
             raise MisconfigurationException(
                 f"There is no run or checkpoint {source}: give the folder of a run, a checkpoint file or its URL."

@@ -1,4 +1,4 @@
-"""How a run predicts, besides what its network and its preprocessing are."""
+"""Settings of prediction other than the network and the preprocessing."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -49,7 +49,7 @@ class PredictionSettings:
             The settings.
 
         Raises:
-            MisconfigurationException: If a value is none that the command would take.
+            MisconfigurationException: If the command would refuse one of the values.
         """
         data = _section(_section(config, "data"), "init_args")
         views = _section(config, "tta")

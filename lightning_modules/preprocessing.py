@@ -1,4 +1,4 @@
-"""Repeats, from a checkpoint alone, what evaluation did to an image."""
+"""Rebuilds the evaluation pipeline from a checkpoint alone."""
 
 import os
 from typing import TYPE_CHECKING, Any

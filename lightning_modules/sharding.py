@@ -72,14 +72,14 @@ def accept_sharded(strategy: Strategy, checkpoint: Path | None, subcommand: str)
         subcommand: ``fit``, ``validate``, ``test`` or ``predict``.
 
     Raises:
-        MisconfigurationException: If training is to go on sharded from one that isn't, or the other way round.
+        MisconfigurationException: If training is to continue sharded from one that isn't, or the other way round.
     """
     if checkpoint is None:
         return
     if not is_sharded(checkpoint):
         if subcommand == "fit" and isinstance(strategy, ModelParallelStrategy):
             raise MisconfigurationException(
-                f"{checkpoint} isn't sharded, and neither is its optimizer's state: go on on one device or with "
+                f"{checkpoint} isn't sharded, and neither is its optimizer's state: continue on one device or with "
                 "configs/strategy/ddp.yaml."
             )
         return
@@ -87,7 +87,7 @@ def accept_sharded(strategy: Strategy, checkpoint: Path | None, subcommand: str)
         return
     if subcommand == "fit":
         raise MisconfigurationException(
-            f"{checkpoint} is sharded, and its optimizer's state with it: go on with configs/strategy/fsdp.yaml, on "
+            f"{checkpoint} is sharded, and its optimizer's state with it: continue with configs/strategy/fsdp.yaml, on "
             "any number of devices. Other commands take it on one device too."
         )
     strategy.checkpoint_io = AnyCheckpoint()

@@ -12,7 +12,7 @@ Views: TypeAlias = Callable[[Tensor], Iterable[Tensor]]
 
 
 class Scores(NamedTuple):
-    """What a classifier makes of a batch of images.
+    """The classifier's outputs for a batch of images.
 
     Attributes:
         logits: Those of the images as they are, float32 of shape (batch, classes).

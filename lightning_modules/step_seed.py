@@ -1,4 +1,4 @@
-"""Seeds what is random in a training step."""
+"""Seeds the random parts of a training step."""
 
 import os
 

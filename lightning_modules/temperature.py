@@ -1,4 +1,4 @@
-"""Fits the temperature that makes probabilities as high as the share of right answers."""
+"""Fits the temperature that calibrates probabilities."""
 
 import math
 

@@ -9,7 +9,7 @@ _PARTS = 2**16  # of a hit, which may be divided between labels that are mixed
 
 
 class TrainingAccuracy:
-    """Averages the accuracies of batches, and goes on from a checkpoint.
+    """Averages the accuracies of batches, and continues from a checkpoint.
 
     Lightning's own means over an epoch aren't saved in checkpoints, and it writes them after the checkpoint of the
     epoch: a run resumed in mid-epoch would show the mean of the rest, one killed after the checkpoint would show none.
@@ -63,7 +63,7 @@ class TrainingAccuracy:
         return [parts / _PARTS, float(images)]
 
     def restore(self, state: Sequence[float]) -> None:
-        """Go on counting; on one device alone, since the sums are those of all.
+        """Continue counting; on one device alone, since the sums are those of all.
 
         Args:
             state: What ``state`` returned.

@@ -1,4 +1,4 @@
-"""The loss of training, with what belongs to it: smoothed and mixed labels, and weights of classes."""
+"""The training loss, with smoothed and mixed labels and class weights."""
 
 import numpy as np
 import numpy.typing as npt

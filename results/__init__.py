@@ -1,1 +1,1 @@
-"""What people look at after a run."""
+"""Tables, figures and pages that describe a run."""

@@ -1,4 +1,4 @@
-"""Writes what a confusion matrix says as tables."""
+"""Writes a confusion matrix and its scores by class as tables."""
 
 import csv
 import io

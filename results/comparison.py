@@ -40,9 +40,9 @@ class Compared:
 
     Attributes:
         accuracy: Its accuracy.
-        difference: Its accuracy less the first run's; None for the first.
-        won: Pictures that it alone answers rightly of the two.
-        lost: Pictures that the first alone answers rightly.
+        difference: Its accuracy minus the first run's; None for the first.
+        won: Pictures that it alone answers correctly of the two.
+        lost: Pictures that the first alone answers correctly.
         probability: Of numbers won and lost that are at least as unequal, if neither were better: McNemar's exact test
             (1947).
     """
@@ -98,7 +98,7 @@ def read_answers(file: Path, views: bool) -> dict[str, Given]:
 
 
 def has_views(file: Path) -> bool:
-    """Tell whether an evaluation has answers over several views.
+    """Check whether an evaluation has answers over several views.
 
     Args:
         file: Its ``predictions.csv``.

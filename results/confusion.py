@@ -34,7 +34,7 @@ def class_counts(matrix: Matrix) -> tuple[Counts, Counts, Counts]:
         matrix: As in ``cells``.
 
     Returns:
-        How often a class was predicted rightly, how often it is true and how often predicted, int64 of shape
+        How often a class was predicted correctly, how often it is true and how often predicted, int64 of shape
         (classes,).
     """
     true, predicted, counts = cells(matrix)
@@ -96,7 +96,7 @@ def most_confused(matrix: Matrix, limit: int) -> Counts:
 
 
 def part_of(matrix: Matrix, classes: Counts) -> Counts:
-    """Write the part of a matrix out that some classes make up.
+    """Extract the part of a matrix for some classes.
 
     Args:
         matrix: As in ``cells``.

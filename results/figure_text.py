@@ -64,7 +64,7 @@ def shortened(text: str, length: int) -> str:
         length: Columns that it may take.
 
     Returns:
-        The text, if need be with an ellipsis.
+        The text, if necessary with an ellipsis.
     """
     if display_width(text) <= length:
         return text
@@ -75,7 +75,7 @@ def shortened(text: str, length: int) -> str:
 
 
 def is_right_to_left(text: str) -> bool:
-    """Tell whether a line that this text begins runs from right to left.
+    """Check whether a line that this text begins runs from right to left.
 
     Args:
         text: A line.

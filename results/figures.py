@@ -34,7 +34,7 @@ def encoded_figure(figure: Figure) -> bytes:
 
 
 def is_figure(path: Path) -> bool:
-    """Tell a figure, which may be replaced by a newer one, from a photograph.
+    """Distinguish a figure, which a newer one may replace, from a photograph.
 
     Args:
         path: A file.

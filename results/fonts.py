@@ -77,7 +77,7 @@ def _families() -> dict[str, str]:
 
 
 def _drawn(path: str, characters: frozenset[str]) -> frozenset[str]:
-    """Tell which characters a font has outlines for; coloured emoji are pictures, which matplotlib can't draw."""
+    """Find which characters a font has outlines for; coloured emoji are pictures, which matplotlib can't draw."""
     try:
         font = FT2Font(path)
         return frozenset(_outlined(font, characters)) if font.scalable else frozenset()

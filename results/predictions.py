@@ -1,4 +1,4 @@
-"""What ``predict`` found, as a file and as a table."""
+"""The results of ``predict``, as a file and as a table."""
 
 import csv
 import io
@@ -60,7 +60,7 @@ def as_csv(predictions: list[Prediction], top: int, with_answers: bool = False) 
 
 
 def as_json_lines(predictions: list[Prediction], with_answers: bool = False) -> str:
-    """Write predictions as JSON lines, in which a byte of a name that is no UTF-8 stands as a lone surrogate.
+    """Write predictions as JSON lines, in which a byte of a name that isn't UTF-8 stands as a lone surrogate.
 
     Args:
         predictions: The predictions.
@@ -81,7 +81,7 @@ def as_json_lines(predictions: list[Prediction], with_answers: bool = False) -> 
 
 
 def answer_lines(predictions: list[Prediction], width: int, limit: int = 20) -> list[str]:
-    """Lay the answers out for a terminal.
+    """Format the answers for a terminal.
 
     Args:
         predictions: The predictions.

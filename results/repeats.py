@@ -1,4 +1,4 @@
-"""How far scores vary among trainings that differ by their seed or their fold alone."""
+"""The variation of scores among trainings that differ only by seed or fold."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

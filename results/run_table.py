@@ -1,4 +1,4 @@
-"""What is known of many runs, side by side."""
+"""The facts and scores of many runs, side by side."""
 
 import csv
 import io
@@ -71,7 +71,7 @@ def rows_csv(columns: Sequence[str], rows: Iterable[Row]) -> str:
 
 
 def _facts(run: Run) -> Row:
-    """Say how far a run is, and how long it has taken."""
+    """Describe how far a run has come, and how long it took."""
     events = list(run.history.events())
     wanted = next((event.facts.get("epochs") for event in reversed(events) if "epochs" in event.facts), None)
     last = events[-1] if events else None

@@ -1,4 +1,4 @@
-"""Writes tables that spreadsheets open rightly."""
+"""Writes tables that spreadsheets open correctly."""
 
 from pathlib import Path
 

@@ -8,7 +8,7 @@ _NUMBER = re.compile(r"[-+]?[\d.,]+( ?%|e[-+]?\d+)?|nan|-?inf|-|")
 
 
 def text_table(header: Sequence[str], rows: Sequence[Sequence[str]], gap: int = 2) -> list[str]:
-    """Lay a table out in aligned columns.
+    """Format a table in aligned columns.
 
     A column of numbers is aligned on the right, with ``-`` or nothing for one that is missing. In a row with fewer
     cells than the header has, the last one runs on over the columns that follow, and doesn't widen its own.
@@ -61,7 +61,7 @@ def printable(text: str) -> str:
         text: Any text.
 
     Returns:
-        The text with ``\n`` for a line break, ``\udcff`` for a byte that is no UTF-8, and so on.
+        The text with ``\n`` for a line break, ``\udcff`` for a byte that isn't UTF-8, and so on.
     """
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode() for character in text

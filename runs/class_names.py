@@ -1,4 +1,4 @@
-"""Finds classes by name, though data sets and checkpoints spell them in different ways."""
+"""Finds classes by name, although data sets and checkpoints spell them differently."""
 
 import unicodedata
 from collections import Counter
@@ -72,7 +72,7 @@ def _spelling(name: str) -> str:
 
 
 def _skeleton(name: str) -> str:
-    """Leave out what is hardly seen: marks, blanks, signs without width, kinds of the same letter."""
+    """Remove what is hardly visible: marks, blanks, signs without width, variants of the same letter."""
     return "".join(
         character for character in unicodedata.normalize("NFKD", name) if unicodedata.category(character)[0] in "LNPS"
     )

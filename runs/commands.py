@@ -1,4 +1,4 @@
-"""Commands that go on with a run, as a user can paste them."""
+"""Commands that continue a run, as a user can paste them."""
 
 import shlex
 import sys
@@ -50,7 +50,7 @@ def shown(path: Path) -> Path:
 
 
 def next_command(subcommand: str, run: Path) -> str:
-    """Write the command that goes on with a run.
+    """Write the command that continues a run.
 
     Args:
         subcommand: ``fit``, ``test`` and so on.

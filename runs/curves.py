@@ -23,7 +23,7 @@ def read_curve(run: Path, name: str) -> Curve:
 
 
 class CurveReader:
-    """Reads a curve again and again, while the run goes on.
+    """Reads a curve again and again, while the run continues.
 
     Args:
         run: The folder of the run.

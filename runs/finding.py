@@ -17,6 +17,20 @@ _OLD_EVALUATION_CONFIGS = {"validate-config.yaml", "test-config.yaml", "predict-
 _CONFIGS = {CONFIG, RESUMED_CONFIG, *_OLD_EVALUATION_CONFIGS}
 
 
+def named_path(name: str, logs: Path = Path("logs")) -> Path:
+    """Find what a name stands for: a path, or the folder of a run below that of all runs.
+
+    Args:
+        name: What the user wrote, ``logs/demo/version_0`` or ``demo/version_0`` for instance.
+        logs: The folder of all runs.
+
+    Returns:
+        The path, which need not exist.
+    """
+    path = Path(name)
+    return logs / name if not path.exists() and (logs / name).exists() else path
+
+
 def run_of(path: Path) -> Run | None:
     """Find the run that a path belongs to.
 
@@ -37,7 +51,7 @@ def run_of(path: Path) -> Run | None:
 
 
 def find_checkpoint(wanted: str, prefer: Keyword, option: str) -> Path:
-    """Turn what a person has written into a checkpoint.
+    """Find the checkpoint that the user named.
 
     Args:
         wanted: A file, its http(s) URL, or the folder of a run, of one of its evaluations, or of checkpoints.
@@ -100,7 +114,7 @@ def find_runs(folder: Path) -> Iterator[Run]:
 
 
 def version_of(name: str) -> int:
-    """Read the number of a run that nobody has named.
+    """Read the number of a run without a name of its own.
 
     Args:
         name: ``version_3`` for instance.

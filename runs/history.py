@@ -1,4 +1,4 @@
-"""When a run began, went on and ended, and whether it is running now."""
+"""When a run began, continued and ended, and whether it is running now."""
 
 import json
 import os
@@ -53,7 +53,7 @@ class History:
             file.write(b"\n" * bool(torn) + line.encode())
 
     def events(self) -> Iterator[Event]:
-        """Read the events, the oldest first; lines that a power cut has torn are left out.
+        """Read the events, the oldest first; lines cut off by a power failure are left out.
 
         Yields:
             The events.
@@ -129,7 +129,7 @@ class Lock:
 
 
 def is_running(folder: Path) -> bool:
-    """Tell whether a process is training a run now.
+    """Check whether a process is training a run now.
 
     Args:
         folder: The folder of the run.

@@ -93,7 +93,7 @@ def claim_evaluation(run: Run, kind: str, *, create: bool = True) -> Path:
 
 
 def claim_folder(folder: Path, option: str, *, create: bool = True) -> Path:
-    """Make a folder that a person has named.
+    """Make a folder that the user has named.
 
     Args:
         folder: The folder; if it exists, it must be empty.
@@ -125,7 +125,7 @@ def release(folder: Path) -> None:
 
 @contextmanager
 def attempt(folder: Path) -> Iterator[None]:
-    """Let the folder of an evaluation vanish again if that fails before it has found anything.
+    """Remove the folder of an evaluation that fails before it has written anything.
 
     Args:
         folder: The folder, which was made for it.

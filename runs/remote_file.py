@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 
 
 def is_url(name: str) -> bool:
-    """Tell whether a name is an http(s) URL.
+    """Check whether a name is an http(s) URL.
 
     Args:
         name: What the user wrote.
@@ -38,7 +38,7 @@ def fetch(url: str, option: str) -> Path:
         The local file, under a name that ends like the URL's path.
 
     Raises:
-        MisconfigurationException: If it can't be had whole.
+        MisconfigurationException: If it can't be fetched completely.
     """
     name = Path(unquote(re.split(r"[?#]", url)[0])).name[-100:]
     target = Path(torch.hub.get_dir()) / "checkpoints" / f"{hashlib.sha256(url.encode()).hexdigest()[:16]}-{name}"

@@ -22,7 +22,7 @@ _NAMES = ("last.ckpt", "best.ckpt", "previous.ckpt")
 
 @dataclass(frozen=True)
 class Run:
-    """A run: what one training has left behind, and what was found out about it later.
+    """A run: the files of one training and of its evaluations.
 
     Attributes:
         folder: Its folder, ``logs/<experiment>/<name>``. Its name and place may be any; nothing in it depends on them.
@@ -42,7 +42,7 @@ class Run:
 
     @property
     def history(self) -> History:
-        """When the run began, went on and ended."""
+        """When the run began, continued and ended."""
         return History(self.folder / HISTORY)
 
     @property
@@ -61,7 +61,7 @@ class Run:
         return (config if config.is_file() else self.folder).stat().st_mtime
 
     def is_finished(self) -> bool:
-        """Tell whether the run has been trained to its end, by its history."""
+        """Check whether the run has been trained to its end, by its history."""
         newest = self.history.last()
         return newest is not None and newest.kind == "finished"
 
@@ -71,7 +71,7 @@ class Run:
         return None if last is None else epochs_of(last)
 
     def exists(self) -> bool:
-        """Tell whether a run has begun here: it has a history, or, if an older version began it, its checkpoints."""
+        """Check whether a run has begun here: it has a history, or, if an older version began it, its checkpoints."""
         return self.history.file.is_file() or any((self.checkpoints / name).exists() for name in _NAMES)
 
     def find_checkpoint(self, keyword: Keyword) -> Path | None:

@@ -106,7 +106,7 @@ def _read_contents(folder: Path) -> metadata.Metadata:
 
 
 class _HarmlessUnpickler(pickle.Unpickler):
-    """Takes what a table of contents consists of, and nothing that could be called to do harm."""
+    """Accepts the types of a table of contents, and nothing that could run code."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) in _HARMLESS:

@@ -1,4 +1,4 @@
-"""Guesses what a misspelt name was meant to be."""
+"""Suggests the nearest valid name for a misspelt one."""
 
 import difflib
 from collections.abc import Iterable

@@ -23,7 +23,7 @@ def training_config(checkpoint: Path, content: dict[str, Any]) -> dict[str, Any]
         where there is none.
 
     Raises:
-        MisconfigurationException: If it is no YAML.
+        MisconfigurationException: If it isn't YAML.
     """
     run = run_of(checkpoint)
     file = run.config if run else None

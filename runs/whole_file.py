@@ -12,7 +12,7 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     """Write a file under a temporary name and rename it, so that an interruption leaves the old one whole.
 
     Args:
-        path: The file; its folder is made if need be.
+        path: The file; its folder is made if necessary.
         content: Text, which becomes UTF-8 (but for names of files that aren't), or bytes.
 
     Raises:

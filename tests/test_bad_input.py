@@ -303,7 +303,7 @@ def test_a_folder_that_can_only_be_read_is_named_and_left_alone(
         (tmp_path / where).chmod(0o755)
     assert where in answer
     assert "Permission denied" in answer
-    if where != "logs/demo/version_0/checkpoints":  # beside which curves go on
+    if where != "logs/demo/version_0/checkpoints":  # beside which curves continue
         assert seen(tmp_path) == before
     assert not list((tmp_path / "logs").rglob(".draft*"))
 

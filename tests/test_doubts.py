@@ -1,4 +1,4 @@
-"""``doubts`` finds labels that were exchanged, goes on where it was interrupted, and its lists are read."""
+"""``doubts`` finds labels that were exchanged, continues where it was interrupted, and its lists are read."""
 
 import csv
 import json

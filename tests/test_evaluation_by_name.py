@@ -78,7 +78,7 @@ def save(model: ImageClassifier, path: Path) -> Path:
 
 @pytest.fixture
 def evaluate(arguments: list[str], trained: Path, tmp_path: Path) -> Callable[..., dict[str, Any]]:
-    """Test the checkpoint on data of one's own, and read the scores."""
+    """Test the checkpoint on data of the user's own, and read the scores."""
 
     def call(root: Path, *extra: str, stage: str = "test") -> dict[str, Any]:
         shutil.rmtree(tmp_path / "logs", ignore_errors=True)

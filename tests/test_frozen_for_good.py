@@ -44,7 +44,7 @@ def test_what_is_said_at_the_start_is_what_the_worst_score_leaves_frozen() -> No
     for patience, epochs, (interval, every), epoch in schedules:
         trainer = trainer_of(epochs, interval, every, min(epoch, epochs - 1))
         unfreezing = GradualUnfreezing(patience=patience)
-        if trainer.current_epoch:  # goes on
+        if trainer.current_epoch:  # continues
             unfreezing.stalls, unfreezing.waited, unfreezing.best = 1, patience - 1, 0.9
         waited = unfreezing.waited if trainer.current_epoch else -1
         now = unfreezing.frozen_groups(groups, 0)

@@ -104,7 +104,7 @@ def test_the_same_classes_go_on_where_the_first_run_ended(
     scores = [json.loads((tmp_path / f"logs/demo/version_{n}/fit_scores.json").read_text()) for n in (0, 1)]
     assert scores[1]["val/loss"] == scores[0]["val/loss"]
     assert best(tmp_path / "logs/demo/version_1")["hyper_parameters"]["weights"] is None
-    (first / "checkpoints/best.ckpt").unlink()  # a run can be gone on with when the first has gone
+    (first / "checkpoints/best.ckpt").unlink()  # a run can be continued when the first has gone
     (first / "checkpoints/last.ckpt").unlink()
     run("fit", f"--ckpt_path={tmp_path / 'logs/demo/version_1'}", f"--model.weights={first}", "--trainer.max_epochs=2")
 

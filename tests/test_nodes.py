@@ -96,7 +96,7 @@ def test_two_nodes_survive_the_loss_of_a_process(arguments: list[str], tmp_path:
     victims = [child for child in psutil.Process(nodes[1].pid).children() if "train.py" in " ".join(child.cmdline())]
     assert len(victims) == 2
     victims[0].kill()
-    assert all(node.wait(timeout=100) for node in nodes)  # neither goes on without the other
+    assert all(node.wait(timeout=100) for node in nodes)  # neither continues without the other
     assert [node.wait(timeout=100) for node in start_nodes()] == [0, 0]
     assert (run / "resume-config.yaml").is_file()
     whole, torn = (

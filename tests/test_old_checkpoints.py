@@ -1,4 +1,4 @@
-"""A run that was begun before the classifier became one module is read, and goes on."""
+"""A run that was begun before the classifier became one module is read, and continues."""
 
 import json
 import lzma

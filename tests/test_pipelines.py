@@ -54,7 +54,7 @@ def test_crops_are_relative_to_the_picture() -> None:
 
 
 def test_a_typo_in_a_step_is_an_error_not_a_default(mistake: Callable[..., str], tmp_path: Path) -> None:
-    # Albumentations itself only warns of unknown arguments, and goes on with its defaults
+    # Albumentations itself only warns of unknown arguments, and continues with its defaults
     steps = [{"class_path": "albumentations.CoarseDropout", "init_args": {"num_holes_rang": [1, 3]}}]
     (tmp_path / "typo.yaml").write_text(yaml.safe_dump({"data": {"init_args": {"train_transforms": steps}}}))
     answer = mistake("fit", "--config", str(tmp_path / "typo.yaml"))

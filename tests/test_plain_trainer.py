@@ -1,4 +1,4 @@
-"""The classifier with Lightning's own trainer and loaders of one's own, without a data module."""
+"""The classifier with Lightning's own trainer and loaders of the user's own, without a data module."""
 
 import lzma
 import re

@@ -1,4 +1,4 @@
-"""``repeat`` trains with several seeds and on several folds, goes on where it stopped, and tells mean and spread."""
+"""``repeat`` trains with several seeds and on several folds, continues where it stopped, and tells mean and spread."""
 
 import csv
 import json

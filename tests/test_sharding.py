@@ -23,7 +23,7 @@ from tests.processes import TIMEOUT, run_devices, start_devices
 
 pytestmark = pytest.mark.slow
 
-OPTIONS = [  # a network with BatchNorm, whose layers are unfrozen by and by
+OPTIONS = [  # a network with BatchNorm, whose layers are unfrozen gradually
     "--model.backbone=mobilenet_v3_small", "--data.image_size=32", "--data.batch_size=16", "--unfreezing.epochs=[1,2]",
     "--trainer.max_epochs=3", "--checkpoint.every_n_steps=1", "--model.optimizer=sgd", "--previews.enabled=false",
 ]  # fmt: skip

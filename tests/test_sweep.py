@@ -1,4 +1,4 @@
-"""``sweep`` searches with Optuna, ends what falls behind, goes on with what was killed, and writes what it found."""
+"""``sweep`` searches with Optuna, ends what falls behind, continues what was killed, and writes what it found."""
 
 import csv
 import json

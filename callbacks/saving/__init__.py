@@ -1,1 +1,1 @@
-"""Saving runs: whole checkpoints at moments from which a run goes on exactly."""
+"""Saving runs: whole checkpoints at moments from which a run continues exactly."""

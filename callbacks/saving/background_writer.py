@@ -84,7 +84,7 @@ class BackgroundWriter:
 
 
 def copied(checkpoint: dict[str, Any]) -> dict[str, Any]:
-    """Copy a checkpoint, so that training can go on.
+    """Copy a checkpoint, so that training can continue.
 
     Args:
         checkpoint: Its content.
@@ -159,7 +159,7 @@ def not_written(path: Path, error: OSError) -> MisconfigurationException:
 
 
 def writes_behind(trainer: Trainer) -> bool:
-    """Tell whether a run's checkpoints can be written behind it.
+    """Check whether a run's checkpoints can be written behind it.
 
     Args:
         trainer: The trainer.

@@ -1,4 +1,4 @@
-"""Saves the best and the last state of a run, so that it can be stopped at any moment."""
+"""Saves the best and the last state of a run, which can therefore be stopped at any moment."""
 
 import signal
 import sys
@@ -45,7 +45,7 @@ class Checkpoint(ScoredCheckpoint):
 
     Args:
         monitor: Name of the score.
-        mode: ``max`` if more is better, ``min`` if less is; null follows from the name of the score.
+        mode: ``max`` if larger is better, ``min`` if smaller is; null follows from the name of the score.
         every_n_steps: Optimizer steps between two saves within an epoch; null saves by time alone.
         every_n_minutes: Minutes between two saves within an epoch; null saves by steps alone.
         save_weights_only: Leave out of ``best.ckpt`` what it takes to resume, the optimizer's state above all.
@@ -79,7 +79,7 @@ class Checkpoint(ScoredCheckpoint):
         self.clock = ValidationClock()
         self._saved_step, self._saved_at = 0, 0.0
         self._describe: Callable[[dict[str, Any]], None] | None = None
-        self._moment: str | None = None  # at which the checkpoint was saved that the run goes on from
+        self._moment: str | None = None  # at which the checkpoint was saved that the run continues from
         self._resumable = False  # whether the state before the present validation has been saved
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:

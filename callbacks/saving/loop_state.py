@@ -1,4 +1,4 @@
-"""Brings what Lightning saves of its loops into a state that it resumes from rightly."""
+"""Corrects the state that Lightning saves of its loops, so that it resumes correctly."""
 
 from typing import Any
 
@@ -48,7 +48,7 @@ def before_validation(checkpoint: dict[str, Any]) -> None:
 
 
 def after_validation(checkpoint: dict[str, Any]) -> None:
-    """Describe a validation that has ended, after which training goes on.
+    """Describe a validation that has ended, after which training continues.
 
     Args:
         checkpoint: What is about to be saved; changed in place.
@@ -91,10 +91,10 @@ def go_on(trainer: Trainer, moment: str | None) -> None:
 
 
 def accumulates(trainer: Trainer) -> bool:
-    """Tell whether gradients of the last batch still wait for an optimizer step, which no checkpoint holds.
+    """Check whether gradients of the last batch still wait for an optimizer step, which no checkpoint holds.
 
     Args:
-        trainer: The trainer, which isn't in the midst of a batch.
+        trainer: The trainer, which isn't in the middle of a batch.
 
     Returns:
         Whether they do.

@@ -1,4 +1,4 @@
-"""Checkpoints that know the scores of their weights."""
+"""Checkpoints that hold the scores of their weights."""
 
 from typing import Any
 
@@ -65,7 +65,7 @@ class ScoredCheckpoint(WholeCheckpoint):
         self._restored_step = int(checkpoint.get("global_step", _NEVER))
 
     def state_dict(self) -> dict[str, Any]:
-        """Describe the best checkpoint, for a run that goes on from another one.
+        """Describe the best checkpoint, for a run that continues from another one.
 
         Returns:
             Plain values.
@@ -73,7 +73,7 @@ class ScoredCheckpoint(WholeCheckpoint):
         return {**super().state_dict(), "best_scores": self.best_scores, "best_epoch": self.best_epoch}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on where a checkpoint stood.
+        """Continue where a checkpoint stood.
 
         Args:
             state_dict: What ``state_dict`` returned; that of an older version knows the monitored score alone.

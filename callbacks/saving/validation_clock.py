@@ -1,4 +1,4 @@
-"""Validations by time that begin on all devices at once."""
+"""Time-based validations that begin on all devices at once."""
 
 import math
 import time

@@ -1,4 +1,4 @@
-"""Checkpoints that hold weights and nothing that it takes to resume."""
+"""Checkpoints with the weights only."""
 
 from typing import Any
 

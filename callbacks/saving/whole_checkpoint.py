@@ -1,4 +1,4 @@
-"""Checkpoints that are whole at any moment, whatever ends the process."""
+"""Checkpoints that are complete at any moment, however the process ends."""
 
 import warnings
 from pathlib import Path
@@ -14,7 +14,7 @@ from callbacks.finite_tensors import first_not_finite, norm_of
 from callbacks.saving.background_writer import BackgroundWriter, draft_of, not_written, writes_behind
 from runs import whole_file
 
-_STATES = ("state_dict", "current_model_state")  # with a moving average it is the second that training goes on with
+_STATES = ("state_dict", "current_model_state")  # with a moving average training continues with the second
 
 
 class WholeCheckpoint(ModelCheckpoint):
@@ -98,7 +98,7 @@ class WholeCheckpoint(ModelCheckpoint):
                 rank_zero_warn(str(error))
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Don't warn of checkpoints in the folder: they are those of the run that goes on.
+        """Don't warn of checkpoints in the folder: they are those of the run that continues.
 
         Args:
             trainer: The trainer.

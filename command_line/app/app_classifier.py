@@ -59,7 +59,7 @@ class AppClassifier:
             null without a map.
 
         Raises:
-            UnreadableImageError: If it is no picture, or too large.
+            UnreadableImageError: If it isn't a picture, or is too large.
         """
         picture = decode_image(data, name)
         with self._lock:  # maps hook into the network, and two photographs at once would take no less time

@@ -42,7 +42,7 @@ def make_app(classifier: AppClassifier, page: str) -> Starlette:
     async def classify(request: Request) -> Response:
         origin = request.headers.get("origin")
         if origin is not None and origin.partition("://")[2] != request.headers.get("host"):
-            return JSONResponse({"error": "Only the page of this program may ask."}, 403)
+            return JSONResponse({"error": "Only this program's own page may send requests."}, 403)
         data = bytearray()
         async for part in request.stream():
             data += part

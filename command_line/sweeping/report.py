@@ -80,7 +80,7 @@ def _tried(search: Search, trial: "FrozenTrial") -> Tried:
 
 
 def _importances(search: Search) -> dict[str, float]:
-    """Tell which options the score depends on (Hutter et al., 2014); of few trials that can't be said."""
+    """Find which options the score depends on (Hutter et al., 2014); of few trials that can't be said."""
     from optuna.importance import get_param_importances
     from optuna.trial import TrialState
 

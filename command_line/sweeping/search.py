@@ -1,4 +1,4 @@
-"""A search that several processes may work on, and that goes on after they were killed."""
+"""A search that several processes may work on, and that continues after they were killed."""
 
 import time
 import warnings
@@ -95,7 +95,7 @@ class Search:
             return trial
 
     def run_of(self, trial: "Trial | FrozenTrial") -> Run:
-        """Say which run belongs to a trial.
+        """Name the run of a trial.
 
         Args:
             trial: The trial.
@@ -115,7 +115,7 @@ class Search:
             How it ended.
 
         Raises:
-            SystemExit: If the process was asked to end; the trial is gone on with by the next command.
+            SystemExit: If the process was asked to end; the trial is continued by the next command.
         """
         from optuna.trial import TrialState
 
@@ -142,7 +142,7 @@ class Search:
         return ending
 
     def trials(self) -> "list[FrozenTrial]":
-        """List the trials, each run once: of those that were gone on with the last part.
+        """List the trials, each run once: of those that were continued the last part.
 
         Returns:
             The trials that have begun, in their order.

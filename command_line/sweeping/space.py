@@ -84,7 +84,7 @@ def written(key: str, value: Any) -> str:
 
 
 def brief(value: Any) -> str:
-    """Write a value for people.
+    """Format a value for display.
 
     Args:
         value: The value.

@@ -20,7 +20,7 @@ _INTERRUPTED = (128 + signal.SIGINT, 128 + signal.SIGTERM, -signal.SIGINT, -sign
 
 
 def train_trial(run: Run, options: Sequence[str], score: str, falls_behind: Callable[[Curve], bool]) -> Ending:
-    """Train a run, or go on with it, and watch its score.
+    """Train a run, or continue it, and watch its score.
 
     Args:
         run: The run, which may have begun earlier.
@@ -29,7 +29,7 @@ def train_trial(run: Run, options: Sequence[str], score: str, falls_behind: Call
         falls_behind: Gets the score's values so far by optimizer step, and says whether to end the training.
 
     Returns:
-        How the training ended; one that was killed is gone on with once.
+        How the training ended; one that was killed is continued once.
 
     Raises:
         SystemExit: If the process was asked to end, and so was this one.

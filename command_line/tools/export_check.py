@@ -19,7 +19,7 @@ _RESIZED = 1e-2  # between the run, whose pictures OpenCV resizes, and the file:
 
 
 class AnswerCheck:
-    """Asks an exported classifier about pictures of the run.
+    """Classifies pictures of the run with an exported classifier.
 
     Args:
         model: The run's classifier.

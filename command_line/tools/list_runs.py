@@ -33,7 +33,7 @@ def list_runs(folder: Path, sort: str, output: Path | None) -> None:
         raise MisconfigurationException(f"There is no run in {folder}: train one by {program()} fit --config FILE.")
     key = sort.removeprefix("-")
     if key not in columns:
-        raise MisconfigurationException(f"--sort is {sort}, which is no column.{did_you_mean(key, columns)}")
+        raise MisconfigurationException(f"--sort is {sort}, which is not a column.{did_you_mean(key, columns)}")
     known = sorted((row for row in rows if key in row), key=lambda row: _order(row[key]), reverse=sort.startswith("-"))
     rows = [*known, *(row for row in rows if key not in row)]
     if output is not None:
@@ -53,7 +53,7 @@ def _order(value: Any) -> tuple[int, Any]:
 
 
 def _fit(columns: list[str], rows: list[Row]) -> tuple[list[str], list[str]]:
-    """Leave columns out on the right that a terminal has no place for; a file or a pipe gets all."""
+    """Drop columns on the right that don't fit the terminal; a file or a pipe gets all."""
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
     shown = list(columns)
     while True:

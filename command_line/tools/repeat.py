@@ -1,4 +1,4 @@
-"""The command ``repeat``: the same training with several seeds or on several folds, and what its scores vary by."""
+"""The command ``repeat``: the same training with several seeds or on several folds, and how its scores vary."""
 
 import json
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ from runs.whole_file import write_atomically
 def repeat(
     data: ImageDataModule, options: Sequence[str], seeds: Sequence[int], folds: int | None, test: bool, output: Path
 ) -> None:
-    """Train once for each seed and fold, and tell the mean and the spread of the scores.
+    """Train once for each seed and fold, and report the mean and the spread of the scores.
 
     Args:
         data: The data.
@@ -70,7 +70,7 @@ def _check(data: ImageDataModule, seeds: Sequence[int], folds: int | None) -> No
     if not seeds and folds is None:
         raise MisconfigurationException("repeat needs --seeds or --folds: --seeds 1 2 3, for instance, or --folds 5.")
     if len({*seeds}) < len(seeds) or any(seed < 0 for seed in seeds):
-        raise MisconfigurationException(f"--seeds is {[*seeds]}: they have to be 0 or more, and each another.")
+        raise MisconfigurationException(f"--seeds is {[*seeds]}: they have to be 0 or more, and all different.")
     if folds is not None:
         divide_in_folds(data, folds, "--folds").samples("train")  # which says now what can't be divided
 
@@ -86,7 +86,7 @@ def _members(seeds: Sequence[int], folds: int | None) -> list[Member]:
 
 
 def _lines(rows: Sequence[Row], scores: Sequence[str], spreads: dict[str, Spread]) -> list[str]:
-    """Lay out a row for each run, and below them what they have in common."""
+    """Format a row for each run, and below them their summary."""
     cells = [[str(row["run"]), *(f"{row[name]:.4f}" for name in scores), str(row.get("length", ""))] for row in rows]
     found = [spreads[name] for name in scores]
     cells.append(["mean", *(f"{spread.mean:.4f}" for spread in found), ""])
@@ -99,7 +99,7 @@ def _lines(rows: Sequence[Row], scores: Sequence[str], spreads: dict[str, Spread
 def _out_of_fold(
     data: ImageDataModule, tables: Sequence[Path], seeds: Sequence[int], folds: int, output: Path
 ) -> list[str]:
-    """Put together what each image was answered by the network that hadn't seen it."""
+    """Collect for each image the answer of the network that hadn't trained on it."""
     lines = []
     for place, seed in enumerate(seeds or [None]):
         name = "out_of_fold" if len(seeds) < 2 else f"out_of_fold-seed-{seed}"

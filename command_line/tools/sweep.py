@@ -12,16 +12,17 @@ from command_line.trainings.member_runs import be_the_only_process, keep_plan
 from command_line.trainings.typed import Typed
 from runs.commands import shown
 
-_FAILURES = 3  # in a row, after which a search isn't gone on with
+_SPACE = Path(__file__).parent.parent / "sweeping/default_space.yaml"
+_FAILURES = 3  # in a row, after which a search isn't continued
 
 
-def sweep(typed: Typed, options: Sequence[str], file: Path, trials: int, pruning: bool, output: Path) -> None:
+def sweep(typed: Typed, options: Sequence[str], file: Path | None, trials: int, pruning: bool, output: Path) -> None:
     """Search for the best options of a training.
 
     Args:
         typed: What was typed.
         options: Options of ``fit`` that all trials have.
-        file: The search space.
+        file: The search space; None takes that of this project.
         trials: Number of trials in all, those of earlier and of other commands on the same search included.
         pruning: Whether to end trials early that fall behind.
         output: Folder for the runs, ``study.db``, ``trials.csv``, ``sweep.png`` and ``best.yaml``.
@@ -30,7 +31,7 @@ def sweep(typed: Typed, options: Sequence[str], file: Path, trials: int, pruning
         MisconfigurationException: If the space is wrong, the folder is for another search, or trainings fail.
     """
     be_the_only_process()
-    space = read_space(file)
+    space = read_space(file or _SPACE)
     if trials < 1:
         raise MisconfigurationException(f"--trials is {trials}: it has to be 1 or more.")
     for chosen in corners(space):
@@ -48,8 +49,8 @@ def sweep(typed: Typed, options: Sequence[str], file: Path, trials: int, pruning
         failures = failures + 1 if ending == "failed" else 0
         if failures and (failures == _FAILURES or not search.best()):
             raise MisconfigurationException(
-                f"The training {run.folder} failed, for the reason above: mend it, and repeat the command."
+                f"The training {run.folder} failed, for the reason above: correct it, and repeat the command."
                 if failures == 1
-                else f"{failures} trainings failed, one after the other: mend what they say, and repeat the command."
+                else f"{failures} trainings failed in a row: correct what they report, and repeat the command."
             )
     report(search, space, final=True)

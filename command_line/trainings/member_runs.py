@@ -36,7 +36,7 @@ class Member(NamedTuple):
 
 
 def train_members(members: Sequence[Member], options: Sequence[str], folder: Path) -> list[Run]:
-    """Train what isn't trained yet; a training that was interrupted goes on.
+    """Train what isn't trained yet; a training that was interrupted continues.
 
     Args:
         members: The trainings.
@@ -62,7 +62,7 @@ def train_members(members: Sequence[Member], options: Sequence[str], folder: Pat
 
 
 def fit_arguments(run: Run, options: Sequence[str]) -> list[str]:
-    """Write the command that begins a run, or goes on with it.
+    """Write the command that begins a run, or continues it.
 
     Args:
         run: The run.

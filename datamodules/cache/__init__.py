@@ -1,1 +1,1 @@
-"""What is kept, so that it needn't be computed again."""
+"""Caches of decoded pictures and of what is known about files."""

@@ -1,4 +1,4 @@
-"""Where the cache of pictures lies, and how large it may become."""
+"""Places the cache of pictures, and limits its size."""
 
 import os
 import shutil
@@ -33,8 +33,8 @@ _LOOKS = 6  # at the beginnings of epochs of training and validation
 class CacheFolder:
     """A folder of pictures, shared by the processes of a run on a machine, or by all runs.
 
-    A folder in memory is removed by the last process that leaves it, or, if all were killed, by the next run: whoever
-    uses it holds a lock on a file in it, which the system takes back from the dead.
+    A folder in memory is removed by the last process that leaves it, or, if all were killed, by the next run: each
+    process holds a lock on a file in it, which the system releases when the process ends.
 
     Args:
         kind: ``ram`` or ``disk``.
@@ -146,7 +146,7 @@ def _leave(folder: Path, handle: int, process: int) -> None:
 
 
 def _remove_abandoned(folder: Path) -> None:
-    """Remove what runs have left that were killed."""
+    """Remove the folders of runs that were killed."""
     if not fcntl or not folder.is_dir():
         return
     for other in folder.iterdir():

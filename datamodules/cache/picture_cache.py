@@ -25,10 +25,10 @@ class PictureCache:
     """Files of pixels in a folder that processes share.
 
     A file appears when it is complete, by renaming, so that processes may be killed at any moment and fill the cache
-    at once. One that isn't right is made anew. Where the folder is full, pictures are made each time.
+    at once. One that isn't right is made again. Where the folder is full, pictures are made each time.
 
     Args:
-        folder: The folder; made if need be.
+        folder: The folder; made if necessary.
         budget: Bytes that each process may add.
     """
 
@@ -40,7 +40,7 @@ class PictureCache:
         """Find a picture, or make it and keep it.
 
         Args:
-            key: Names it, 16 bytes.
+            key: Its key, 16 bytes.
             make: Makes it.
 
         Returns:
@@ -74,7 +74,7 @@ class PictureCache:
 
 
 def key_of(path: str, box: Box | None, wanted: str) -> bytes:
-    """Name a picture by all that its pixels follow from.
+    """Compute the key of a picture from everything that determines its pixels.
 
     Args:
         path: Its file, of which size and time of modification count too.

@@ -1,4 +1,4 @@
-"""What is kept between runs: where it lies, and how files are recognised."""
+"""The user's cache, which is kept between runs, and the keys of its files."""
 
 import hashlib
 import os

@@ -1,4 +1,4 @@
-"""Whether a data set is sound: ``python train.py check``."""
+"""Looks for problems of a data set: ``python train.py check``."""
 
 from datamodules.check.check_data import check_data
 

@@ -1,4 +1,4 @@
-"""Looks at everything once, and says all that is wrong."""
+"""Reads the whole data set once, and reports all problems."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Which images show the same picture."""
+"""Finds images that show the same picture."""
 
 from itertools import combinations
 

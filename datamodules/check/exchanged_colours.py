@@ -1,4 +1,4 @@
-"""Whether red and blue may be exchanged in a whole set, as ``cv2.imwrite`` leaves them in arrays of RGB."""
+"""Detects sets whose red and blue are exchanged, as by ``cv2.imwrite`` of RGB arrays."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -23,7 +23,7 @@ class ColourBalance(NamedTuple):
     Attributes:
         red: Share of strong red, 0 to 1.
         blue: Share of strong blue, 0 to 1.
-        tilt: Red less blue, mean of the upper third less that of the lower, -510 to 510; negative below a blue sky
+        tilt: Red minus blue, mean of the upper third minus that of the lower, -510 to 510; negative below a blue sky
             and above warm ground.
     """
 
@@ -51,7 +51,7 @@ def colour_balance(image: npt.NDArray[np.uint8]) -> ColourBalance:
 
 
 def exchanged_colours(balances: Sequence[ColourBalance]) -> str | None:
-    """Say whether red and blue may be exchanged in a set.
+    """Check whether red and blue may be exchanged in a set.
 
     Strong red is more frequent than strong blue in most photographs (lamps, paint, signs, skin, fruit), and what is
     above is bluer than what is below. Both are measured in standard errors: of the number of pictures with more blue

@@ -1,4 +1,4 @@
-"""What is wrong with a data set, and what is merely worth knowing."""
+"""The rules of ``check``: errors, warnings and notes."""
 
 import os
 from collections import Counter

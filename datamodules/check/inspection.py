@@ -1,4 +1,4 @@
-"""What there is to know about one image file."""
+"""Inspects single image files."""
 
 import io
 import os

@@ -17,7 +17,7 @@ _SPLITS: tuple[Literal["train", "val", "test"], ...] = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class LabelledFiles:
-    """Files with what the data set says about them.
+    """Files with their labels and boxes.
 
     Attributes:
         files: Paths.

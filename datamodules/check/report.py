@@ -1,4 +1,4 @@
-"""Puts findings where people see them: the console, a page with pictures, a table, a list for ``data.exclude``."""
+"""Puts findings where users see them: the console, a page with pictures, a table, a list for ``data.exclude``."""
 
 import base64
 import csv
@@ -84,7 +84,7 @@ def write_report(
 
 
 def summary_lines(findings: Sequence[Finding]) -> list[str]:
-    """Lay the findings out as text, the worst first.
+    """Format the findings as text, the worst first.
 
     Args:
         findings: The findings.
@@ -109,7 +109,7 @@ def _title(listed: str, base: Path) -> str:
 
 
 def _is_free(path: Path, name: str, base: Path) -> bool:
-    """Tell whether there is no file, or one that may be replaced."""
+    """Check whether there is no file, or one that may be replaced."""
     if not path.exists():
         return True
     text = path.read_text(encoding="utf-8", errors="surrogateescape")

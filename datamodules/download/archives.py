@@ -33,7 +33,7 @@ def fetch_archives(sources: Sequence[str], draft: Path) -> Path:
         The folder in it that holds what was in the archives.
 
     Raises:
-        MisconfigurationException: If an archive can't be had, is damaged, or wants to write outside of the folder.
+        MisconfigurationException: If an archive can't be fetched, is damaged, or wants to write outside of the folder.
     """
     content = draft / "unpacked"
     shutil.rmtree(content, ignore_errors=True)
@@ -51,13 +51,13 @@ def fetch_archives(sources: Sequence[str], draft: Path) -> Path:
             _unpack(archive, content)
         except MisconfigurationException:
             if archive.parent == draft:
-                archive.unlink()  # else the next attempt would take it for good
+                archive.unlink()  # else the next attempt would take it for complete
             raise
     return content
 
 
 def _fetch(url: str, folder: Path) -> Path:
-    """Fetch a URL, going on where an interrupted call or a broken connection has stopped."""
+    """Fetch a URL, continuing where an interrupted call or a broken connection has stopped."""
     if not url.startswith(("http://", "https://")):
         raise MisconfigurationException(f"data.source is {url}: archives come from http(s) URLs or local files.")
     target = folder / url.rpartition("/")[2]

@@ -76,7 +76,7 @@ def _parquet_files(snapshot: Path, part: str) -> list[Path]:
         try:
             columns = set(parquet.read_schema(path).names)
         except pa.ArrowException as error:
-            path.resolve().unlink()  # out of the hub's cache, which would take it for good
+            path.resolve().unlink()  # out of the hub's cache, which would take it for complete
             path.unlink(missing_ok=True)
             raise MisconfigurationException(
                 f"{path} is no Parquet file ({str(error).rstrip('.')}) and was removed: try again."

@@ -26,7 +26,7 @@ def download_stanford_cars(root: Path, source: str = DEFAULT_SOURCE) -> None:
     """Fetch Stanford Cars, verify it, and put it in place.
 
     Everything is gathered in a hidden folder beside ``root``, which takes its place when complete. After an
-    interruption the same call goes on with what is there.
+    interruption the same call continues with what is there.
 
     Args:
         root: Folder that doesn't exist yet, or is empty.

@@ -1,4 +1,4 @@
-"""The ways data sets lie on disk, each recognised by itself."""
+"""The layouts of data sets on disk, each recognised automatically."""
 
 from datamodules.layouts.car_names import CAR_NAMES, in_official_order
 from datamodules.layouts.layout import SPLIT_FILE, ClassLevel, Layout, Part

@@ -188,7 +188,7 @@ def _is_class(entry: os.DirEntry[str]) -> bool:
 
 
 def _leads_up(entry: os.DirEntry[str]) -> bool:
-    """Tell whether a folder is a link to one that it lies in."""
+    """Check whether a folder is a link to one that it lies in."""
     if not entry.is_symlink():
         return False
     place = os.path.realpath(os.path.dirname(entry.path))  # noqa: PTH120

@@ -1,11 +1,11 @@
-"""How names of classes are spelled."""
+"""Normalises the spelling of class names."""
 
 import unicodedata
 from collections.abc import Iterable
 
 
 def class_name(text: str) -> str:
-    """Spell a name as it is known everywhere, whichever system or program wrote it.
+    """Normalise a name, whichever system or program wrote it.
 
     Args:
         text: A name of a folder or the content of a cell.

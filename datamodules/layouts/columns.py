@@ -35,7 +35,7 @@ _FARTHEST = 1e9  # pixels; beyond 2^63 a number would turn into another one
 
 
 def role_of(name: str) -> str | None:
-    """Tell what a column means.
+    """Find what a column means.
 
     Args:
         name: Its name in the header.
@@ -65,7 +65,7 @@ class Columns:
         table: The table.
         names: The column of each role that there is.
         boxes_named: The columns of boxes that there are.
-        notes: What was found out about the table and may differ from what its author thinks.
+        notes: What was inferred and may differ from the author's intent.
     """
 
     def __init__(self, table: Table) -> None:

@@ -38,7 +38,7 @@ def read_csv(path: Path, roles: Callable[[str], object]) -> CsvText:
 
     Raises:
         OSError: If the file can't be read.
-        ValueError: If it is no text.
+        ValueError: If it isn't text.
         csv.Error: If the text can't be taken apart.
     """
     text, encoding = decode_text(path.read_bytes(), lambda raw: _names_files(raw, path.parent))
@@ -65,7 +65,7 @@ def _first_row(text: str, separator: str) -> list[str]:
 
 
 def _names_files(raw: str, base: Path) -> bool:
-    """Tell whether a cell that is no UTF-8 names a file as it is in bytes."""
+    """Check whether a cell that isn't UTF-8 names a file as it is in bytes."""
     line = next((line for line in raw.split("\n") if _has_raw_bytes(line)), "")
     cells = [cell.strip(' "') for sign in _SEPARATORS for cell in line.rstrip("\r").split(sign)]
     return any(os.path.lexists(base / cell) for cell in cells if _has_raw_bytes(cell) and "\0" not in cell)

@@ -1,4 +1,4 @@
-"""What every layout of a data set comes down to."""
+"""The common description of all layouts."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -33,7 +33,7 @@ class Layout:
         annotations: The files that labels come from, by part.
         split_file: Where to record the division into parts, if there is only ``all``.
         own_files: Files of the data set that aren't photographs, as far as they aren't in ``annotations``.
-        notes: What was found out about it and may differ from what its author thinks, in sentences.
+        notes: What was inferred and may differ from the author's intent, in sentences.
         stored: Photographs that lie in tables, to be unpacked before they are read.
         searched: Folders all of whose photographs are listed, so that they needn't be searched for others.
         passed: What was passed over in them, by part, as soon as a part has been read.

@@ -36,7 +36,7 @@ def annotation_digest(samples: Samples) -> str:
 
 
 def differs_from_official(layout: Layout, part: Part, samples: Samples) -> Path | None:
-    """Tell whether the annotations of a part claim to be complete, but aren't the official ones.
+    """Check whether the annotations of a part claim to be complete, but aren't the official ones.
 
     Subsets, and annotations without boxes (mirrors have none), can't be told from wrong ones and pass.
 

@@ -1,4 +1,4 @@
-"""Finds out how a data set is laid out."""
+"""Recognises the layout of a data set."""
 
 import os
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Writing down how a data set is divided."""
+"""Records how a data set is divided."""
 
 import csv
 import io
@@ -12,10 +12,10 @@ from datamodules.samples import NO_LABEL, Samples
 
 
 def write_split(path: Path, folder: Path, parts: dict[Part, Samples], class_names: list[str]) -> None:
-    """Write down which file belongs to which part, whole or not at all.
+    """Record which file belongs to which part; the file is written completely or not at all.
 
     Args:
-        path: The CSV file, in UTF-8; a name of a file that is none stands in its bytes.
+        path: The CSV file, in UTF-8; a file name that isn't UTF-8 stands in its bytes.
         folder: What its paths are relative to.
         parts: Samples by part.
         class_names: Names of the classes.

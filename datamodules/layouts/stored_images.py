@@ -85,7 +85,7 @@ class StoredImages:
 
 
 def holds_images(kind: pa.DataType) -> bool:
-    """Tell whether a column's type is that of photographs.
+    """Check whether a column's type is that of photographs.
 
     Args:
         kind: The type.

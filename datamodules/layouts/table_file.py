@@ -1,4 +1,4 @@
-"""Reading tables as people's programs write them: CSV in its varieties, JSON lines, Parquet."""
+"""Reading tables as common programs write them: CSV in its varieties, JSON lines, Parquet."""
 
 import csv
 import json
@@ -96,7 +96,7 @@ def _original_paths(file: parquet.ParquetFile, column: pa.Field) -> list[Any]:
 
 
 class _Unusable(Sequence[Any]):
-    """A column whose cells are no text and no numbers; using it raises an error."""
+    """A column whose cells are neither text nor numbers; using it raises an error."""
 
     def __init__(self, reason: str, size: int) -> None:
         self.reason = reason

@@ -73,7 +73,7 @@ class Rows:
         return Samples(self.files, labels, self._boxes, self._groups)
 
     def missing(self) -> npt.NDArray[np.bool_]:
-        """Tell which rows have no label, bool of shape (n,)."""
+        """Find which rows have no label, bool of shape (n,)."""
         return np.array([label is None for label in self.labels], dtype=bool)
 
 

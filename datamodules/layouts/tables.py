@@ -134,7 +134,7 @@ def _single(path: Path, given: Path, evaluation: bool) -> Layout:
 
 
 def _splits(path: Path, columns: Columns, rows: Rows) -> npt.NDArray[np.str_] | None:
-    """Tell the part of each row: from the column, or from the folders that its files are in."""
+    """Find the part of each row: from the column, or from the folders that its files are in."""
     if "split" in columns:
         cells = columns.splits()
         part_by_cell = {cell: part_of(cell) for cell in {*cells}}

@@ -1,4 +1,4 @@
-"""A loader that doesn't run ahead of a resumption, and knows how long it was waited for."""
+"""A loader that starts when it is first used, and measures how long it is waited for."""
 
 import os
 import signal
@@ -67,7 +67,7 @@ def begin_worker(worker_id: int) -> None:
     """Keep OpenCV from starting a thread per core in every worker, and signals to the whole run from ending it.
 
     Batch systems and ``timeout`` send signals to all processes of a run. The main process saves and then ends its
-    workers; if one of them ended by itself before, that would be an error in the midst of saving.
+    workers; if one of them ended by itself before, that would be an error in the middle of saving.
 
     Args:
         worker_id: The worker's number.

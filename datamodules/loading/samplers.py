@@ -1,4 +1,4 @@
-"""Which sample comes when, on one device and on many."""
+"""Samplers: the order of samples, on one device and on many."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sized
@@ -16,7 +16,7 @@ _WINDOW = 8  # blocks that are open at a time
 
 
 class ShuffledSampler(DistributedSampler[SamplerKey]):
-    """Shuffles anew each epoch, as a function of the seed and the epoch.
+    """Shuffles in each epoch, as a function of the seed and the epoch.
 
     All devices share one order: device r takes the positions r, r + world_size, ..., so that with a fixed global batch
     the k-th step sees the same images on any number of devices. Left-over images that don't fill a batch on every

@@ -1,4 +1,4 @@
-"""How many processes load images, where nobody has said so."""
+"""How many processes load images, where the user has not set it."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""From transparent pictures and deep colours to opaque ones of 8 bits."""
+"""Converts transparent pictures and deep colours to opaque ones of 8 bits."""
 
 from typing import Any
 
@@ -53,7 +53,7 @@ def on_white(picture: Pillow.Image) -> npt.NDArray[np.uint8]:
 
 
 def is_transparent(picture: Pillow.Image) -> bool:
-    """Say whether a picture can have transparent parts.
+    """Check whether a picture can have transparent parts.
 
     Args:
         picture: The picture; its header suffices.

@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes; its name says little."""
+"""Recognises file types by their first bytes."""
 
 import importlib.util
 import re
@@ -83,7 +83,7 @@ _SIGNATURES: list[tuple[bytes, Kind]] = [
     (rb"RIFF....AVI ", _other("an AVI video", _VIDEO)),
     (rb"RIFF....WAVE|ID3|OggS|fLaC", _other("a sound file")),
     (rb"\0\0\x01[\xb3\xba]|FLV\x01|\x30\x26\xb2\x75\x8e\x66\xcf\x11", _other("a video", _VIDEO)),
-    (rb"\0\x05\x16[\0\x07]", _other("the AppleDouble file of a Mac, which holds no picture")),
+    (rb"\0\x05\x16[\0\x07]", _other("the AppleDouble file of a Mac, which contains no picture")),
     (rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", _other("an Office document or a Thumbs.db")),
     (rb"L\0\0\0\x01\x14\x02\0|\[InternetShortcut\]", _other("a shortcut, not what it leads to")),
     (rb"bplist0", _other("a property list")),
@@ -152,7 +152,7 @@ def refusal(kind: Kind) -> str | None:
 
 
 def can_decode(kind: Kind) -> bool:
-    """Say whether this installation has a decoder for a kind of file.
+    """Check whether this installation has a decoder for a kind of file.
 
     Args:
         kind: The kind.
@@ -175,7 +175,7 @@ def _built_in() -> frozenset[str]:
 
 
 def _media(head: bytes) -> Kind:
-    """Tell apart what shares the container of MP4 (ISO/IEC 14496-12) by its brands."""
+    """Distinguish what shares the container of MP4 (ISO/IEC 14496-12) by its brands."""
     size = struct.unpack(">I", head[:4])[0]
     brands = {head[place : place + 4] for place in (8, *range(16, min(size, len(head)) - 3, 4))}
     if brands & {b"avif", b"avis"}:
@@ -188,7 +188,7 @@ def _media(head: bytes) -> Kind:
 
 
 def _is_raw(head: bytes) -> bool:
-    """Tell DNG, NEF, ARW and their like from other TIFFs: a version of DNG, or a first picture that is a preview."""
+    """Distinguish raw files (DNG, NEF, ARW) from other TIFFs: by a DNG version, or a preview as the first picture."""
     order = "<" if head[:2] == b"II" else ">"
     try:
         start = struct.unpack_from(f"{order}I", head, 4)[0]

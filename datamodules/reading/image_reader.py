@@ -61,7 +61,7 @@ def read_image(path: str | Path, box: Box | None = None, needed: NeededPixels | 
         scaled, of an animated one the first frame counts.
 
     Raises:
-        UnreadableImageError: If the file is missing, empty, truncated, damaged, too large or no picture, or the box
+        UnreadableImageError: If the file is missing, empty, truncated, damaged, too large or not a picture, or the box
             lies outside of the picture.
     """
     return decode_image(read_bytes(path), path, box, needed)

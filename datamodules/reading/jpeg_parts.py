@@ -1,4 +1,4 @@
-"""The parts of a JPEG file (ITU-T T.81, annex B), without what is none of the picture."""
+"""The parts of a JPEG file (ITU-T T.81, annex B), without what doesn't belong to the picture."""
 
 import re
 from collections.abc import Iterator

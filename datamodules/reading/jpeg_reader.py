@@ -39,7 +39,7 @@ def decode_jpeg(data: bytes, max_pixels: int, needed: NeededPixels | None = None
 
     OpenCV and Pillow return JPEGs whose middle is missing half grey, and report nothing; libjpeg's strict mode
     refuses what is whole but has odd headers, and reports the first of several faults alone. So a file that is
-    refused is put together anew without the oddities, and has to pass the strict mode then.
+    refused is rebuilt without the oddities, and has to pass the strict mode then.
 
     Args:
         data: The file.

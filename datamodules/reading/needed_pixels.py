@@ -1,4 +1,4 @@
-"""How many pixels of a picture a pipeline can ever need."""
+"""Finds how many pixels of a picture a pipeline can need."""
 
 import math
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""Pictures that a program holds already: those of Pillow, NumPy arrays and tensors."""
+"""Pictures in memory: those of Pillow, NumPy arrays and tensors."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""What decoders refuse."""
+"""The errors of decoders."""
 
 
 class UndecodableError(ValueError):

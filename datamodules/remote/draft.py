@@ -1,4 +1,4 @@
-"""Names under which files and folders are made, before they are whole."""
+"""Temporary names of files and folders that aren't complete yet."""
 
 import os
 import shutil
@@ -10,10 +10,10 @@ from pathlib import Path
 
 @contextmanager
 def drafted(path: Path) -> Iterator[Path]:
-    """Let a file or a folder be made under another name, and rename it when it is whole.
+    """Create a file or a folder under a temporary name, and rename it when it is complete.
 
     Args:
-        path: The name that it shall have. If another process was faster, its work stays.
+        path: The final name. If another process was faster, its result stays.
 
     Yields:
         What to make; its folder is there.

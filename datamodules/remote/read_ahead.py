@@ -1,4 +1,4 @@
-"""Fetches what will be asked for soon, behind the work."""
+"""Fetches in the background what will soon be needed."""
 
 import os
 import queue
@@ -14,7 +14,8 @@ _THREADS = 4
 class ReadAhead:
     """Threads of one process that fetch things by number, in the order in which they are announced.
 
-    They end with the process, whatever they are at. What fails is left to whoever asks for the thing itself.
+    They end with the process, even in the middle of a transfer. Errors are left to the later request for the same
+    thing.
 
     Args:
         fetch: Fetches one.

@@ -34,7 +34,7 @@ class RemoteChunks:
 
     A chunk is fetched as a whole when its first sample is asked for, by one process at a time, and then serves all
     processes of the machine and later runs. The chunks that were not used for longest make place for others. litdata's
-    own reader asks the storage twice for each sample where samples are taken in an order of one's own.
+    own reader asks the storage twice for each sample where samples are drawn in an order that the program chooses.
 
     Args:
         url: The folder with ``index.json``.
@@ -114,7 +114,7 @@ class RemoteChunks:
         return bisect_right(self.ends, position)
 
     def read_ahead(self, numbers: Iterable[int]) -> None:
-        """Fetch chunks that will be asked for soon, behind the work, where there is place for them.
+        """Fetch in the background chunks that will soon be needed, where there is space for them.
 
         Args:
             numbers: Their numbers, the first one needed first.
@@ -162,7 +162,8 @@ class RemoteChunks:
                 if found != int(chunk["chunk_bytes"]):
                     raise MisconfigurationException(
                         f"{self.storage.url}/{chunk['filename']} has {found} bytes, but {_INDEX} says "
-                        f"{chunk['chunk_bytes']}: it has changed since it was converted. Start again, or convert anew."
+                        f"{chunk['chunk_bytes']}: it has changed since it was converted. Start again, or "
+                        "convert it again."
                     )
                 (draft / _INDEX).write_text(json.dumps({**self.index, "chunks": [chunk]}), encoding="utf-8")
 

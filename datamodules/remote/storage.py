@@ -1,4 +1,4 @@
-"""Reads and writes files of object storage by fsspec, and goes on after short failures."""
+"""Reads and writes files of object storage by fsspec, and continues after short failures."""
 
 import errno
 import os
@@ -20,7 +20,7 @@ _CREDENTIALS = re.compile(r"credential|signature|access ?key|profile|token|forbi
 
 
 def is_remote(name: str) -> bool:
-    """Tell whether a name is the URL of object storage, such as ``s3://bucket/folder``.
+    """Check whether a name is the URL of object storage, such as ``s3://bucket/folder``.
 
     Args:
         name: What the user wrote.
@@ -112,7 +112,7 @@ class Storage:
         return connection[1:]
 
     def _patiently(self, name: str, call: Callable[[Any, str], _Result]) -> _Result:
-        """Call until it works, fails for good, or the server has been away for too long."""
+        """Call until it works, fails permanently, or the server has been away for too long."""
         url, began, pause = f"{self.url}/{name}", time.monotonic(), 0.25
         while True:
             try:
@@ -124,7 +124,7 @@ class Storage:
                     raise MisconfigurationException(_reason(url, error)) from error
                 if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
                     raise MisconfigurationException(
-                        f"Can't keep {url} on this machine: {error.strerror}. Make place, lower data.cache_gb or "
+                        f"Can't keep {url} on this machine: {error.strerror}. Free space, lower data.cache_gb or "
                         "choose another data.cache_dir."
                     ) from error
                 if time.monotonic() - began > _PATIENCE:

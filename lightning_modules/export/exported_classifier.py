@@ -1,4 +1,4 @@
-"""The part of a classifier that is exported: from pixels of any size to probabilities."""
+"""The exported part of a classifier: from pixels of any size to probabilities."""
 
 import copy
 from typing import Any

@@ -120,7 +120,7 @@ def probabilities_of(file: Path, images: torch.Tensor) -> torch.Tensor:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep back what PyTorch tells its developers while it exports."""
+    """Suppress what PyTorch logs for its developers during an export."""
     level = logging.root.manager.disable
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

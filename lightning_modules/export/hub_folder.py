@@ -19,7 +19,7 @@ WEIGHTS = "model.safetensors"
 def hub_files(model: ImageClassifier, size: int, temperature: float, scores: Mapping[str, float]) -> dict[str, bytes]:
     """Write weights, configuration and model card.
 
-    The temperature is worked into the head, whose softmax is then calibrated for whoever loads it.
+    The head's weights are divided by the temperature, so that its softmax is calibrated wherever it is loaded.
 
     Args:
         model: The classifier.
@@ -72,7 +72,7 @@ def _plain(tensor: Tensor) -> Tensor:
 
 
 def network_of(files: Mapping[str, bytes], model: ImageClassifier) -> nn.Module:
-    """Build the network anew from a folder's weights, to see that nothing is missing.
+    """Rebuild the network from a folder's weights, to check that nothing is missing.
 
     Args:
         files: What ``hub_files`` returned.

@@ -121,7 +121,7 @@ def _hooked(network: nn.Module, replace: dict[str, Any]) -> Iterator[None]:
 
 
 def _as_grid(output: Tensor) -> Tensor | None:
-    """Lay an activation out as (batch, channels, rows, columns), or return None if it has no places.
+    """Reshape an activation to (batch, channels, rows, columns), or return None if it has no places.
 
     Convolutions have channels in front, Swin behind; a sequence of tokens is a square, perhaps behind others (class
     token, registers).

@@ -79,7 +79,7 @@ def layer_groups(network: nn.Module, heads: tuple[str, ...]) -> dict[str, list[s
 
 
 def _has_all(network: nn.Module, stages: dict[str, tuple[str, ...]]) -> bool:
-    """Tell a network from another library's of the same name."""
+    """Distinguish a network from another library's of the same name."""
     modules = {name for name, _ in network.named_modules()}
     return modules >= {part for parts in stages.values() for part in parts}
 

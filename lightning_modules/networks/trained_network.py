@@ -33,7 +33,7 @@ class TrainedNetwork(NamedTuple):
 
 
 def is_trained(weights: str) -> bool:
-    """Tell checkpoints and runs from the names of published weights, and from files of plain weights.
+    """Distinguish checkpoints and runs from the names of published weights, and from files of plain weights.
 
     Args:
         weights: What stands behind ``model.weights``, no local file of plain weights.

@@ -1,4 +1,4 @@
-"""Puts pretrained weights into a network: from torchvision, timm, a local file, a URL or one's own run."""
+"""Puts pretrained weights into a network: from torchvision, timm, a local file, a URL or a run of this project."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ def load_weights(backbone: Backbone, weights: str, class_names: Sequence[str] = 
         class_names: Names of the network's classes; those that such a checkpoint knows keep their rows of the head.
 
     Raises:
-        MisconfigurationException: If the weights can't be had, are no weights, or belong to another network.
+        MisconfigurationException: If the weights can't be loaded, aren't weights, or belong to another network.
     """
     name = backbone.name
     if Path(weights).suffix.lower() in _FILE_SUFFIXES and not is_url(weights):

@@ -1,1 +1,1 @@
-"""What the answers to the pictures of an evaluation say."""
+"""Statistics of the answers to the pictures of an evaluation."""

@@ -14,7 +14,7 @@ Flags: TypeAlias = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Answers:
-    """What a network answered, picture by picture, plainly or over several views.
+    """The answers of a network, picture by picture, plain or over several views.
 
     Attributes:
         classes: The most probable classes, the best first, int64 of shape (pictures, k).
@@ -37,7 +37,7 @@ class Answers:
         return np.asarray(-np.log(np.maximum(self.of_truth, np.finfo(np.float32).tiny)))
 
     def hits(self, labels: Integers) -> Flags:
-        """Tell which first answers are right.
+        """Find which first answers are right.
 
         Args:
             labels: True classes, int64 of shape (pictures,).

@@ -1,4 +1,4 @@
-"""What is gained by leaving the least sure answers out."""
+"""The accuracy gained by withholding the least certain answers."""
 
 from typing import NamedTuple
 

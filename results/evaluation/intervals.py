@@ -1,4 +1,4 @@
-"""How far a score would move on other pictures of the same kind."""
+"""Confidence intervals of scores."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
@@ -80,7 +80,7 @@ def bootstrap(
         draws: How many samples of pictures to draw, with repetition.
 
     Returns:
-        The score of each side, and the second's less the first's; None of a single side.
+        The score of each side, and the second's minus the first's; None of a single side.
     """
     generator = np.random.default_rng(0)
     values = {name: np.empty(draws) for name in sides}

@@ -1,4 +1,4 @@
-"""Finds pictures whose label is probably wrong, from answers of a network that hasn't seen them in training."""
+"""Finds labels that are probably wrong, from answers of a network that hasn't trained on the pictures."""
 
 from typing import NamedTuple
 
@@ -41,7 +41,7 @@ def suspects(answers: Answers, labels: Integers) -> Suspects:
 
 
 def confidently_wrong(answers: Answers, labels: Integers, num_classes: int) -> Flags:
-    """Tell which labels confident learning holds for wrong (Northcutt et al., 2021).
+    """Find which labels confident learning holds for wrong (Northcutt et al., 2021).
 
     A picture is counted for another class than its own if that class is at least as probable as it is on average for
     pictures that have its label, and more probable than all others of which that is true. The threshold of a class

@@ -1,4 +1,4 @@
-"""How well a score of certainty tells pictures of known classes from others."""
+"""How well a score of certainty separates pictures of known classes from others."""
 
 import csv
 import io
@@ -14,7 +14,7 @@ Scores: TypeAlias = npt.NDArray[np.floating[Any]]
 
 
 class Separation(NamedTuple):
-    """How a score tells known classes from unknown ones, for every threshold on it.
+    """How a score separates known classes from unknown ones, for every threshold.
 
     Attributes:
         auroc: Area under the receiver operating characteristic: how often a known picture has a higher score than an

@@ -1,4 +1,4 @@
-"""Chooses the pictures that a report shows, and what stands beside them."""
+"""Chooses the pictures of a report and their captions."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -47,7 +47,7 @@ class Chosen(NamedTuple):
     """Which rows of an evaluation are shown.
 
     Attributes:
-        confused: Pairs of a mistake and a picture that was rightly given the mistaken class, or -1.
+        confused: Pairs of a mistake and a picture that was correctly given the mistaken class, or -1.
         mistakes: The most confident mistakes.
         doubtful: The least confident right answers.
         suspects: Suspected wrong labels.

@@ -1,4 +1,4 @@
-"""Puts a report together."""
+"""Builds a report."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Small pictures that stand in a page itself."""
+"""Small pictures embedded in a page."""
 
 import base64
 import io

@@ -65,7 +65,7 @@ def class_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
 
 
 def matrix_cells(evaluation: Evaluation) -> dict[str, Any] | None:
-    """Lay the confusion matrix out for the page, classes of one make beside each other.
+    """Prepare the confusion matrix for the page, classes of one make beside each other.
 
     Args:
         evaluation: The answers.

@@ -1,0 +1,121 @@
+"""A data set that is named in the place of options: ``fit PHOTOS`` begins a run with the config that suits it."""
+
+import itertools
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import yaml
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+from command_line.config_names import SUFFIXES, config_meant, installed_config
+from command_line.options import CONFIG, value_of
+from command_line.paths import expand
+from datamodules.folder_entries import IMAGE_SUFFIXES, holds_runs
+from datamodules.layouts.table_file import TABLE_SUFFIXES
+from datamodules.remote.storage import is_remote
+from datamodules.streaming import CLASSES
+
+_OWN = "configs/own_photos.yaml"
+_CARS = "configs/stanford_cars.yaml"
+_CHUNKS = "configs/streaming.yaml"
+_SIGNS_OF_CARS = ("cars_train", "cars_test", "car_ims")
+_ENTRIES = 10_000  # to look at before a folder counts as one without data
+
+
+def holds_data(path: str) -> bool:
+    """Check whether a path looks like a data set rather than a run; ``check`` tells whether it is a sound one.
+
+    Args:
+        path: A file, a folder, or the URL of object storage.
+
+    Returns:
+        True for object storage, tables, and folders with a picture, a table or chunks.
+    """
+    place = Path(path)
+    if is_remote(path) or (place.is_file() and place.suffix.lower() in TABLE_SUFFIXES):
+        return True
+    wanted = (*IMAGE_SUFFIXES, ".heic", ".heif", *TABLE_SUFFIXES)
+    names = itertools.islice(_names(place), _ENTRIES)
+    return place.is_dir() and not holds_runs(path) and any(name.lower().endswith(wanted) for name in names)
+
+
+def data_options(command: str, path: str, options: Sequence[str]) -> list[str]:
+    """Write the options that train on a data set, or look at it.
+
+    Args:
+        command: The command.
+        path: The data set.
+        options: The other options as they were typed.
+
+    Returns:
+        All options: unless one of the configs describes data itself, first the configs that suit the data set.
+
+    Raises:
+        MisconfigurationException: If the data set is named twice.
+    """
+    if value_of(options, "--data.root", "--data.init_args.root") is not None:
+        raise MisconfigurationException(f"{command} takes the data set as {path} or by --data.root: leave one out.")
+    configs = [] if any(_describes_data(config) for config in _configs(options)) else _suitable(path)
+    first = [f"--config={installed_config(config) or config}" for config in configs]
+    return [*first, *options, f"--data.root={path}"]
+
+
+def options_for_words(command: str, words: Sequence[str], options: Sequence[str]) -> list[str]:
+    """Replace the data set that was named, if one was, by options.
+
+    Args:
+        command: A command that needs no run.
+        words: What was typed before the options.
+        options: The options as they were typed.
+
+    Returns:
+        All options.
+
+    Raises:
+        MisconfigurationException: If the words aren't one data set, or it is named twice.
+    """
+    if not words:
+        return [*options]
+    if len(words) > 1:
+        raise MisconfigurationException(
+            f"{command} takes one data set, but there are {len(words)}: {', '.join(words)}."
+        )
+    path = words[0] if is_remote(words[0]) else expand(words[0], "the data set")
+    if not holds_data(path):
+        found = "holds no photographs and no table" if Path(path).exists() else "doesn't exist"
+        meant = None if Path(path).is_dir() else config_meant(path)
+        hint = f" Did you mean --config {meant}?" if meant else ""
+        raise MisconfigurationException(f"{path} {found}: {command} takes the folder of a data set, or a table.{hint}")
+    return data_options(command, path, options)
+
+
+def _suitable(path: str) -> list[str]:
+    place = Path(path)
+    if is_remote(path) or (place / CLASSES).is_file():
+        return [_OWN, _CHUNKS]
+    around = [place, *(inner for inner in (place / "stanford_cars", place / "stanford-cars") if inner.is_dir())]
+    return [_CARS] if any((folder / sign).is_dir() for folder in around for sign in _SIGNS_OF_CARS) else [_OWN]
+
+
+def _configs(options: Sequence[str]) -> Iterator[str]:
+    for position, option in enumerate(options):
+        name, equals, value = option.partition("=")
+        if name in CONFIG:
+            yield value if equals else next(iter(options[position + 1 :]), "")
+
+
+def _describes_data(config: str) -> bool:
+    file = Path(config)
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8") if file.suffix in SUFFIXES else config)
+    except (OSError, ValueError, yaml.YAMLError):  # which the parser reports
+        return False
+    data = content.get("data") if isinstance(content, dict) else None
+    return isinstance(data, dict) and ("class_path" in data or "root" in data)
+
+
+def _names(folder: Path) -> Iterator[str]:
+    for _, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from (name for name in files if not name.startswith("."))
