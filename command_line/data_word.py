@@ -20,6 +20,7 @@ _OWN = "configs/own_photos.yaml"
 _CARS = "configs/stanford_cars.yaml"
 _CHUNKS = "configs/streaming.yaml"
 _SIGNS_OF_CARS = ("cars_train", "cars_test", "car_ims")
+_AROUND = 20  # folders in which archives may have put the data set
 _ENTRIES = 10_000  # to look at before a folder counts as one without data
 
 
@@ -94,7 +95,7 @@ def _suitable(path: str) -> list[str]:
     place = Path(path)
     if is_remote(path) or (place / CLASSES).is_file():
         return [_OWN, _CHUNKS]
-    around = [place, *(inner for inner in (place / "stanford_cars", place / "stanford-cars") if inner.is_dir())]
+    around = [place, *itertools.islice((inner for inner in _entries(place) if inner.is_dir()), _AROUND)]
     return [_CARS] if any((folder / sign).is_dir() for folder in around for sign in _SIGNS_OF_CARS) else [_OWN]
 
 
@@ -113,6 +114,10 @@ def _describes_data(config: str) -> bool:
         return False
     data = content.get("data") if isinstance(content, dict) else None
     return isinstance(data, dict) and ("class_path" in data or "root" in data)
+
+
+def _entries(folder: Path) -> Iterator[Path]:
+    return folder.iterdir() if folder.is_dir() else iter(())
 
 
 def _names(folder: Path) -> Iterator[str]:

@@ -5,12 +5,18 @@ import os
 import resource
 import socket
 import sys
+from contextlib import suppress
 from multiprocessing.process import BaseProcess
 from typing import Any
 
 import torch
+import torch.utils.tensorboard
 
+import command_line.run_command  # noqa: F401 - which each process would import for itself, as all below
 from train import main
+
+with suppress(ImportError):  # Lightning asks whether a path is object storage
+    import s3fs  # type: ignore[import-untyped]  # noqa: F401
 
 TIMEOUT = 300
 
