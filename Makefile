@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test lint format types check notebook help-texts docs peers clean
+.PHONY: help demo test fast lint format types check notebook help-texts docs peers clean
 .DEFAULT_GOAL := help
 
 help: ## List what there is
@@ -17,14 +17,14 @@ demo: .venv/installed ## Train a new run on drawn cars, test it with TTA, print 
 	$(BIN)/python train.py fit --config configs/demo.yaml
 	$(BIN)/python train.py test --config configs/demo.yaml --ckpt_path best
 
-test: .venv/installed ## Run the tests (the fast part: .venv/bin/python -m pytest -m "not slow")
+test: .venv/installed ## Run all tests
 	$(BIN)/python -m pytest -n auto --maxprocesses 8
 
-lint: .venv/installed ## Check style and layout with ruff
+lint: .venv/installed ## Check style and format with ruff
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-format: .venv/installed ## Lay the code out with ruff
+format: .venv/installed ## Format the code with ruff
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
@@ -32,6 +32,9 @@ types: .venv/installed ## Check the types with mypy
 	$(BIN)/mypy .
 
 check: lint types test ## Everything that continuous integration checks
+
+fast: lint types ## Lint, types and the fast tests, in under three minutes
+	$(BIN)/python -m pytest -n auto --maxprocesses 8 -m "not slow"
 
 notebook: .venv/installed ## Execute main.ipynb from top to bottom, in place
 	$(BIN)/jupyter-execute --inplace main.ipynb

@@ -198,4 +198,4 @@ def _objection(file: Path) -> str | None:
     if os.path.lexists(file):
         return "which exists already"
     folder = next(parent for parent in file.absolute().parents if os.path.lexists(parent))
-    return None if folder.is_dir() and os.access(folder, os.W_OK) else f"but {folder} is not a folder to write to"
+    return None if folder.is_dir() and os.access(folder, os.W_OK) else f"but {folder} is no folder to write to"

@@ -91,7 +91,7 @@ def read_checkpoint(checkpoint: Path) -> dict[str, Any]:
         ) from error
     arguments = content.get("hyper_parameters") if isinstance(content, dict) else None
     if not isinstance(arguments, dict) or not {"backbone", "class_names"} <= set(arguments):
-        raise MisconfigurationException(f"{checkpoint} is not a checkpoint of ImageClassifier.")
+        raise MisconfigurationException(f"{checkpoint} is no checkpoint of ImageClassifier.")
     return dict(content)
 
 

@@ -88,7 +88,7 @@ def test_a_run_survives_being_killed_again_and_again(whole: Path, command: Comma
     moments, killed = random.Random(5), 0  # noqa: S311 - no secret
     while True:
         process = start(command("torn", "--ckpt_path=last"))
-        process.join(moments.uniform(0.9, 1.6) + killed / 5)
+        process.join(moments.uniform(0.5, 1.0) + killed / 10)
         if process.exitcode is not None:
             break
         process.kill()
