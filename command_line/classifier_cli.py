@@ -95,9 +95,11 @@ class ClassifierCLI(LightningCLI):
         if command not in RUN_COMMANDS:
             return
         config = self.config[command]
+        weights = config.model.weights
         self.start = find_start(config, command, self.request)
         typed = config.clone()
         typed["ckpt_path"] = None  # a later command must not take an old one
+        typed["model"]["weights"] = weights  # with which another run may begin; a checkpoint brings its own
         self.typed = typed
         if command != "fit":
             forget_monitors(config)

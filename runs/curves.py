@@ -1,6 +1,7 @@
 """Reads the curves that loggers have written."""
 
 import csv
+import logging
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -67,7 +68,11 @@ class CurveReader:
             from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # takes a second
 
             self._events = EventAccumulator(str(self.run), size_guidance={"scalars": 0})
+        logger = logging.getLogger("tensorboard")
+        level = logger.level
+        logger.setLevel(logging.ERROR)  # it warns of every run that was continued
         self._events.Reload()  # reads what has been added
+        logger.setLevel(level)
         if self.name in self._events.Tags()["scalars"]:
             for event in self._events.Scalars(self.name):
                 yield int(event.step), float(event.value)

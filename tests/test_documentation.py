@@ -65,3 +65,22 @@ def test_every_page_is_linked_from_the_readme_or_the_site() -> None:
 
 def test_the_readme_is_short() -> None:
     assert len((CHECKOUT / "README.md").read_text(encoding="utf-8").splitlines()) <= 150
+
+
+def test_ten_tasks_are_counted_right_and_take_no_more_than_elsewhere() -> None:
+    rows = re.findall(
+        r"^\| (?!task|--)(.*) \|$", (CHECKOUT / "docs/ten-tasks.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert len(rows) == 10
+    for row in rows:
+        _, ours, characters, _, _, theirs, others = row.split(" | ")
+        typed = re.findall("`([^`]*)`", ours)
+        assert sum(map(len, typed)) == int(characters), row
+        if others != "–":
+            elsewhere = re.findall("`([^`]*)`", theirs)
+            assert sum(map(len, elsewhere)) == int(others), row
+            assert int(characters) <= int(others)
+            assert len(typed) <= len(elsewhere)
+        for command in typed:
+            if command.startswith("carspotter "):
+                assert command.split()[1] in COMMANDS

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import torchvision
 import yaml
 
 from runs.finding import find_runs, run_of, runs_of
@@ -191,6 +192,19 @@ def test_what_is_no_run_is_named(fit: Fit, tmp_path: Path, words: list[str], exp
     with pytest.raises(SystemExit) as stop:
         main(["test", *(word.format(logs=logs) for word in words)])
     assert expected.format(logs=logs) in str(stop.value.code)
+
+
+def test_a_continued_run_keeps_the_weights_that_it_began_from_in_its_config(fit: Fit, tmp_path: Path) -> None:
+    weights = tmp_path / "weights.pth"
+    torch.save(torchvision.models.squeezenet1_1().state_dict(), weights)
+    folder = fit("trial", f"--model.weights={weights}")
+    weights.unlink()  # which is needed for a new run alone
+    main(["fit", str(folder), "--trainer.max_epochs=2", *QUICK])
+    main(["test", str(folder), *QUICK])
+    for name in ("config.yaml", "resume-config.yaml", "test/config.yaml"):
+        assert yaml.safe_load((folder / name).read_text())["model"]["weights"] == str(weights)
+    with pytest.raises(SystemExit, match=r"model\.weights is .*no such file"):
+        main(["fit", "--config", str(folder / "resume-config.yaml"), f"--logs={tmp_path / 'new'}"])
 
 
 # Names, and what exists.

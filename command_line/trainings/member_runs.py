@@ -129,7 +129,8 @@ def command_process(arguments: Sequence[str]) -> "Iterator[subprocess.Popen[byte
     Yields:
         The process.
     """
-    script = _ROOT / program()
+    started = Path(sys.argv[0])  # the installed command, whose name then stands in what the child suggests
+    script = started if started.name == program() and started.suffix == "" else _ROOT / program()
     script = script if script.is_file() else _ROOT / "carspotter.py"
     child = subprocess.Popen([sys.executable, str(script), *arguments])  # noqa: S603 - this very program
 

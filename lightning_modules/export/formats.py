@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from lightning_modules.export.exported_classifier import ExportedClassifier
 
 _NAMES = ("images", "probabilities")
 _OPSET = 18
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _EXAMPLE = (2, 70, 90, 3)  # a batch of 1, or a square, would be taken for the only one
 
 
@@ -52,8 +54,7 @@ def to_onnx(model: ExportedClassifier, metadata: dict[str, str]) -> bytes:
                 verbose=False,
             )
         except Exception as error:  # whatever a network leads to
-            reason = " ".join(str(error).split())[:200]
-            raise MisconfigurationException(f"This network can't be written as ONNX ({reason}).") from error
+            raise MisconfigurationException(f"This network can't be written as ONNX ({_reason(error)}).") from error
     assert program is not None
     proto = program.model_proto
     for size, name in zip(proto.graph.input[0].type.tensor_type.shape.dim, ("batch", "height", "width"), strict=False):
@@ -87,8 +88,7 @@ def to_torch(model: ExportedClassifier, metadata: dict[str, str]) -> bytes:
             file = io.BytesIO()
             torch.export.save(program, file, extra_files={"metadata.json": json.dumps(metadata)})
         except Exception as error:
-            reason = " ".join(str(error).split())[:200]
-            raise MisconfigurationException(f"torch.export can't write this network ({reason}).") from error
+            raise MisconfigurationException(f"torch.export can't write this network ({_reason(error)}).") from error
     return file.getvalue()
 
 
@@ -116,6 +116,13 @@ def probabilities_of(file: Path, images: torch.Tensor) -> torch.Tensor:
         ) from error
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
     return torch.from_numpy(session.run(None, {_NAMES[0]: images.numpy()})[0])
+
+
+def _reason(error: BaseException) -> str:
+    """Take the beginning of what lies behind an error; the exporter wraps it in advice for developers, in colours."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return " ".join(_COLOURS.sub("", str(error)).split())[:200]
 
 
 @contextmanager
