@@ -76,7 +76,7 @@ def test_ten_tasks_are_counted_right_and_take_no_more_than_elsewhere() -> None:
         _, ours, characters, _, _, theirs, others = row.split(" | ")
         typed = re.findall("`([^`]*)`", ours)
         assert sum(map(len, typed)) == int(characters), row
-        if others != "–":
+        if others != "-":
             elsewhere = re.findall("`([^`]*)`", theirs)
             assert sum(map(len, elsewhere)) == int(others), row
             assert int(characters) <= int(others)
