@@ -97,10 +97,9 @@ class ClassifierCLI(LightningCLI):
         config = self.config[command]
         weights = config.model.weights
         self.start = find_start(config, command, self.request)
-        typed = config.clone()
-        typed["ckpt_path"] = None  # a later command must not take an old one
-        typed["model"]["weights"] = weights  # with which another run may begin; a checkpoint brings its own
-        self.typed = typed
+        self.typed = config.clone()
+        self.typed["ckpt_path"] = None  # a later command must not take an old one
+        self.typed["model"]["weights"] = weights  # with which another run may begin; a checkpoint brings its own
         if command != "fit":
             forget_monitors(config)
 
@@ -121,8 +120,7 @@ class ClassifierCLI(LightningCLI):
             if self.request.photographs:
                 self.datamodule.predict_dir = [*self.request.photographs]
             return
-        # with the data alone: the whole parser would build the model, and fetch its weights
-        parser = LightningArgumentParser()
+        parser = LightningArgumentParser()  # of the data: the whole one would build the model, and fetch its weights
         parser.add_lightning_class_args(ImageDataModule, "data", subclass_mode=True)
         config = parser.parse_object({"data": self.config[self.subcommand].data})
         self.data = parser.instantiate(config).data

@@ -68,6 +68,7 @@ def ask(port: int, data: bytes, **headers: str) -> tuple[int, dict[str, Any]]:
     return reply.status, json.loads(content) if content.startswith(b"{") else {}
 
 
+@pytest.mark.slow
 def test_many_at_once_get_the_answers_of_predict(served: Served) -> None:
     asked = served.photographs * 3
     with ThreadPoolExecutor(8) as threads:
@@ -103,6 +104,7 @@ def test_other_pages_and_other_names_of_the_computer_are_refused(served: Served)
     assert ask(served.port, data, Origin=f"http://127.0.0.1:{served.port}")[0] == 200
 
 
+@pytest.mark.slow
 def test_the_page_shows_the_answers_of_predict(served: Served, tmp_path: Path) -> None:
     (tmp_path / "notes.jpg").write_text("no picture")
     with chromium() as browser:

@@ -80,6 +80,7 @@ def test_of_many_logits_evenly_spaced_ones_are_kept() -> None:
         assert float((sure >= threshold).float().mean()) == pytest.approx(coverage, abs=0.011)
 
 
+@pytest.mark.slow
 def test_a_fit_keeps_it_and_all_use_it(run: Run, tmp_path: Path, toy_root: Path) -> None:
     run("fit", "--model.learning_rate=0.003")
     folder = tmp_path / "logs/demo/version_0"
@@ -112,6 +113,7 @@ def test_a_fit_can_leave_it_out(run: Run, tmp_path: Path) -> None:
     assert ImageClassifier.load(tmp_path / "logs/demo/version_0").temperature == 1
 
 
+@pytest.mark.slow
 def test_answers_that_are_not_sure_are_unknown(
     run: Run, tmp_path: Path, toy_root: Path, mistake: Callable[..., str], capsys: pytest.CaptureFixture[str]
 ) -> None:

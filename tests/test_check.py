@@ -224,6 +224,7 @@ def test_what_becomes_of_odd_pictures_is_said(photos: Path, check: Check) -> Non
     assert "it is an HTML page" in refused["detail"]
 
 
+@pytest.mark.slow
 def test_what_somebody_else_has_written_is_kept(
     photos: Path, check: Check, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -72,6 +72,7 @@ def test_the_config_of_a_run_reproduces_it(run_dir: Path, tmp_path: Path) -> Non
     assert old == new
 
 
+@pytest.mark.slow
 def test_validate_test_and_predict_run_from_the_config_of_a_run(run_dir: Path, toy_root: Path) -> None:
     before = (run_dir / "config.yaml").read_bytes()
     config = ["--config", str(run_dir / "config.yaml"), "--ckpt_path", str(run_dir)]
@@ -115,6 +116,7 @@ def test_one_is_a_batch_and_1_0_is_all_of_them(
     assert begun == [batches]
 
 
+@pytest.mark.slow
 def test_other_preprocessing_than_the_checkpoints_is_not_silent(run_dir: Path) -> None:
     config = ["test", "--config", str(run_dir / "config.yaml"), "--ckpt_path", str(run_dir)]
     with pytest.warns(UserWarning, match="data.image_size 48 here, 64 there"):
@@ -124,6 +126,7 @@ def test_other_preprocessing_than_the_checkpoints_is_not_silent(run_dir: Path) -
         main(config)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["file", "run", "best", "last"])
 def test_a_checkpoint_is_found_however_it_is_named(run_dir: Path, how: str) -> None:
     wanted = {"file": str(run_dir / "checkpoints/best.ckpt"), "run": str(run_dir)}.get(how, how)

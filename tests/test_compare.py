@@ -50,6 +50,7 @@ def test_only_pictures_that_all_have_seen_count() -> None:
         compare_answers([answers([True]), {"/0.jpg": Given("b", "a", 1)}])
 
 
+@pytest.mark.slow
 def test_two_runs_are_compared(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folders = [str(tmp_path / "logs/demo" / name) for name in ("one", "two")]
     for folder, rate in zip(folders, ("0.0005", "0.004"), strict=True):

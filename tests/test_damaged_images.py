@@ -40,6 +40,7 @@ def test_the_file_is_named(run: Callable[..., None], mistake: Callable[..., str]
     assert any(reason in message for reason in ("Premature end", "the file is empty", "No such file"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 2])
 def test_skipping_goes_on_and_counts(
     run: Callable[..., None], scores_of: Callable[..., dict[str, Any]], damaged: Path, workers: int
@@ -52,6 +53,7 @@ def test_skipping_goes_on_and_counts(
     assert scores_of("test_scores.json")["test/skipped"] == 3
 
 
+@pytest.mark.slow
 def test_scores_are_those_of_the_readable_images(
     run: Callable[..., None],
     scores_of: Callable[..., dict[str, Any]],
@@ -60,7 +62,14 @@ def test_scores_are_those_of_the_readable_images(
     toy_data: ToyData,
 ) -> None:
     run("fit", "--calibration.enabled=false")  # the loss of a test is that without it
-    run("test", f"--data.root={damaged}", *SKIP, "--data.batch_size=4", "--ckpt_path=last")
+    run(
+        "test",
+        f"--data.root={damaged}",
+        *SKIP,
+        "--data.batch_size=4",
+        "--ckpt_path=last",
+        "--confusion_matrix.enabled=true",
+    )
     data = toy_data(root=str(damaged))
     model = ImageClassifier.load_from_checkpoint(
         tmp_path / "logs/demo/version_0/checkpoints/last.ckpt", weights_only=True

@@ -24,6 +24,7 @@ def slow(monkeypatch: pytest.MonkeyPatch, owner: type, name: str, seconds: float
     monkeypatch.setattr(owner, name, waiting)
 
 
+@pytest.mark.slow
 def test_slow_loading_shows(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -36,6 +37,7 @@ def test_slow_loading_shows(
     assert "% of the first epoch's steps went by waiting for images" in caplog.text
 
 
+@pytest.mark.slow
 def test_quick_loading_shows(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -64,6 +64,7 @@ def written(folder: Path) -> None:
     assert CLASSES[0] in table
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
 def test_any_console_shows_any_text(
     encoding: str, options: list[str], photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

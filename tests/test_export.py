@@ -1,6 +1,7 @@
 """An exported file answers as the run does, in a process without PyTorch."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -42,13 +43,24 @@ def test_pictures_are_resized_to_the_pixels_of_evaluation(height: int, width: in
     assert (difference > 0).mean() < 0.004
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("export") / "logs"
+
+
 @pytest.fixture
-def trained(run: Run, tmp_path: Path) -> Path:
-    run("fit", "--trainer.max_epochs=1")
-    run("test", "--ckpt_path=best", "--report.enabled=true", "--report.pictures=0", "--tta.enabled=false")
+def trained(run: Run, kept: Path, tmp_path: Path) -> Path:
+    """A copy of a run, which is trained once for all tests."""
+    if kept.exists():
+        shutil.copytree(kept, tmp_path / "logs")
+    else:
+        run("fit", "--trainer.max_epochs=1")
+        run("test", "--ckpt_path=best", "--report.enabled=true", "--report.pictures=0", "--tta.enabled=false")
+        shutil.copytree(tmp_path / "logs", kept)
     return tmp_path / "logs/demo/version_0"
 
 
+@pytest.mark.slow
 def test_another_process_gets_the_same_answers_from_the_file_alone(
     trained: Path, tmp_path: Path, toy_root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -82,6 +94,7 @@ def test_another_process_gets_the_same_answers_from_the_file_alone(
     assert json.loads(metadata["scores"])["test/accuracy"] == scores["test/accuracy"]
 
 
+@pytest.mark.slow
 def test_torch_reads_its_own_format(trained: Path, tmp_path: Path) -> None:
     main(["export", str(trained), f"--output={tmp_path / 'car.pt2'}", "--format=torch"])
     extra = {"metadata.json": ""}
@@ -128,6 +141,7 @@ def test_mistakes_are_one_sentence(
     assert "takes one run" in said(capsys, "export", str(trained), str(trained))
 
 
+@pytest.mark.slow
 def test_a_file_that_answers_otherwise_is_not_kept(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -184,6 +198,7 @@ def test_the_command_writes_a_folder_for_hubs(
     assert "exists already" in said(capsys, "export", str(trained), f"--output={tmp_path / 'hub'}", "--format=hub")
 
 
+@pytest.mark.slow
 def test_eight_bits_are_written_where_they_cost_no_answers_and_refused_where_they_do(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -45,6 +45,7 @@ def test_the_learning_rate_finder_searches_with_what_is_frozen(
     assert "give more steps" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("finder", ["lr_finder", "batch_size_finder"])
 def test_a_search_is_no_run_and_leaves_one_figure(
     run: Callable[..., None], tmp_path: Path, saved: list[Path], monkeypatch: pytest.MonkeyPatch,

@@ -143,6 +143,7 @@ def test_the_last_device_gives_it_back(memory: Path, monkeypatch: pytest.MonkeyP
     assert not path.exists()
 
 
+@pytest.mark.slow
 def test_what_a_killed_run_left_is_removed(memory: Path) -> None:
     program = (
         "import os, signal, sys\n"
@@ -197,6 +198,7 @@ def test_a_used_folder_is_not_an_abandoned_one(memory: Path) -> None:
     os.close(handle)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["ram", "disk"])
 def test_a_run_with_a_cache_ends_as_one_without(
     run: Callable[..., None], scores_of: Callable[..., dict[str, Any]], tmp_path: Path, kind: str

@@ -80,6 +80,7 @@ def blocks(page: str) -> list[str]:
     return re.findall(r"```python\n(.*?)```", (CHECKOUT / page).read_text(encoding="utf-8"), re.DOTALL)
 
 
+@pytest.mark.slow
 def test_the_lines_of_readme_and_documentation_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     use, plain = blocks("docs/python.md")
     (elsewhere,) = blocks("docs/using-a-model.md")

@@ -72,6 +72,7 @@ def test_help_is_short_long_or_about_one_option(capsys: Any) -> None:
     assert {*COMMANDS} <= {*printed(capsys, "--help").split()}
 
 
+@pytest.mark.slow
 def test_imports_are_not_searched_for_garbage() -> None:
     program = (
         "import gc, train\n"

@@ -176,6 +176,7 @@ def test_a_page_for_stanford_cars_is_small() -> None:
         assert title in page
 
 
+@pytest.mark.slow
 def test_a_network_without_a_map_has_all_else(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
 ) -> None:

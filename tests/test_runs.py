@@ -210,6 +210,7 @@ def test_a_continued_run_keeps_the_weights_that_it_began_from_in_its_config(fit:
 # Names, and what exists.
 
 
+@pytest.mark.slow
 def test_what_exists_is_never_begun_anew(fit: Fit, mistake: Callable[..., str], tmp_path: Path) -> None:
     folder = fit("trial_a")
     before = checksums(folder)
@@ -289,6 +290,7 @@ def test_two_processes_that_begin_at_once_take_two_folders(arguments: list[str],
         assert len(tensorboard_curves(folder)["train/loss"]) == 4
 
 
+@pytest.mark.slow
 def test_a_named_run_that_was_killed_before_it_saved_begins_in_its_folder(arguments: list[str], tmp_path: Path) -> None:
     fit = ["fit", *arguments, *QUICK, "--name=trial_a", "--ckpt_path=last"]
     assert outcome([*fit, *interrupted("writing", 0)]) == -signal.SIGKILL

@@ -159,6 +159,7 @@ def test_the_median_prunes_and_the_best_is_reported(
     assert all(0.0001 <= rate <= 0.01 for rate in rates)
 
 
+@pytest.mark.slow
 def test_trials_that_were_left_behind_are_taken_first_and_those_of_others_are_not(search: Search, space: Path) -> None:
     left = search.take(3)
     assert left is not None
@@ -211,6 +212,7 @@ def test_a_wrong_space_is_answered_in_one_sentence(tmp_path: Path, text: str, me
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "extra", "message"),
     [

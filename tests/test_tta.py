@@ -54,6 +54,7 @@ def test_probabilities_are_averaged_not_logits() -> None:
         torch.testing.assert_close(plain, model(images).softmax(1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["test", "validate"])
 def test_plain_scores_are_left_alone(
     run: Callable[..., None], scores_of: Callable[..., dict[str, Any]], stage: str

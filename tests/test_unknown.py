@@ -89,6 +89,7 @@ def read(file: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(rows))
 
 
+@pytest.mark.slow
 def test_an_evaluation_says_how_well_others_are_told_from_the_classes(
     run: Run, tmp_path: Path, strangers: Path, capsys: pytest.CaptureFixture[str], toy_root: Path
 ) -> None:
