@@ -139,7 +139,6 @@ def arguments(toy_root: Path, tmp_path: Path) -> list[str]:
         "--previews.views=1",
         "--data_wait.enabled=false",  # a time, which no two runs have in common
         "--report.enabled=false",  # which takes longer than all else of a short evaluation
-        "--confusion_matrix.enabled=false",  # likewise of a short training
         f"--trainer.logger.init_args.save_dir={tmp_path / 'logs'}",
     ]  # fmt: skip
 

@@ -74,8 +74,8 @@ def test_many_classes_show_makes_and_the_worst_pairs() -> None:
 
 
 def test_fit_and_test_draw_into_tensorboard(run: Callable[..., None], tmp_path: Path) -> None:
-    run("fit", "--confusion_matrix.enabled=true")
-    run("test", "--confusion_matrix.enabled=true", "--ckpt_path=best")
+    run("fit")
+    run("test", "--ckpt_path=best")
     folder = tmp_path / "logs/demo/version_0"
     events = EventAccumulator(str(folder)).Reload()
     tested = EventAccumulator(str(folder / "test")).Reload()

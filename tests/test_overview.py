@@ -23,8 +23,8 @@ def hparams_of(folder: Path) -> dict[str, HParamsPluginData]:
 
 
 def test_runs_can_be_compared_at_a_glance(run: Run, tmp_path: Path) -> None:
-    run("fit", "--trainer.max_epochs=1", "--confusion_matrix.enabled=true")
-    run("test", "--ckpt_path=best", "--report.enabled=true", "--report.pictures=1", "--confusion_matrix.enabled=true")
+    run("fit", "--trainer.max_epochs=1")
+    run("test", "--ckpt_path=best", "--report.enabled=true", "--report.pictures=1")
     folder = tmp_path / "logs/demo/version_0"
     events = PluginAccumulator(str(folder))
     events.Reload()
