@@ -103,8 +103,7 @@ class Commands(StrictTrainer):
         from command_line.tools.sweep import sweep
 
         options = typed.without("space", "trials", "pruning", "output")
-        datamodule.prepare_data()  # once, before trials that may run side by side
-        sweep(typed, options, Path(space) if space else None, trials, pruning, Path(output))
+        sweep(datamodule, typed, options, Path(space) if space else None, trials, pruning, Path(output))
 
     @staticmethod
     def runs(words: Sequence[str], folder: str = "logs", sort: str = "begun", output: str | None = None) -> None:

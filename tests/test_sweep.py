@@ -39,6 +39,7 @@ def command(toy_root: Path, space: Path, output: Path, *extra: str) -> list[str]
         "sweep", f"--data.root={toy_root}", "--data.image_size=32", "--data.num_workers=0", "--data.batch_size=16",
         "--model.backbone=squeezenet1_1", "--model.weights=null", "--model.warmup_epochs=0", "--trainer.max_epochs=2",
         "--trainer.accelerator=cpu", "--trainer.enable_progress_bar=false", "--previews.enabled=false",
+        "--data.train_images=10", "--data.test_images=5",
         "--report.enabled=false", f"--space={space}", f"--output={output}", *extra,
     ]  # fmt: skip
 
@@ -64,7 +65,15 @@ def wait_for(condition: Callable[[], bool], process: "subprocess.Popen[bytes]") 
 @pytest.mark.slow
 def test_a_killed_search_goes_on_and_two_commands_share_it(toy_root: Path, space: Path, tmp_path: Path) -> None:
     output = tmp_path / "sweep"
-    arguments = command(toy_root, space, output, "--trials=3", "--trainer.max_epochs=4", "--pruning=false")
+    arguments = command(
+        toy_root,
+        space,
+        output,
+        "--trials=3",
+        "--trainer.max_epochs=12",
+        "--early_stopping.patience=null",
+        "--pruning=false",
+    )
     killed = start(arguments)
     first = Run(output / "trial-1")
     wait_for(lambda: first.find_checkpoint("last") is not None, killed)
@@ -80,7 +89,7 @@ def test_a_killed_search_goes_on_and_two_commands_share_it(toy_root: Path, space
         trials = list(csv.DictReader(rows))
     assert sorted(row["run"] for row in trials) == ["trial-1", "trial-2", "trial-3"]
     assert {row["state"] for row in trials} == {"finished"}
-    assert {row["epochs"] for row in trials} == {"4"}
+    assert {row["epochs"] for row in trials} == {"12"}
     started = next(row for row in trials if row["run"] == "trial-1")
     assert (float(started["model.learning_rate"]), started["data.batch_size"]) == (0.001, "16")  # the config's own
     best = max(trials, key=lambda row: float(row["val/f1"]))

@@ -10,16 +10,26 @@ from command_line.sweeping.search import Search
 from command_line.sweeping.space import brief, corners, read_space
 from command_line.trainings.member_runs import be_the_only_process, keep_plan
 from command_line.trainings.typed import Typed
+from datamodules import ImageDataModule
 from runs.commands import shown
 
 _SPACE = Path(__file__).parent.parent / "sweeping/default_space.yaml"
 _FAILURES = 3  # in a row, after which a search isn't continued
 
 
-def sweep(typed: Typed, options: Sequence[str], file: Path | None, trials: int, pruning: bool, output: Path) -> None:
+def sweep(
+    data: ImageDataModule,
+    typed: Typed,
+    options: Sequence[str],
+    file: Path | None,
+    trials: int,
+    pruning: bool,
+    output: Path,
+) -> None:
     """Search for the best options of a training.
 
     Args:
+        data: The data, which is prepared once, before trials that may run side by side.
         typed: What was typed.
         options: Options of ``fit`` that all trials have.
         file: The search space; None takes that of this project.
@@ -36,6 +46,7 @@ def sweep(typed: Typed, options: Sequence[str], file: Path | None, trials: int, 
         raise MisconfigurationException(f"--trials is {trials}: it has to be 1 or more.")
     for chosen in corners(space):
         typed.parse(chosen)
+    data.prepare_data()
     keep_plan({"options": [*options], "space": {key: repr(values) for key, values in space.items()}}, output)
     search = Search(typed.config, options, space, pruning, output)
     failures = 0
