@@ -11,7 +11,9 @@ import pytest
 import torch
 import torchvision
 import yaml
+from torch.utils.tensorboard import SummaryWriter
 
+from runs.curves import read_curve
 from runs.finding import find_runs, run_of, runs_of
 from runs.history import History, is_running
 from runs.run import Run
@@ -192,6 +194,19 @@ def test_what_is_no_run_is_named(fit: Fit, tmp_path: Path, words: list[str], exp
     with pytest.raises(SystemExit) as stop:
         main(["test", *(word.format(logs=logs) for word in words)])
     assert expected.format(logs=logs) in str(stop.value.code)
+
+
+def test_curves_of_a_run_that_was_killed_and_continued_are_read_without_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for steps, purge in (((1, 2, 3, 4), None), ((3, 4, 5), 3)):
+        with SummaryWriter(tmp_path, purge_step=purge) as writer:
+            for step in steps:
+                writer.add_scalar("val/f1", step / 10, step)
+        time.sleep(1.1)  # files are named and ordered by the second
+    assert [*read_curve(tmp_path, "val/f1")] == [1, 2, 3, 4, 5]
+    assert not caplog.records
+    assert capfd.readouterr().err == ""
 
 
 def test_a_continued_run_keeps_the_weights_that_it_began_from_in_its_config(fit: Fit, tmp_path: Path) -> None:
