@@ -2,14 +2,12 @@
 
 import argparse
 import re
-from pathlib import Path
 
 from command_line.other_names import COMMANDS
-from command_line.short_help import PURPOSES, all_options
+from command_line.short_help import all_options, options_of, purpose_of
 
 SHELLS = ("bash", "zsh", "tcsh")
 PROGRAM = "carspotter"
-_TEXTS = Path(__file__).parent / "help"
 _TRUTHS = ("true", "false")
 
 
@@ -29,10 +27,9 @@ def completion(shell: str) -> str:
 
     parser = argparse.ArgumentParser(prog=PROGRAM, add_help=False)
     commands = parser.add_subparsers()
-    purposes = {name: text for texts in PURPOSES.values() for name, text in texts.items()}
     described = all_options()
     for name in COMMANDS:
-        command = commands.add_parser(name, help=purposes[name], add_help=False)
+        command = commands.add_parser(name, help=purpose_of(name), add_help=False)
         _complete_files(command.add_argument("words", nargs="*", help="run, data set or photographs"))
         _complete_files(command.add_argument("--config", help="file with options"))
         for option, kind in options_of(name).items():
@@ -44,20 +41,6 @@ def completion(shell: str) -> str:
                 _complete_files(added)
     commands.add_parser("completion", help="print such a script", add_help=False).add_argument("shell", choices=SHELLS)
     return str(shtab.complete(parser, shell=shell))
-
-
-def options_of(command: str) -> dict[str, str]:
-    """Read the names of a command's options, and what their values are (``simple_values.kind_of``).
-
-    Args:
-        command: The command.
-
-    Returns:
-        Kinds by name; nothing for a command that there isn't.
-    """
-    file = _TEXTS / f"{command}-options.txt"
-    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-    return {name: kind for name, _, kind in (line.partition(" ") for line in lines)}
 
 
 def _complete_files(argument: argparse.Action) -> None:

@@ -9,9 +9,12 @@ import yaml
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from command_line.config_names import SUFFIXES, config_meant, installed_config
-from command_line.options import CONFIG, value_of
+from command_line.options import CONFIG, value_of, values_of
 from command_line.paths import expand
+from datamodules.file_search import reason_by_name
 from datamodules.folder_entries import IMAGE_SUFFIXES, holds_runs
+from datamodules.layouts.devkit import recognise_combined, recognise_devkit
+from datamodules.layouts.recognise import places
 from datamodules.layouts.table_file import TABLE_SUFFIXES
 from datamodules.remote.storage import is_remote
 from datamodules.streaming import CLASSES
@@ -19,8 +22,6 @@ from datamodules.streaming import CLASSES
 _OWN = "configs/own_photos.yaml"
 _CARS = "configs/stanford_cars.yaml"
 _CHUNKS = "configs/streaming.yaml"
-_SIGNS_OF_CARS = ("cars_train", "cars_test", "car_ims")
-_AROUND = 20  # folders in which archives may have put the data set
 _ENTRIES = 10_000  # to look at before a folder counts as one without data
 
 
@@ -57,7 +58,9 @@ def data_options(command: str, path: str, options: Sequence[str]) -> list[str]:
     """
     if value_of(options, "--data.root", "--data.init_args.root") is not None:
         raise MisconfigurationException(f"{command} takes the data set as {path} or by --data.root: leave one out.")
-    configs = [] if any(_describes_data(config) for config in _configs(options)) else _suitable(path)
+    configs = (
+        [] if any(_describes_data(config) for config in values_of(options, *CONFIG) if config) else _suitable(path)
+    )
     first = [f"--config={installed_config(config) or config}" for config in configs]
     return [*first, *options, f"--data.root={path}"]
 
@@ -95,15 +98,8 @@ def _suitable(path: str) -> list[str]:
     place = Path(path)
     if is_remote(path) or (place / CLASSES).is_file():
         return [_OWN, _CHUNKS]
-    around = [place, *itertools.islice((inner for inner in _entries(place) if inner.is_dir()), _AROUND)]
-    return [_CARS] if any((folder / sign).is_dir() for folder in around for sign in _SIGNS_OF_CARS) else [_OWN]
-
-
-def _configs(options: Sequence[str]) -> Iterator[str]:
-    for position, option in enumerate(options):
-        name, equals, value = option.partition("=")
-        if name in CONFIG:
-            yield value if equals else next(iter(options[position + 1 :]), "")
+    cars = any(recognise_devkit(inner) or recognise_combined(inner) for inner in places(place))
+    return [_CARS] if cars else [_OWN]
 
 
 def _describes_data(config: str) -> bool:
@@ -116,11 +112,9 @@ def _describes_data(config: str) -> bool:
     return isinstance(data, dict) and ("class_path" in data or "root" in data)
 
 
-def _entries(folder: Path) -> Iterator[Path]:
-    return folder.iterdir() if folder.is_dir() else iter(())
-
-
 def _names(folder: Path) -> Iterator[str]:
-    for _, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (name for name in files if not name.startswith("."))
+    """Name the files of a folder and of those below it, and each folder by an empty name: links may lead in circles."""
+    for _, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = sorted(name for name in folders if not reason_by_name(name))
+        yield ""
+        yield from (name for name in files if not reason_by_name(name))

@@ -1,6 +1,6 @@
 """Options as they are typed: which are words, which values they have, and in which order they count."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from command_line.config_names import SUFFIXES
@@ -47,12 +47,23 @@ def value_of(options: Sequence[str], *names: str) -> str | None:
     Returns:
         The value that was typed last; None if the option wasn't.
     """
-    value = None
+    return next(iter(reversed([*values_of(options, *names)])), None)
+
+
+def values_of(options: Sequence[str], *names: str) -> Iterator[str | None]:
+    """Read all values of an option that may be repeated.
+
+    Args:
+        options: Options and their values.
+        *names: The option's names, with dashes.
+
+    Yields:
+        The values in the order in which they were typed; None for one that is missing at the end.
+    """
     for position, option in enumerate(options):
         name, equals, rest = option.partition("=")
         if name in names:
-            value = rest if equals else next(iter(options[position + 1 :]), None)
-    return value
+            yield rest if equals else next(iter(options[position + 1 :]), None)
 
 
 def without(options: Sequence[str], name: str) -> list[str]:

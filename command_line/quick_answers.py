@@ -5,17 +5,16 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from command_line.completion import SHELLS, completion, options_of
+from command_line.completion import SHELLS, completion
 from command_line.config_names import SUFFIXES
 from command_line.encoding import print_any_text
 from command_line.options import command_of
 from command_line.other_names import COMMANDS, command_meant, option_meant
-from command_line.short_help import ALL, option_help
+from command_line.short_help import ALL, TEXTS, option_help, options_of
 from command_line.simple_values import wrong_values
 from runs.commands import program
 from runs.suggestions import did_you_mean
 
-TEXTS = Path(__file__).parent / "help"
 OVERVIEW = "overview"
 PROGRAM = "{program}"
 SHORT = "-short"

@@ -111,8 +111,9 @@ def read_request(arguments: Sequence[str], afterwards: ExitStack) -> Request:
         raise MisconfigurationException(f"{command} takes one run, but there are {len(words)}: {', '.join(words)}.")
     path = fetch(words[0], "the run") if is_url(words[0]) else named_path(words[0], _logs(options))
     run = run_of(path)
-    if run is None and command == "fit" and (is_remote(words[0]) or holds_data(str(path))):
-        options = data_options(command, words[0] if is_remote(words[0]) else str(path), options)
+    place = words[0] if is_remote(words[0]) else str(path)
+    if run is None and command == "fit" and holds_data(place):
+        options = data_options(command, place, options)
         return Request([command, *options], tuple(options), run=_run_of_config(options), name=name)
     if run is None and path.suffix in SUFFIXES:
         meant = path if path.exists() else config_meant(words[0]) or path
@@ -208,13 +209,9 @@ def _logs(options: Sequence[str]) -> Path:
 
 def _unknown(word: str, path: Path, command: str) -> str:
     if holds_data(str(path)):
-        place = {
-            "predict": " RUN {}",
-            "explain": " RUN {}",
-            "validate": " RUN --data.root {}",
-            "test": " RUN --data.root {}",
-        }
-        return f"{word} is a data set, not a run: write {command}{place.get(command, ' RUN').format(word)}."
+        photographs, data = f" {word}", f" --data.root {word}"
+        following = {"predict": photographs, "explain": photographs, "validate": data, "test": data}
+        return f"{word} is a data set, not a run: write {command} RUN{following.get(command, '')}."
     if path.is_dir():
         runs = [str(run.folder) for run in find_runs(path)]
         hint = f"it holds the runs {', '.join(runs[:5])}" if runs else "it holds neither a history nor checkpoints"

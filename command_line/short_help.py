@@ -9,9 +9,10 @@ from typing import Any
 from command_line.other_names import option_meant
 from runs.suggestions import did_you_mean
 
+TEXTS = Path(__file__).parent / "help"
 SCHEMA = Path(__file__).parent.parent / "configs/schema.json"
 ALL = "all"
-PURPOSES = {
+_PURPOSES = {
     "Train": {
         "fit": "begin a run, or continue one",
         "repeat": "train with several seeds or on several folds",
@@ -71,11 +72,23 @@ def overview() -> str:
         The text, with ``{program}`` for the name of the program.
     """
     lines = ["usage: {program} COMMAND [RUN] [options]", ""]
-    for purpose, commands in PURPOSES.items():
+    for purpose, commands in _PURPOSES.items():
         lines += [f"{purpose}:", *(f"  {name:<12}{text}" for name, text in commands.items()), ""]
     more = "{program} COMMAND --help lists the common options of a command, --help all lists all of them."
     shells = 'eval "$(carspotter completion bash)" completes them with the tab key; also zsh and tcsh.'
     return "\n".join([*lines, more, shells, ""])
+
+
+def purpose_of(command: str) -> str:
+    """Say in a few words what a command does.
+
+    Args:
+        command: The command.
+
+    Returns:
+        A clause.
+    """
+    return next(texts[command] for texts in _PURPOSES.values() if command in texts)
 
 
 def short_help(command: str, words: str, own: Mapping[str, str]) -> str:
@@ -89,7 +102,7 @@ def short_help(command: str, words: str, own: Mapping[str, str]) -> str:
     Returns:
         The text, with ``{program}`` for the name of the program.
     """
-    purpose = next(texts[command] for texts in PURPOSES.values() if command in texts)
+    purpose = purpose_of(command)
     lines = [f"usage: {{program}} {command} {words}[options]", "", f"{purpose[0].upper()}{purpose[1:]}.", ""]
     if own:
         lines += ["Options of this command:", *(line for item in own.items() for line in _entry(*item)), ""]
@@ -107,6 +120,20 @@ def _entry(name: str, text: str) -> Iterable[str]:
     wrapped = textwrap.wrap(text, _WIDTH - _COLUMN) or [""]
     yield f"{option:<{_COLUMN}}{wrapped[0]}"
     yield from (" " * _COLUMN + line for line in wrapped[1:])
+
+
+def options_of(command: str) -> dict[str, str]:
+    """Read the names of a command's options, and what their values are (``simple_values.kind_of``).
+
+    Args:
+        command: The command.
+
+    Returns:
+        Kinds by name; nothing for a command that there isn't.
+    """
+    file = TEXTS / f"{command}-options.txt"
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    return {name: kind for name, _, kind in (line.partition(" ") for line in lines)}
 
 
 def all_options() -> dict[str, dict[str, Any]]:

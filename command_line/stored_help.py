@@ -16,11 +16,11 @@ from unittest.mock import patch
 
 from command_line import strict_parser
 from command_line.other_names import COMMANDS
-from command_line.quick_answers import OVERVIEW, PROGRAM, SHORT, TEXTS
+from command_line.quick_answers import OVERVIEW, PROGRAM, SHORT
 from command_line.request import WORDS
 from command_line.run_command import run_command
 from command_line.schema import fit_schema
-from command_line.short_help import SCHEMA, all_options, overview, short_help
+from command_line.short_help import SCHEMA, TEXTS, all_options, overview, short_help
 from command_line.simple_values import kind_of
 from datamodules import ImageDataModule
 from runs.commands import program

@@ -79,11 +79,12 @@ class PhotographClassifier(LightningModule):
         Raises:
             MisconfigurationException: If there is no such checkpoint, or it can't be read.
         """
-        source = source if is_url(str(source)) else named_path(str(source))
-        if not is_url(str(source)) and not Path(source).exists():
-            raise MisconfigurationException(
-                f"There is no run or checkpoint {source}: give the folder of a run, a checkpoint file or its URL."
-            )
+        if not is_url(str(source)):
+            source = named_path(str(source))
+            if not source.exists():
+                raise MisconfigurationException(
+                    f"There is no run or checkpoint {source}: give the folder of a run, a checkpoint file or its URL."
+                )
         checkpoint = find_checkpoint(str(source), which, "the checkpoint")
         content = read_trained(checkpoint)
         known = signature(cls).parameters

@@ -80,7 +80,10 @@ def test_the_config_suits_the_data_set(
     (tmp_path / "cars.csv").write_text("path,label\nphotos/red/0.png,red\n")
     assert configs_of("fit", str(tmp_path / "cars.csv")) == ["own_photos.yaml"]
     toys = toy_data()
-    assert configs_of("check", str(toys.root)) == ["stanford_cars.yaml"]
+    (tmp_path / "archive").mkdir()
+    (tmp_path / "archive/cars").symlink_to(toys.folder)
+    for folder in (toys.folder, tmp_path / "archive"):
+        assert configs_of("check", str(folder)) == ["stanford_cars.yaml"]
     toys.prepare_data()
     convert(toys, str(tmp_path / "chunks"))
     assert configs_of("fit", str(tmp_path / "chunks")) == ["own_photos.yaml", "streaming.yaml"]

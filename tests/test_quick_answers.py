@@ -11,7 +11,7 @@ import pytest
 from command_line import quick_answers
 from command_line.other_names import COMMANDS
 from command_line.run_command import run_command
-from command_line.short_help import all_options
+from command_line.short_help import TEXTS, all_options
 from tests.conftest import CHECKOUT
 from train import main
 
@@ -41,9 +41,9 @@ def test_the_stored_texts_are_those_of_the_parsers() -> None:
     assert {name for name in found if not name.endswith("-short")} == {
         "overview", *COMMANDS, *(f"{name}-options" for name in COMMANDS)
     }  # fmt: skip
-    assert found.keys() == {file.stem for file in quick_answers.TEXTS.glob("*.txt")}
+    assert found.keys() == {file.stem for file in TEXTS.glob("*.txt")}
     for name, text in found.items():
-        stored = (quick_answers.TEXTS / f"{name}.txt").read_text(encoding="utf-8")
+        stored = (TEXTS / f"{name}.txt").read_text(encoding="utf-8")
         assert stored == text, f"call make help-texts: {name}.txt has changed"
 
 
@@ -167,5 +167,5 @@ def test_other_words_are_left_to_the_parser() -> None:
 
 
 def test_texts_have_no_place_of_this_machine() -> None:
-    for file in quick_answers.TEXTS.glob("*.txt"):
+    for file in TEXTS.glob("*.txt"):
         assert str(CHECKOUT) not in file.read_text(encoding="utf-8")

@@ -61,7 +61,7 @@ def recognise_layout(root: Path, evaluation: bool = False, level: ClassLevel = N
     if evaluation:  # last, as a folder around a data set may hold a photograph too
         passes.append((partial(undivided, fewest=1),))
     for recognisers in passes:
-        for place in _places(root, _MAX_DEPTH):
+        for place in places(root):
             for recognise in recognisers:
                 layout = recognise(place)
                 if layout is not None:
@@ -71,7 +71,16 @@ def recognise_layout(root: Path, evaluation: bool = False, level: ClassLevel = N
     )
 
 
-def _places(place: Path, depth: int) -> Iterator[Path]:
+def places(place: Path, depth: int = _MAX_DEPTH) -> Iterator[Path]:
+    """Look into the folders that archives and download sites put around a data set.
+
+    Args:
+        place: A folder, or a table.
+        depth: How many of them to enter.
+
+    Yields:
+        The folder, and those inside in which the data set may lie.
+    """
     yield place
     if not depth or not place.is_dir():
         return
@@ -80,7 +89,7 @@ def _places(place: Path, depth: int) -> Iterator[Path]:
         folders = [path for path in sorted(place.iterdir()) if path.is_dir() and not reason_by_name(path.name)]
         inner = folders if len(folders) == 1 else []
     for path in inner:
-        yield from _places(path, depth - 1)
+        yield from places(path, depth - 1)
 
 
 def _describe(root: Path) -> str:
