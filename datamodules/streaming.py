@@ -26,6 +26,7 @@ from datamodules.text_files import decode_lines
 
 TABLE = "samples.csv"
 CLASSES = "classes.txt"
+_MAPPED = 32
 
 
 class StreamedDataset(ImageDataset):
@@ -107,7 +108,8 @@ def _local_stream(chunks: str) -> Any:
     from litdata import StreamingDataset  # an extra, which only streaming needs
 
     try:
-        return StreamingDataset(chunks, shuffle=False, drop_last=False)
+        # so many chunks stay mapped; with fewer than a window of ours has, almost each sample maps its chunk anew
+        return StreamingDataset(chunks, shuffle=False, drop_last=False, max_pre_download=_MAPPED)
     except Exception as error:  # whatever a folder or a damaged index lead to
         raise MisconfigurationException(f"Can't read the chunks in {chunks}: {error}") from error
 

@@ -6,8 +6,9 @@ import shutil
 import socket
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # processes share the cores already; to be set before torch is imported
@@ -66,6 +67,21 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     os.environ.pop("PL_GLOBAL_SEED", None)
     if seed is not None:
         os.environ["PL_GLOBAL_SEED"] = seed
+
+
+@pytest.fixture(autouse=True)
+def served_commands(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start the trainings that commands of this process start without the seconds of all imports.
+
+    Commands that tests start as they are typed start theirs as users' do.
+    """
+
+    def start(command: Sequence[str]) -> Any:
+        from tests.processes import ServedCommand
+
+        return ServedCommand(command)
+
+    monkeypatch.setattr("command_line.trainings.member_runs.subprocess", SimpleNamespace(Popen=start))
 
 
 @pytest.fixture(scope="session")

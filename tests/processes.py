@@ -3,10 +3,15 @@
 import multiprocessing
 import os
 import resource
+import signal
 import socket
+import subprocess
 import sys
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from multiprocessing.process import BaseProcess
+from multiprocessing.reduction import DupFd
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -28,12 +33,17 @@ def start(
 
     Files may grow to ``file_size`` bytes, as on a disk that is full.
     """
-    processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(["tests.processes"])
     # the server has the environment of the test that it was started in
     storage = {name: value for name, value in os.environ.items() if name.startswith(("AWS_", "XDG_CACHE_HOME"))}
     environment = storage | (environment or {})
-    process = processes.Process(target=_run, args=(arguments, environment, file_size), daemon=False)
+    return forked(_run, arguments, environment, file_size)
+
+
+def forked(target: Callable[..., None], *arguments: Any) -> BaseProcess:
+    """Call a function in a process that inherits nothing, but has imported everything."""
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload(["tests.processes"])
+    process = processes.Process(target=target, args=arguments, daemon=False)
     process.start()
     return process
 
@@ -80,6 +90,52 @@ def run_devices(arguments: list[str], devices: int, strategy: str = "ddp") -> No
     for process in processes:
         process.kill()
     assert codes == [0] * devices
+
+
+class ServedCommand:
+    """What ``subprocess.Popen`` is for ``[sys.executable, script, *arguments]``, without the seconds of all imports.
+
+    The command has the environment, the folder and the output of the process that starts it.
+    """
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self._process = forked(_run_as_here, list(command[1:]), dict(os.environ), str(Path.cwd()), _Output())
+
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+    def wait(self, timeout: float | None = None) -> int:
+        self._process.join(timeout)
+        if self._process.exitcode is None:
+            raise subprocess.TimeoutExpired("train.py", timeout or 0)
+        return self._process.exitcode
+
+    def send_signal(self, number: int) -> None:
+        if self._process.pid is not None and self._process.is_alive():
+            os.kill(self._process.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+
+class _Output:
+    """Standard output and standard error on their way into another process."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _take_output, (DupFd(1), DupFd(2))
+
+
+def _take_output(*descriptors: Any) -> None:
+    for number, descriptor in enumerate(descriptors, start=1):
+        taken = descriptor.detach()
+        os.dup2(taken, number)
+        os.close(taken)
+
+
+def _run_as_here(command: list[str], environment: Mapping[str, str], folder: str, _: None) -> None:
+    os.environ.clear()
+    os.chdir(folder)
+    _run(command[1:], dict(environment), resource.RLIM_INFINITY)
 
 
 def _run(arguments: list[str], environment: dict[str, str], file_size: int) -> None:

@@ -21,6 +21,7 @@ from command_line.sweeping.search import Search
 from command_line.sweeping.space import corners, read_space, values_in
 from runs.curves import Curve
 from runs.run import Run
+from tests.processes import forked
 from tests.test_packages import CHECKOUT
 from train import main
 
@@ -181,24 +182,53 @@ def test_trials_that_were_left_behind_are_taken_first_and_those_of_others_are_no
     assert again.params == left.params
     assert search.run_of(again) == search.run_of(left)
     assert len(search.trials()) == 1
-    held = subprocess.run(  # another process, which must leave that one to us
-        [sys.executable, "-c", OTHER.format(space=str(space), output=str(search.output))],
-        cwd=CHECKOUT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert held.stdout.split() == ["trial-2"]
+    assert taken_by_another(search.output, space) == "trial-2"
 
 
-OTHER = """
-from pathlib import Path
-from command_line.sweeping.search import Search
-from command_line.sweeping.space import read_space
-config = {{"seed_everything": 1, "checkpoint.monitor": "val/loss", "checkpoint.mode": None}}
-search = Search(config, [], read_space(Path({space!r})), True, Path({output!r}))
-print(search.run_of(search.take(3)).name)
-"""
+def test_a_trial_that_ends_while_another_process_looks_for_those_left_behind_is_not_taken_for_one(
+    search: Search, space: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("command_line.sweeping.search.train_trial", scripted(lambda _: [1.0]))
+    trial = search.take(2)
+    assert trial is not None
+    looks = tmp_path / "looks"
+    other = forked(take, search.output, space, looks)
+    while not looks.exists():
+        assert other.is_alive()
+        time.sleep(0.02)
+    search.train(trial)
+    looks.unlink()
+    other.join()
+    assert other.exitcode == 0
+    assert (search.output / "taken").read_text() == "trial-2"
+    assert [trial.state.name for trial in search.trials()] == ["COMPLETE", "RUNNING"]
+
+
+def taken_by_another(output: Path, space: Path) -> str:
+    other = forked(take, output, space)
+    other.join()
+    assert other.exitcode == 0
+    return (output / "taken").read_text()
+
+
+def take(output: Path, space: Path, looks: Path | None = None) -> None:
+    """Take a trial, perhaps after half a second between a look at the trials and one at the claims."""
+    config = {"seed_everything": 1, "checkpoint.monitor": "val/loss", "checkpoint.mode": None}
+    search = Search(config, [], read_space(space), True, output)
+    is_claimed = search._is_claimed
+
+    def later(number: int) -> bool:
+        if looks is not None:
+            looks.touch()
+            end = time.monotonic() + 0.5
+            while looks.exists() and time.monotonic() < end:
+                time.sleep(0.02)
+        return is_claimed(number)
+
+    setattr(search, "_is_claimed", later)  # noqa: B010 - mypy
+    trial = search.take(3)
+    assert trial is not None
+    (output / "taken").write_text(search.run_of(trial).name)
 
 
 @pytest.mark.parametrize(

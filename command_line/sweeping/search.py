@@ -137,8 +137,9 @@ class Search:
         if ending == "finished" and score is None:
             ending = "failed"
         states = {"finished": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
-        self.study.tell(trial, score if ending == "finished" else None, states[ending])
-        self._claim.__exit__()
+        with self._alone():  # another process could see a running trial that nobody claims any more
+            self.study.tell(trial, score if ending == "finished" else None, states[ending])
+            self._claim.__exit__()
         return ending
 
     def trials(self) -> "list[FrozenTrial]":
