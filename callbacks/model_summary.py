@@ -7,7 +7,7 @@ from lightning.pytorch.callbacks import ModelSummary as LightningModelSummary
 from lightning.pytorch.utilities import rank_zero_info
 
 from lightning_modules import ImageClassifier
-from runs.commands import shown
+from runs.commands import address
 
 
 class ModelSummary(LightningModelSummary):
@@ -42,7 +42,7 @@ def describe(module: ImageClassifier, checkpoint: str | Path | None = None) -> l
     """
     weights = "random weights" if module.hparams["weights"] is None else f"weights {module.hparams['weights']}"
     if checkpoint is not None:
-        weights = f"weights of {shown(Path(checkpoint))}"
+        weights = f"weights of {address(Path(checkpoint))}"
     counts = {
         group: sum(parameter.numel() for parameter in module.layers.parameters(group)) for group in module.group_names
     }

@@ -24,7 +24,7 @@ from results.evaluation.answers import Evaluation
 from results.mistakes_figure import mistakes_figure
 from results.report.cases import Picture, choose
 from results.tables import write_csv
-from runs.commands import shown, typed_command
+from runs.commands import address, typed_command
 from runs.finding import run_of
 from runs.whole_file import write_atomically
 
@@ -207,8 +207,8 @@ class Report(Callback):
                 self._heat_maps(module),
                 {
                     "run": run.name if run else folder.name,
-                    "folder": str(shown(folder)),
-                    "checkpoint": str(shown(Path(checkpoint))) if checkpoint else "",
+                    "folder": address(folder),
+                    "checkpoint": address(Path(checkpoint)) if checkpoint else "",
                     "command": typed_command(),
                     "network": str(module.hparams["backbone"]),
                     "written": time.strftime("%Y-%m-%d %H:%M"),
@@ -220,7 +220,7 @@ class Report(Callback):
                 self.pictures,
             )
         write_atomically(folder / "report.html", page)
-        print(f"report: {shown(folder / 'report.html')}", flush=True)  # noqa: T201 - where to look
+        print(f"report: {address(folder / 'report.html')}", flush=True)  # noqa: T201 - where to look
         self._show_mistakes(trainer, module, data, evaluation)
 
     def _heat_maps(self, module: ImageClassifier) -> HeatMaps | None:

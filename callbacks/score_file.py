@@ -11,7 +11,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from callbacks.run_folder import run_folder
 from callbacks.saving.checkpoint import Checkpoint
-from runs.commands import next_command, shown
+from runs.commands import address, next_command
 from runs.finding import run_of
 from runs.whole_file import write_atomically
 
@@ -76,11 +76,11 @@ class ScoreFile(Callback):
         lines = [outcome.heading] if outcome.heading else []
         lines += _table("val" if stage == "fit" else stage, outcome.scores, len(module.class_names))
         if outcome.facts.get("checkpoint"):
-            lines.append(f"checkpoint: {shown(Path(outcome.facts['checkpoint']))}")
-        lines.append(f"reports: {shown(folder)}")
+            lines.append(f"checkpoint: {address(Path(outcome.facts['checkpoint']))}")
+        lines.append(f"reports: {address(folder)}")
         if any(isinstance(logger, TensorBoardLogger) for logger in trainer.loggers):
             run = run_of(folder)
-            lines.append(f"tensorboard --logdir {shlex.quote(str(shown(run.folder.parents[1] if run else folder)))}")
+            lines.append(f"tensorboard --logdir {shlex.quote(address(run.folder.parents[1] if run else folder))}")
         if outcome.resumable:
             lines.append(f"next: {next_command('test', folder)}")
         print("\n" + "\n".join(lines), flush=True)  # noqa: T201 - the result that the user waits for

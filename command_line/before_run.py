@@ -1,9 +1,11 @@
 """Checks options before a run begins and before its folder is made."""
 
 import sys
+from pathlib import Path
 from typing import Any
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.strategies import Strategy
 from torch import nn
 
 from callbacks import GradualUnfreezing, TestTimeAugmentation
@@ -13,6 +15,7 @@ from datamodules import ImageDataModule
 from lightning_modules import ImageClassifier
 from lightning_modules.networks import check_image_sizes
 from lightning_modules.preprocessing import evaluated_size
+from runs.copies import url_of
 
 _BATCH_NORM = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d | nn.SyncBatchNorm
 _FINDERS = ("lr_finder", "batch_size_finder")
@@ -60,6 +63,11 @@ def check_before(command: str, config: Any, trainer: Commands, module: ImageClas
         if isinstance(callback, TestTimeAugmentation):
             callback.check_size(evaluated_size(module.hparams["preprocessing"], module.hparams["image_size"]))
     if command == "fit":
+        if type(trainer.strategy).save_checkpoint is not Strategy.save_checkpoint and url_of(Path(config.logs)):
+            raise MisconfigurationException(
+                f"--logs is {url_of(Path(config.logs))}, but object storage takes no sharded checkpoints: choose a "
+                "folder that all devices share, or another --trainer.strategy."
+            )
         check_monitors(trainer, module)
         _check_batch(config, trainer, module, data)
 

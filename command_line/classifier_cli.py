@@ -21,7 +21,8 @@ from command_line.defaults import CALLBACKS, RUN_DEFAULTS, add_evaluation_option
 from command_line.hardware import choose, describe
 from command_line.missing_package import missing_package
 from command_line.paths import expand_paths
-from command_line.place import claim, is_first_process
+from command_line.place import claim, hold, is_first_process
+from command_line.remote_runs.places import as_typed, keep_here
 from command_line.request import DATA_COMMANDS, RUN_COMMANDS, TOOLS, WORDS, Request
 from command_line.start import Start
 from command_line.starting_point import find_start
@@ -32,8 +33,6 @@ from lightning_modules.sharding import accept_sharded
 from runs.checkpoints import compare_classes
 from runs.class_names import ClassNames
 from runs.commands import program
-from runs.history import Lock
-from runs.naming import attempt, release
 
 
 class ClassifierCLI(LightningCLI):
@@ -62,6 +61,7 @@ class ClassifierCLI(LightningCLI):
         """
         self.config = parser.parse_args(self.request.arguments)
         expand_paths(self.config[self.config.subcommand])
+        keep_here(self.config[self.config.subcommand], str(self.config.subcommand))
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the callbacks under names of their own, so that no config can lose them, and link data to model.
@@ -100,6 +100,7 @@ class ClassifierCLI(LightningCLI):
         self.typed = config.clone()
         self.typed["ckpt_path"] = None  # a later command must not take an old one
         self.typed["model"]["weights"] = weights  # with which another run may begin; a checkpoint brings its own
+        as_typed(self.typed)
         if command != "fit":
             forget_monitors(config)
 
@@ -174,10 +175,7 @@ class ClassifierCLI(LightningCLI):
         if config.trainer.fast_dev_run:
             return loggers.build(self.loggers)
         if is_first_process():
-            for folder in [*reversed(absent), start.folder]:  # the last is removed first
-                self.afterwards.callback(release, folder)
-            guard = Lock(start.folder) if self.subcommand == "fit" else attempt(start.folder)
-            self.afterwards.enter_context(guard)
+            self.afterwards.enter_context(hold(start, absent, training=self.subcommand == "fit"))
         if self.subcommand == "predict":  # which logs nothing
             return []
         run = start.run.name if start.run else start.folder.parent.name

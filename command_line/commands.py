@@ -7,6 +7,7 @@ from typing import Literal
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+from command_line.remote_runs.places import fetched_runs, in_storage
 from command_line.request import only_run, run_named
 from command_line.strict_trainer import StrictTrainer
 from command_line.tools.list_runs import list_runs
@@ -120,7 +121,9 @@ class Commands(StrictTrainer):
         """
         if len(words) > 1:
             raise MisconfigurationException(f"runs takes one folder, but there are {len(words)}: {', '.join(words)}.")
-        list_runs(Path(words[0] if words else folder), sort, None if output is None else Path(output))
+        place = words[0] if words else folder
+        found = fetched_runs(place) if in_storage(place) else Path(place)
+        list_runs(found, sort, None if output is None else Path(output))
 
     @staticmethod
     def explain(words: Sequence[str], output: str = "explanation.png") -> None:

@@ -1,15 +1,21 @@
 """Where a command writes: the folder of a run, or of an evaluation."""
 
 import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.utilities import rank_zero_info
 
 from command_line.loggers import DEFAULT_FOLDER, asked_for
+from command_line.remote_runs.places import mirror_of, see_names
+from command_line.remote_runs.uploads import uploading
 from command_line.request import Request
 from command_line.start import Start
-from runs.naming import claim_evaluation, claim_folder, claim_run
+from runs.commands import address
+from runs.history import Lock
+from runs.naming import attempt, claim_evaluation, claim_folder, claim_run, release
 from runs.run import Run
 
 
@@ -60,10 +66,37 @@ def claim(start: Start, config: Any, command: str) -> None:
         _claim_evaluation(start, config, command, create=create)
         return
     if start.run is None:
+        if create:
+            see_names(start.experiment)
         start.run = claim_run(start.experiment, start.name, create=create)
         if start.checkpoint is not None:
-            rank_zero_info(f"{start.run.folder} begins where {start.checkpoint} stands, as a run of its own.")
+            rank_zero_info(
+                f"{address(start.run.folder)} begins where {address(start.checkpoint)} stands, as a run of its own."
+            )
     start.folder = start.run.folder
+
+
+@contextmanager
+def hold(start: Start, absent: Sequence[Path], *, training: bool) -> Iterator[None]:
+    """Keep the folder that a command writes to for itself, and upload what it writes, if it is the copy of a run.
+
+    Args:
+        start: What ``find_start`` has found.
+        absent: Folders that weren't there before, the innermost first; they are removed if nothing is written.
+        training: Whether a run is trained; otherwise it is evaluated, and the folder goes if that fails.
+
+    Yields:
+        Nothing.
+    """
+    assert start.folder is not None
+    mirror = mirror_of(start.run.folder) if start.run else None
+    with ExitStack() as afterwards:
+        for folder in [*reversed(absent), start.folder]:  # the last is removed first
+            afterwards.callback(release, folder)
+        if mirror is not None:
+            afterwards.enter_context(uploading(mirror))
+        afterwards.enter_context(Lock(start.folder) if training else attempt(start.folder))
+        yield
 
 
 def _claim_evaluation(start: Start, config: Any, command: str, *, create: bool) -> None:

@@ -15,8 +15,10 @@ from command_line.data_word import data_options, holds_data, options_for_words
 from command_line.options import CONFIG, command_of, files_first, gathered, split_words, value_of, without
 from command_line.paths import expand
 from command_line.relative_paths import data_paths
+from command_line.remote_runs.places import copy_of, fetched, in_storage
 from command_line.stored_config import config_from_checkpoint
-from datamodules.remote.storage import is_remote
+from datamodules.remote.storage import Storage, is_remote
+from datamodules.streaming import CLASSES
 from runs.finding import find_runs, named_path, run_of
 from runs.remote_file import fetch, is_url
 from runs.run import CHECKPOINTS, Run
@@ -109,9 +111,14 @@ def read_request(arguments: Sequence[str], afterwards: ExitStack) -> Request:
         return Request([command, *options], tuple(options), run=_run_of_config(options), name=name)
     if len(words) > 1 and command != "predict":
         raise MisconfigurationException(f"{command} takes one run, but there are {len(words)}: {', '.join(words)}.")
-    path = fetch(words[0], "the run") if is_url(words[0]) else named_path(words[0], _logs(options))
+    path = _path_of(words[0], _logs(options))
     run = run_of(path)
     place = words[0] if is_remote(words[0]) else str(path)
+    if run is None and command == "fit" and in_storage(place) and not Storage(place).exists(CLASSES):
+        raise MisconfigurationException(
+            f"There is neither a run nor a converted data set in {place}: check the name, or look with your storage's "
+            "own tools."
+        )
     if run is None and command == "fit" and holds_data(place):
         options = data_options(command, place, options)
         return Request([command, *options], tuple(options), run=_run_of_config(options), name=name)
@@ -150,7 +157,7 @@ def run_named(command: str, words: Sequence[str]) -> Path:
     """
     if not words:
         raise MisconfigurationException(f"{command} needs a run: give its folder, a checkpoint or its URL.")
-    path = fetch(words[0], "the run") if is_url(words[0]) else named_path(words[0])
+    path = _path_of(words[0])
     if run_of(path) is None and not (is_sharded(path) or (path.is_file() and is_zipfile(path))):
         raise MisconfigurationException(_unknown(words[0], path, command))
     return path
@@ -204,7 +211,15 @@ def _run_of_config(options: Sequence[str]) -> Run | None:
 
 
 def _logs(options: Sequence[str]) -> Path:
-    return Path(expand(value_of(options, "--logs") or "logs", "--logs"))
+    logs = expand(value_of(options, "--logs") or "logs", "--logs")
+    return copy_of(logs) if in_storage(logs) else Path(logs)
+
+
+def _path_of(word: str, logs: Path = Path("logs")) -> Path:
+    """Find what stands in the place of a run, on this machine."""
+    if is_url(word):
+        return fetch(word, "the run")
+    return fetched(word) if in_storage(word) else named_path(word, logs)
 
 
 def _unknown(word: str, path: Path, command: str) -> str:

@@ -8,6 +8,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 
 from command_line.loggers import logger_configs
 from command_line.place import place_run
+from command_line.remote_runs.places import fetch_meant
 from command_line.request import Request
 from command_line.start import Start
 from command_line.stored_config import is_elsewhere
@@ -37,6 +38,7 @@ def find_start(config: Any, command: str, request: Request) -> Start:
     """
     loggers = logger_configs(config.trainer)
     experiment, name = place_run(config, loggers, request)
+    fetch_meant(experiment, name, config.ckpt_path)
     start = Start(experiment)
     if command == "fit":
         _find_training(start, config, request, name)

@@ -5,6 +5,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from runs.copies import url_of
+
 _SCRIPT, _INSTALLED = "train.py", "carspotter"
 _typed: list[str] = []
 
@@ -49,6 +51,18 @@ def shown(path: Path) -> Path:
     return path.absolute().relative_to(here) if path.absolute().is_relative_to(here) else path
 
 
+def address(path: Path) -> str:
+    """Say where a file or a folder is, for the reader.
+
+    Args:
+        path: The file or folder.
+
+    Returns:
+        Its URL, if it is the copy of one in object storage, else the path as ``shown`` shortens it.
+    """
+    return url_of(path) or str(shown(path))
+
+
 def next_command(subcommand: str, run: Path) -> str:
     """Write the command that continues a run.
 
@@ -64,4 +78,4 @@ def next_command(subcommand: str, run: Path) -> str:
         start = f"python {start}"
     elif Path(sys.argv[0]).name == f"{_INSTALLED}.py":
         start = f"python -m {start}"
-    return f"{start} {subcommand} {shlex.quote(str(shown(run)))}"
+    return f"{start} {subcommand} {shlex.quote(address(run))}"

@@ -10,6 +10,7 @@ from shutil import rmtree
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from runs.commands import program
+from runs.copies import url_of
 from runs.finding import version_of
 from runs.run import Run
 
@@ -58,10 +59,10 @@ def claim_run(experiment: Path, name: str | None, *, create: bool = True) -> Run
     """
     if name is not None:
         run = named_run(experiment, name)
+        place = url_of(run.folder) or run.folder
         if create and run.exists():
             raise MisconfigurationException(
-                f"{run.folder} exists already: {program()} fit {run.folder} goes on with it, another --name begins a "
-                "new run."
+                f"{place} exists already: {program()} fit {place} goes on with it, another --name begins a new run."
             )
         if create:
             claim_folder(run.folder, "--name")

@@ -10,6 +10,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from runs.checkpoints import epochs_of, newest_whole
 from runs.commands import program
+from runs.copies import url_of
 from runs.history import HISTORY, History
 
 Keyword: TypeAlias = Literal["best", "last"]
@@ -100,9 +101,9 @@ class Run:
         others: dict[Keyword, Keyword] = {"best": "last", "last": "best"}
         found = self.find_checkpoint(keyword) or self.find_checkpoint(others[keyword])
         if found is None:
+            place = url_of(self.folder) or self.folder
             raise MisconfigurationException(
-                f"The run {self.folder} has no checkpoints/{keyword}.ckpt yet: train it by {program()} fit "
-                f"{self.folder}."
+                f"The run {place} has no checkpoints/{keyword}.ckpt yet: train it by {program()} fit {place}."
             )
         return found
 

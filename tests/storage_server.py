@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3  # type: ignore[import-untyped]
+from moto.moto_api._internal.models import moto_api_backend
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
 
@@ -87,6 +88,7 @@ def storage_server() -> Iterator[StorageServer]:
     """Start one, with the bucket ``cars``, and stop it."""
     server = StorageServer()
     try:
+        moto_api_backend.reset()  # its buckets belong to the process, not to the server
         server.client().create_bucket(Bucket="cars")
         yield server
     finally:

@@ -11,6 +11,7 @@ from results.run_table import Row, rows_csv, run_rows
 from results.tables import write_csv
 from results.text_table import display_width, text_table
 from runs.commands import program
+from runs.copies import url_of
 from runs.finding import find_runs
 from runs.suggestions import did_you_mean
 
@@ -26,11 +27,12 @@ def list_runs(folder: Path, sort: str, output: Path | None) -> None:
     Raises:
         MisconfigurationException: If there is no run, or no such column.
     """
+    place = url_of(folder) or folder
     if not folder.is_dir():
-        raise MisconfigurationException(f"There is no folder {folder}: give the one that holds the runs.")
+        raise MisconfigurationException(f"There is no folder {place}: give the one that holds the runs.")
     columns, rows = run_rows(find_runs(folder), folder)
     if not rows:
-        raise MisconfigurationException(f"There is no run in {folder}: train one by {program()} fit --config FILE.")
+        raise MisconfigurationException(f"There is no run in {place}: train one by {program()} fit --config FILE.")
     key = sort.removeprefix("-")
     if key not in columns:
         raise MisconfigurationException(f"--sort is {sort}, which is not a column.{did_you_mean(key, columns)}")

@@ -16,6 +16,9 @@ _SCHEME = re.compile(r"[a-z][a-z0-9+.-]+://")
 _PATIENCE = 90.0  # seconds that a server may be away
 _FINAL = (FileNotFoundError, PermissionError, ImportError, ValueError, TypeError)
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+_ONE_ATTEMPT = {
+    "config_kwargs": {"retries": {"total_max_attempts": 1}}
+}  # else botocore would have a patience of its own
 _CREDENTIALS = re.compile(r"credential|signature|access ?key|profile|token|forbidden", re.IGNORECASE)
 
 
@@ -101,17 +104,81 @@ class Storage:
         """
         self._patiently(name, lambda system, path: system.put_file(str(file), path))
 
+    def files(self) -> dict[str, str]:
+        """List all files below the folder.
+
+        Returns:
+            Their names below it, and what changes when they do; nothing if there is no such folder.
+
+        Raises:
+            MisconfigurationException: If the storage can't be asked, or has no such bucket.
+        """
+
+        def find(system: Any, folder: str) -> dict[str, str]:
+            found = system.find(folder, detail=True)
+            return {path.removeprefix(folder).lstrip("/"): _version(about) for path, about in found.items()}
+
+        return self._patiently("", lambda system, path: find(system, path.rstrip("/")))
+
+    def folders(self) -> list[str]:
+        """List the folders in the folder.
+
+        Returns:
+            Their names.
+
+        Raises:
+            MisconfigurationException: If the storage can't be asked.
+        """
+
+        def find(system: Any, folder: str) -> list[str]:
+            if not system.exists(folder):
+                return []
+            return [
+                about["name"].rstrip("/").rpartition("/")[2]
+                for about in system.ls(folder, detail=True)
+                if about["type"] == "directory"
+            ]
+
+        return self._patiently("", lambda system, path: find(system, path.rstrip("/")))
+
+    def version(self, name: str) -> str:
+        """Ask for what changes when a file does.
+
+        Args:
+            name: Its name below the folder.
+
+        Returns:
+            As ``files`` does.
+
+        Raises:
+            MisconfigurationException: If the storage can't be asked.
+        """
+        return self._patiently(name, lambda system, path: _version(system.info(path)))
+
+    def remove(self, name: str, patience: float | None = None) -> None:
+        """Remove a file.
+
+        Args:
+            name: Its name below the folder.
+            patience: Seconds that the server may be away; None takes 90.
+
+        Raises:
+            MisconfigurationException: If it can't be removed.
+        """
+        self._patiently(name, lambda system, path: system.rm_file(path) if system.exists(path) else None, patience)
+
     def _connected(self) -> tuple[Any, str]:
         """Connect, once in each process: a connection can't be used by processes that are forked from this one."""
         connection = self._connection
         if connection is None or connection[0] != os.getpid():
             from fsspec.core import url_to_fs  # type: ignore[import-untyped] # takes a fifth of a second
 
-            system, folder = url_to_fs(self.url, skip_instance_cache=True, use_listings_cache=False)
+            options = _ONE_ATTEMPT if self.url.startswith("s3://") else {}
+            system, folder = url_to_fs(self.url, skip_instance_cache=True, use_listings_cache=False, **options)
             self._connection = connection = os.getpid(), system, folder
         return connection[1:]
 
-    def _patiently(self, name: str, call: Callable[[Any, str], _Result]) -> _Result:
+    def _patiently(self, name: str, call: Callable[[Any, str], _Result], patience: float | None = None) -> _Result:
         """Call until it works, fails permanently, or the server has been away for too long."""
         url, began, pause = f"{self.url}/{name}", time.monotonic(), 0.25
         while True:
@@ -127,15 +194,21 @@ class Storage:
                         f"Can't keep {url} on this machine: {error.strerror}. Free space, lower data.cache_gb or "
                         "choose another data.cache_dir."
                     ) from error
-                if time.monotonic() - began > _PATIENCE:
+                if time.monotonic() - began > (longest := _PATIENCE if patience is None else patience):
                     raise MisconfigurationException(
-                        f"{url} can't be reached; tried for {_PATIENCE:.0f} seconds: {_shortly(error)}. Go on when the "
+                        f"{url} can't be reached; tried for {longest:.0f} seconds: {_shortly(error)}. Go on when the "
                         "storage answers again."
                     ) from error
                 if pause > 4:
                     rank_zero_warn(f"Waiting for {url}: {_shortly(error)}.")
                 time.sleep(pause)
                 pause = min(2 * pause, 8.0)
+
+
+def _version(about: dict[str, Any]) -> str:
+    keys = ("ETag", "etag", "md5Hash", "LastModified", "last_modified", "mtime")  # as the storages call it
+    changing = next((about[key] for key in keys if about.get(key) is not None), "")
+    return f"{about.get('size')} {changing}"
 
 
 def _reason(url: str, error: Exception) -> str:

@@ -1,0 +1,205 @@
+"""A run in object storage, and its copy on this machine."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from filecmp import cmp
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+from filelock import FileLock
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+from datamodules.cache.user_cache import user_cache
+from datamodules.remote.storage import Storage
+from runs.run import CHECKPOINTS
+from runs.whole_file import write_atomically
+
+_NOT_KEPT = (f"{CHECKPOINTS}/previous.ckpt",)  # for disks that damage files
+
+_CLAIM = ".claimed"
+_SENT = "sent"  # before the version that was there, and digests of what has been sent since without an answer
+
+State = tuple[int, int]  # bytes, and nanoseconds of the last change
+_OTHER: State = (-1, 0)  # that of no file
+
+
+class Mirror:
+    """Keeps a run on this machine and in object storage alike.
+
+    A file is uploaded as a whole, from a local one that is whole. Checkpoints go last, and are those that were there
+    before anything else was read: whatever ends an upload, the curves there are never older than the checkpoint.
+
+    Args:
+        url: The folder of the run in object storage.
+        folder: The folder of its copy.
+    """
+
+    def __init__(self, url: str, folder: Path) -> None:
+        self.storage = Storage(url)
+        self.url, self.folder = self.storage.url, folder
+        name = hashlib.sha256(self.url.encode()).hexdigest()[:20]
+        self._stored = user_cache("runs") / ".states" / f"{name}.json"
+        self._seen: set[str] = set()
+
+    def fetch(self, wanted: Callable[[str], bool] = lambda _: True, listed: dict[str, str] | None = None) -> None:
+        """Copy what has changed there.
+
+        Args:
+            wanted: Which files are needed, by their names below the folder.
+            listed: What ``Storage.files`` lists, if that is known.
+
+        Raises:
+            MisconfigurationException: If a file has changed on both sides, or the storage can't be read.
+        """
+        listed = self.storage.files() if listed is None else listed
+        with self._states() as states:
+            for name in states.keys() - listed.keys():  # somebody has removed it; what is here is uploaded again
+                del states[name]
+            for name, version in sorted(listed.items()):
+                if not wanted(name) or _is_left_out(name):
+                    continue
+                file, known = self.folder / name, states.get(name)
+                here = _state(file)
+                if here is not None and known is not None and _is_known(version, known[0]):
+                    continue  # what has changed here since is uploaded later
+                draft = file.with_name(f".{file.name}.fetched")
+                file.parent.mkdir(parents=True, exist_ok=True)
+                try:
+                    self.storage.fetch(name, draft)
+                    if here is not None and known is not None and _is_known(_digest(draft), known[0]):
+                        states[name] = version, _OTHER  # it did arrive, though the answer didn't
+                        continue
+                    changed_here = here is not None and (known is None or known[1] != here)
+                    if changed_here and not cmp(draft, file, shallow=False):
+                        raise MisconfigurationException(
+                            f"{self.url}/{name} and its copy {file} have both changed since they were the same: two "
+                            f"machines went on with this run. Remove {self.folder} to take what is in the storage."
+                        )
+                    draft.replace(file)
+                finally:
+                    draft.unlink(missing_ok=True)
+                state = _state(file)
+                assert state is not None
+                states[name] = version, state
+                self._write(states)
+
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Mark the run as one that is written to, so that what prevents that shows at once.
+
+        Yields:
+            Nothing.
+
+        Raises:
+            MisconfigurationException: If the storage can't be written to.
+        """
+        with NamedTemporaryFile() as empty:
+            self.storage.put(Path(empty.name), _CLAIM)
+        try:
+            yield
+        finally:
+            with suppress(MisconfigurationException):
+                self.storage.remove(_CLAIM, patience=0.0)
+
+    def upload(self) -> None:
+        """Copy what has changed here.
+
+        Raises:
+            MisconfigurationException: If the storage can't be written to.
+        """
+        with self._states() as states:
+            changed = [(name, state) for name, state in self._files() if name not in states or states[name][1] != state]
+            checkpoints = [name for name, _ in changed if name.startswith(f"{CHECKPOINTS}/")]
+            with ExitStack() as pins:
+                pinned = {name: pins.enter_context(self._pinned(name)) for name in checkpoints}
+                for name, state in sorted(changed, key=lambda item: item[0] in pinned):
+                    with ExitStack() as pin:
+                        file = pinned.get(name) or pin.enter_context(self._pinned(name))
+                        if not file.exists():
+                            continue  # another has taken its place meanwhile
+                        before = states[name][0] if name in states else ""
+                        states[name] = f"{_SENT} {before.removeprefix(_SENT)} {_digest(file)}", _OTHER
+                        self._write(states)
+                        self.storage.put(file, name)
+                        states[name] = self.storage.version(name), state
+                        self._write(states)
+
+    def tidy(self) -> None:
+        """Remove there what was removed here; nothing may be written at that time.
+
+        Raises:
+            MisconfigurationException: If the storage can't be written to.
+        """
+        with self._states() as states:
+            for name in sorted(self._seen & states.keys()):  # not what somebody else removed from this machine's cache
+                if name.startswith(f"{CHECKPOINTS}/") and not (self.folder / name).exists():
+                    self.storage.remove(name)
+                    del states[name]
+
+    def _files(self) -> Iterator[tuple[str, State]]:
+        for file in sorted(self.folder.rglob("*")):
+            name = file.relative_to(self.folder).as_posix()
+            state = None if _is_left_out(name) else _state(file)
+            if state is not None:
+                self._seen.add(name)
+                yield name, state
+
+    @contextmanager
+    def _pinned(self, name: str) -> Iterator[Path]:
+        """Keep a file as it is now: a checkpoint whatever takes its place, any other whatever is appended."""
+        pin = self.folder / f".pin-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+        try:
+            pin.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                if name.startswith(f"{CHECKPOINTS}/"):
+                    with suppress(PermissionError, NotImplementedError):  # of a file system without links
+                        pin.hardlink_to(self.folder / name)
+                if not pin.exists():
+                    shutil.copyfile(self.folder / name, pin)
+            yield pin
+        finally:
+            pin.unlink(missing_ok=True)
+
+    @contextmanager
+    def _states(self) -> Iterator[dict[str, tuple[str, State]]]:
+        """Read, and write afterwards, the states in which both sides were the same; one process at a time."""
+        self._stored.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(self._stored.with_suffix(".lock")):
+            try:
+                stored = json.loads(self._stored.read_text(encoding="utf-8"))
+            except (OSError, ValueError):
+                stored = {}
+            states = {name: (str(version), (int(size), int(time))) for name, (version, size, time) in stored.items()}
+            try:
+                yield states
+            finally:
+                self._write(states)
+
+    def _write(self, states: dict[str, tuple[str, State]]) -> None:
+        plain = {name: [version, *state] for name, (version, state) in states.items()}
+        write_atomically(self._stored, json.dumps(plain, indent=1))
+
+
+def _is_left_out(name: str) -> bool:
+    """Leave drafts and locks out, whose names begin with a dot."""
+    return name in _NOT_KEPT or any(part.startswith(".") for part in name.split("/"))
+
+
+def _is_known(version: str, known: str) -> bool:
+    return version == known or (known.startswith(_SENT) and version in known)
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def _state(file: Path) -> State | None:
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return (found.st_size, found.st_mtime_ns) if file.is_file() else None

@@ -1,0 +1,122 @@
+"""Both sides of a run in object storage stay the same, whatever goes wrong in between."""
+
+from pathlib import Path
+
+import pytest
+from fsspec.implementations.memory import MemoryFileSystem  # type: ignore[import-untyped]
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+from command_line.remote_runs.mirror import Mirror
+
+
+@pytest.fixture
+def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mirror:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr("datamodules.remote.storage._PATIENCE", 0.0)
+    MemoryFileSystem.store.clear()
+    (tmp_path / "run/checkpoints").mkdir(parents=True)
+    return Mirror("memory://bucket/run", tmp_path / "run")
+
+
+def put(folder: Path, **files: str) -> None:
+    for name, content in files.items():
+        (folder / name.replace("__", "/")).write_text(content)
+
+
+def stored() -> dict[str, str]:
+    return {
+        name.removeprefix("/bucket/run/"): file.getvalue().decode() for name, file in MemoryFileSystem.store.items()
+    }
+
+
+def test_what_changes_is_uploaded_once_and_drafts_and_the_checkpoint_before_never(mirror: Mirror) -> None:
+    put(mirror.folder, a="1", b="2", checkpoints__last="3", **{".draft-x": "4", "checkpoints__previous.ckpt": "5"})
+    mirror.upload()
+    assert stored() == {"a": "1", "b": "2", "checkpoints/last": "3"}
+    MemoryFileSystem.store.clear()
+    put(mirror.folder, a="12")
+    mirror.upload()
+    assert stored() == {"a": "12"}
+    assert not list(mirror.folder.rglob(".pin*"))
+
+
+def test_checkpoints_go_last_and_are_no_newer_than_the_rest(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(mirror.folder, curve="1", checkpoints__last="1")
+    order = []
+    before = mirror.storage.put
+
+    def slowly(file: Path, name: str) -> None:
+        order.append(name)
+        before(file, name)
+        put(mirror.folder, curve="2")  # training goes on meanwhile
+        (mirror.folder / "checkpoints/draft").write_text("2")
+        (mirror.folder / "checkpoints/draft").replace(mirror.folder / "checkpoints/last")
+
+    monkeypatch.setattr(mirror.storage, "put", slowly)
+    mirror.upload()
+    assert order == ["curve", "checkpoints/last"]
+    assert stored() == {"curve": "1", "checkpoints/last": "1"}
+    mirror.upload()
+    assert stored() == {"curve": "2", "checkpoints/last": "2"}
+
+
+@pytest.mark.parametrize("arrived", [True, False])
+def test_an_answer_that_is_lost_is_no_other_machine(
+    mirror: Mirror, monkeypatch: pytest.MonkeyPatch, *, arrived: bool
+) -> None:
+    put(mirror.folder, curve="1")
+    mirror.upload()
+    before = mirror.storage.put
+
+    def lost(file: Path, name: str) -> None:
+        if arrived:
+            before(file, name)
+        raise MisconfigurationException("no answer")
+
+    monkeypatch.setattr(mirror.storage, "put", lost)
+    for content in ("12", "123"):
+        put(mirror.folder, curve=content)
+        with pytest.raises(MisconfigurationException, match="no answer"):
+            mirror.upload()
+        arrived = False
+    put(mirror.folder, curve="1234")
+    again = Mirror(mirror.url, mirror.folder)
+    again.fetch()
+    assert (mirror.folder / "curve").read_text() == "1234"
+    again.upload()
+    assert stored() == {"curve": "1234"}
+
+
+def test_what_both_sides_have_changed_is_refused_and_what_one_has_is_taken(mirror: Mirror, tmp_path: Path) -> None:
+    put(mirror.folder, a="1", b="1")
+    mirror.upload()
+    other = Mirror(mirror.url, tmp_path / "other")
+    other._stored = tmp_path / "other.json"
+    other.fetch()
+    put(other.folder, a="other")
+    other.upload()
+    put(mirror.folder, b="mine")
+    mirror.fetch()
+    assert (mirror.folder / "a").read_text() == "other"
+    mirror.upload()
+    assert stored() == {"a": "other", "b": "mine"}
+    put(other.folder, b="theirs")
+    with pytest.raises(MisconfigurationException, match="b and its copy .* have both changed"):
+        other.fetch()
+    assert (other.folder / "b").read_text() == "theirs"
+
+
+def test_what_was_removed_there_is_uploaded_again_and_a_checkpoint_removed_here_is_removed_there(
+    mirror: Mirror,
+) -> None:
+    put(mirror.folder, a="1", checkpoints__epoch_1="2", checkpoints__epoch_2="3")
+    mirror.upload()
+    MemoryFileSystem.store.pop("/bucket/run/a")
+    mirror.fetch()
+    (mirror.folder / "checkpoints/epoch_1").unlink()
+    mirror.upload()
+    mirror.tidy()
+    assert stored() == {"a": "1", "checkpoints/epoch_2": "3"}
+    (mirror.folder / "checkpoints/epoch_2").unlink()  # by somebody who cleans a cache
+    Mirror(mirror.url, mirror.folder).tidy()
+    assert "checkpoints/epoch_2" in stored()

@@ -1,0 +1,231 @@
+"""Runs in object storage: trained, continued, tested, listed and compared there, from any machine."""
+
+import io
+import json
+import os
+import re
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from runs.curves import read_curve
+from tests.processes import outcome, run_devices, start
+from tests.storage_server import StorageServer
+from tests.test_object_storage import SECRET, server
+from tests.test_resume import assert_same
+from train import main
+
+__all__ = ["server"]
+
+pytestmark = pytest.mark.slow
+
+RUN = "s3://cars/logs/demo"
+SHARDED = ["--config=configs/strategy/fsdp.yaml", "--trainer.accelerator=cpu", "--trainer.devices=1"]
+
+
+@pytest.fixture
+def options(arguments: list[str]) -> list[str]:
+    return [option for option in arguments if "save_dir" not in option]
+
+
+@pytest.fixture
+def other_machine(tmp_path: Path) -> Callable[[], None]:
+    """Forget all that this machine keeps."""
+    return lambda: shutil.rmtree(tmp_path / "cache", ignore_errors=True)
+
+
+def objects(server: StorageServer, prefix: str) -> dict[str, bytes]:
+    client = server.client()
+    keys = [item["Key"] for item in client.list_objects_v2(Bucket="cars", Prefix=prefix).get("Contents", [])]
+    return {key[len(prefix) :]: client.get_object(Bucket="cars", Key=key)["Body"].read() for key in keys}
+
+
+def test_a_run_is_trained_tested_listed_compared_and_continued_there(
+    server: StorageServer,
+    options: list[str],
+    other_machine: Callable[[], None],
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    main(["fit", *options, "--logs=s3://cars/logs", "--report.enabled=true"])
+    out = capfd.readouterr().out
+    assert f"next: python train.py test {RUN}/version_0" in out or f"carspotter test {RUN}/version_0" in out
+    kept = objects(server, "logs/demo/version_0/")
+    assert {
+        "checkpoints/best.ckpt",
+        "checkpoints/last.ckpt",
+        "config.yaml",
+        "history.jsonl",
+        "fit_scores.json",
+    } <= kept.keys()
+    assert any("tfevents" in name for name in kept)
+    assert yaml.safe_load(kept["config.yaml"])["logs"] == "s3://cars/logs"
+    assert not [name for name in kept if "/." in f"/{name}" or "previous" in name]
+    other_machine()
+    main(["test", f"{RUN}/version_0", "--report.enabled=true"])
+    main(["fit", *options, "--logs=s3://cars/logs", "--model.learning_rate=0.001"])
+    assert {name.partition("/")[0] for name in objects(server, "logs/demo/")} == {"version_0", "version_1"}
+    other_machine()
+    main(["test", f"{RUN}/version_1/checkpoints/best.ckpt", "--report.enabled=true"])
+    other_machine()
+    capfd.readouterr()
+    main(["runs", "s3://cars/logs"])
+    out = capfd.readouterr().out
+    assert "demo/version_0" in out
+    assert "demo/version_1" in out
+    assert not any("ckpt" in path for path in server.asked[-20:])
+    main(["compare", f"{RUN}/version_0", f"{RUN}/version_1"])
+    assert (tmp_path / "comparison/comparison.html").is_file()
+    other_machine()
+    main(["fit", f"{RUN}/version_0", "--trainer.max_epochs=3"])
+    history = objects(server, "logs/demo/version_0/")["history.jsonl"].decode().splitlines()
+    assert [json.loads(line)["event"] for line in history] == ["began", "finished", "resumed", "finished"]
+    text = b"".join(content for content in objects(server, "logs/").values())
+    assert SECRET.encode() not in text
+    assert not (tmp_path / "s3:").exists()
+
+
+def test_a_training_whose_machine_is_lost_goes_on_on_another_and_ends_as_one_that_was_not(
+    server: StorageServer, options: list[str], other_machine: Callable[[], None], tmp_path: Path
+) -> None:
+    options = [*options, "--trainer.max_epochs=16", "--early_stopping.patience=null"]
+    options += ["--confusion_matrix.enabled=false"]
+    lost = start(["fit", *options, "--logs=s3://cars/logs", "--name=one"])
+    end = time.monotonic() + 100
+    while "checkpoints/last.ckpt" not in objects(server, "logs/demo/one/"):
+        assert lost.is_alive()
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    assert lost.pid is not None
+    os.kill(lost.pid, signal.SIGKILL)
+    lost.join()
+    other_machine()
+    assert outcome(["fit", f"{RUN}/one"]) == 0
+    kept = objects(server, "logs/demo/one/")
+    events = [json.loads(line) for line in kept["history.jsonl"].decode().splitlines()]
+    assert [event["event"] for event in events] == ["began", "resumed", "finished"]
+
+    assert outcome(["fit", *options, f"--logs={tmp_path / 'logs'}", "--name=one"]) == 0
+    mine, theirs = (
+        torch.load(io.BytesIO(content), weights_only=False)
+        for content in (kept["checkpoints/last.ckpt"], (tmp_path / "logs/demo/one/checkpoints/last.ckpt").read_bytes())
+    )
+    assert_same(mine["state_dict"], theirs["state_dict"])
+    assert_same(mine["optimizer_states"], theirs["optimizer_states"])
+    curves = [
+        read_curve(folder, "val/loss")
+        for folder in (tmp_path / "cache/carspotter/runs/s3/cars/logs/demo/one", tmp_path / "logs/demo/one")
+    ]
+    assert curves[0] == curves[1]
+    assert len(curves[0]) == 16
+
+
+def test_the_newest_run_goes_on_and_the_one_begun_from_stays_as_it_is(
+    server: StorageServer, options: list[str], other_machine: Callable[[], None]
+) -> None:
+    """Lightning finds no ``last`` in object storage (#18261), and removes the checkpoint begun from (#21813)."""
+    options = [*options, "--logs=s3://cars/logs", "--confusion_matrix.enabled=false"]
+    main(["fit", *options, "--name=first"])
+    before = objects(server, "logs/demo/first/")
+    other_machine()
+    main(["fit", *options, "--ckpt_path=last", "--trainer.max_epochs=3"])
+    after = objects(server, "logs/demo/first/")
+    assert [json.loads(line)["event"] for line in after["history.jsonl"].decode().splitlines()] == [
+        *("began", "finished", "resumed", "finished")
+    ]
+    assert after["config.yaml"] == before["config.yaml"]
+    other_machine()
+    main(["fit", *options, f"--ckpt_path={RUN}/first", "--name=second", "--trainer.max_epochs=4"])
+    assert objects(server, "logs/demo/first/") == after
+    assert "checkpoints/last.ckpt" in objects(server, "logs/demo/second/")
+    other_machine()
+    main(["test", *options, "--name=second"])
+    assert "test/test_scores.json" in objects(server, "logs/demo/second/")
+    other_machine()
+    with pytest.raises(
+        SystemExit, match=r"s3://cars/logs/demo/first exists already: \S+ fit s3://cars/logs/demo/first"
+    ):
+        main(["fit", *options, "--name=first"])
+    assert objects(server, "logs/demo/first/") == after
+
+
+def test_a_storage_that_is_away_loses_nothing(
+    server: StorageServer,
+    options: list[str],
+    other_machine: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setattr("datamodules.remote.storage._PATIENCE", 0.3)
+    for pause in ("_FIRST", "_EVERY"):
+        monkeypatch.setattr(f"command_line.remote_runs.uploads.{pause}", 0.05)
+    options = [*options, "--logs=s3://cars/logs", "--name=one", "--confusion_matrix.enabled=false"]
+    here = tmp_path / "cache/carspotter/runs/s3/cars/logs/demo/one"
+
+    def leave() -> None:
+        while not (here / "config.yaml").exists():
+            time.sleep(0.01)
+        server.stop()
+
+    away = threading.Thread(target=leave)
+    away.start()
+    with pytest.warns(UserWarning, match="Training goes on"), pytest.raises(SystemExit) as stop:
+        main(["fit", *options])
+    away.join()
+    assert re.search(rf"can't be reached.*{re.escape(str(here))} has all that isn't uploaded yet", str(stop.value.code))
+    server.start()
+    main(["test", f"{RUN}/one"])
+    kept = objects(server, "logs/demo/one/")
+    assert {"checkpoints/last.ckpt", "checkpoints/best.ckpt", "history.jsonl", "test/test_scores.json"} <= kept.keys()
+    other_machine()
+    main(["fit", f"{RUN}/one", "--trainer.max_epochs=3"])
+    assert objects(server, "logs/demo/one/")["checkpoints/last.ckpt"] != kept["checkpoints/last.ckpt"]
+
+    # another machine has gone on, and this one too
+    (here / "history.jsonl").write_text("{}")
+    server.client().put_object(Bucket="cars", Key="logs/demo/one/history.jsonl", Body=b"other")
+    with pytest.raises(SystemExit, match=r"have both changed since they were the same.*Remove"):
+        main(["test", f"{RUN}/one"])
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        (["fit", "--logs=s3://nothing/logs"], "no such bucket"),
+        (["fit", "s3://cars/none"], "There is neither a run nor a converted data set in s3://cars/none"),
+        (["test", "s3://cars/none"], "There is no run s3://cars/none"),
+        (["runs", "s3://cars/logs"], "There is no run in s3://cars/logs"),
+        (["check", "--output=s3://cars/check"], "--output is s3://cars/check: check writes to this machine"),
+        (["fit", "--logs=s3://cars/logs", *SHARDED], "object storage takes no sharded"),
+    ],
+)
+def test_what_cannot_be_is_one_sentence(
+    server: StorageServer, options: list[str], typed: list[str], message: str, tmp_path: Path
+) -> None:
+    more = options if typed[0] == "fit" and not typed[1].startswith("s3") else []
+    with pytest.raises(SystemExit) as stop:
+        main([typed[0], *more, *typed[1:]])
+    assert message in str(stop.value.code)
+    assert not list((tmp_path / "cache/carspotter/runs").rglob("config.yaml"))
+    assert not objects(server, "")
+
+
+def test_devices_write_one_run(server: StorageServer, options: list[str], other_machine: Callable[[], None]) -> None:
+    run_devices(["fit", *options, "--logs=s3://cars/logs", "--name=two"], 2)
+    kept = objects(server, "logs/demo/two/")
+    other_machine()
+    run_devices(["fit", f"{RUN}/two", "--trainer.max_epochs=3"], 2)
+    after = objects(server, "logs/demo/two/")
+    assert kept["checkpoints/last.ckpt"] != after["checkpoints/last.ckpt"]
+    assert [json.loads(line)["event"] for line in after["history.jsonl"].decode().splitlines()] == [
+        *("began", "finished", "resumed", "finished")
+    ]
