@@ -16,6 +16,7 @@ from datamodules.image_dataset import ImageDataset, SamplerKey
 from datamodules.layouts import recognise_layout
 from datamodules.layouts.class_name import class_name
 from datamodules.loading_data_module import Split
+from datamodules.local_chunks import LocalChunks
 from datamodules.reading.image_reader import Image, decode_image
 from datamodules.reading.needed_pixels import NeededPixels
 from datamodules.remote.draft import drafted
@@ -26,14 +27,13 @@ from datamodules.text_files import decode_lines
 
 TABLE = "samples.csv"
 CLASSES = "classes.txt"
-_MAPPED = 32
 
 
 class StreamedDataset(ImageDataset):
     """Takes the bytes of images out of chunks; all else is ``ImageDataset``'s.
 
     Args:
-        chunks: Folder of the split's chunks, or what takes samples out of those in object storage.
+        chunks: What takes samples out of the split's chunks.
         samples: What they hold, in their order.
         keep: As that of ``ImageDataset``.
         **options: Further arguments of ``ImageDataset``.
@@ -41,25 +41,18 @@ class StreamedDataset(ImageDataset):
 
     def __init__(
         self,
-        chunks: str | RemoteChunks,
+        chunks: LocalChunks | RemoteChunks,
         samples: Samples,
         keep: npt.NDArray[np.int64] | None = None,
         **options: Any,
     ) -> None:
         super().__init__(samples, keep=keep, **options)
         self.keep = keep
-        self.stream: Any = chunks
-        if isinstance(chunks, RemoteChunks):
-            held, self.block, where = len(chunks), chunks.block, chunks.storage.url
-        else:
-            self.stream = _local_stream(chunks)
-            # not len(): on several devices litdata counts a share only, but our samplers deal the samples out
-            extents = self.stream.region_of_interest
-            held = sum(end - start for start, end in extents)
-            self.block, where = max(1, held // len(extents)), chunks
-        if held != len(samples):
+        self.stream, self.block = chunks, chunks.block
+        if len(chunks) != len(samples):
+            where = chunks.storage.url if isinstance(chunks, RemoteChunks) else chunks.folder
             raise MisconfigurationException(
-                f"{where} holds {held} images, but {TABLE} lists {len(samples)}: convert the data again."
+                f"{where} holds {len(chunks)} images, but {TABLE} lists {len(samples)}: convert the data again."
             )
 
     def blocks_of(self, order: npt.NDArray[np.int64]) -> npt.NDArray[np.int64] | None:
@@ -85,7 +78,7 @@ class StreamedDataset(ImageDataset):
         Returns:
             The image, uint8 of shape (3, height, width), and its label.
         """
-        if isinstance(key, SamplerKey) and key.soon:
+        if isinstance(key, SamplerKey) and key.soon and isinstance(self.stream, RemoteChunks):
             self.stream.read_ahead(key.soon)
         return super().__getitem__(key)
 
@@ -102,16 +95,6 @@ class StreamedDataset(ImageDataset):
         position = index if self.keep is None else int(self.keep[index])
         data = bytes(self.stream[position]["image"])
         return decode_image(data, str(self.samples.files[index]), self.box(index), needed)
-
-
-def _local_stream(chunks: str) -> Any:
-    from litdata import StreamingDataset  # an extra, which only streaming needs
-
-    try:
-        # so many chunks stay mapped; with fewer than a window of ours has, almost each sample maps its chunk anew
-        return StreamingDataset(chunks, shuffle=False, drop_last=False, max_pre_download=_MAPPED)
-    except Exception as error:  # whatever a folder or a damaged index lead to
-        raise MisconfigurationException(f"Can't read the chunks in {chunks}: {error}") from error
 
 
 class StreamingDataModule(ImageDataModule):
@@ -215,7 +198,6 @@ class StreamingDataModule(ImageDataModule):
             The data set.
         """
         url = f"{self.chunks}/{split}"
-        chunks: str | RemoteChunks = url
         if is_remote(url):
-            chunks = RemoteChunks(url, self._kept_in, self._cache_limit)
-        return StreamedDataset(chunks, samples, **options)
+            return StreamedDataset(RemoteChunks(url, self._kept_in, self._cache_limit), samples, **options)
+        return StreamedDataset(LocalChunks(url), samples, **options)
