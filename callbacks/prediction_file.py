@@ -16,6 +16,7 @@ from lightning_modules.certainty import AnswerRule, Certainty, certainty
 from results.predictions import Prediction, answer_lines, as_csv, as_json_lines
 from results.tables import write_csv
 from results.text_table import printable
+from runs.copies import url_of
 from runs.whole_file import write_atomically
 
 _JSON_LINES = (".jsonl", ".json")
@@ -186,7 +187,7 @@ class PredictionFile(Callback):
                 lines.append(f"{unknown} of {len(found)} answers are {below}")
             if failed:
                 lines.append(f"{len(failed)} of {len(found)} photographs couldn't be read")
-            lines.append(f"predictions: {printable(str(path))}")
+            lines.append(f"predictions: {printable(url_of(Path(path)) or str(path))}")
             print("\n" + "\n".join(lines), flush=True)  # noqa: T201 - the result that the user waits for
         if found and len(failed) == len(found):
             raise MisconfigurationException(

@@ -88,6 +88,7 @@ class Commands(StrictTrainer):
         space: str | None = None,
         trials: int = 30,
         pruning: bool = True,
+        storage: str | None = None,
         output: str = "logs/sweep",
     ) -> None:
         """Search for the best options of a training (Optuna); several of these commands may work on one search.
@@ -99,12 +100,15 @@ class Commands(StrictTrainer):
                 and MixUp.
             trials: Number of trainings in all, earlier ones of the same search included.
             pruning: End trainings early that are worse than the others were at the same epoch.
+            storage: Database through which several machines share the search and its folder, such as
+                postgresql+psycopg://USER@HOST/DATABASE; null keeps study.db in the folder, for one machine.
             output: Folder for the runs, study.db, trials.csv, sweep.png and best.yaml.
         """
         from command_line.tools.sweep import sweep
 
-        options = typed.without("space", "trials", "pruning", "output")
-        sweep(datamodule, typed, options, Path(space) if space else None, trials, pruning, Path(output))
+        options = typed.without("space", "trials", "pruning", "storage", "output")
+        file = Path(space) if space else None
+        sweep(datamodule, typed, options, file, trials, pruning, Path(output), storage)
 
     @staticmethod
     def runs(words: Sequence[str], folder: str = "logs", sort: str = "begun", output: str | None = None) -> None:

@@ -16,7 +16,7 @@ from datamodules.folder_entries import IMAGE_SUFFIXES, holds_runs
 from datamodules.layouts.devkit import recognise_combined, recognise_devkit
 from datamodules.layouts.recognise import places
 from datamodules.layouts.table_file import TABLE_SUFFIXES
-from datamodules.remote.storage import is_remote
+from datamodules.remote.storage import Storage, is_remote
 from datamodules.streaming import CLASSES
 
 _OWN = "configs/own_photos.yaml"
@@ -96,7 +96,9 @@ def options_for_words(command: str, words: Sequence[str], options: Sequence[str]
 
 def _suitable(path: str) -> list[str]:
     place = Path(path)
-    if is_remote(path) or (place / CLASSES).is_file():
+    if is_remote(path):
+        return [_OWN, _CHUNKS] if Storage(path).exists(CLASSES) else [_OWN]
+    if (place / CLASSES).is_file():
         return [_OWN, _CHUNKS]
     cars = any(recognise_devkit(inner) or recognise_combined(inner) for inner in places(place))
     return [_CARS] if cars else [_OWN]

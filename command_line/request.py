@@ -18,7 +18,6 @@ from command_line.relative_paths import data_paths
 from command_line.remote_runs.places import copy_of, fetched, in_storage
 from command_line.stored_config import config_from_checkpoint
 from datamodules.remote.storage import Storage, is_remote
-from datamodules.streaming import CLASSES
 from runs.finding import find_runs, named_path, run_of
 from runs.remote_file import fetch, is_url
 from runs.run import CHECKPOINTS, Run
@@ -114,10 +113,9 @@ def read_request(arguments: Sequence[str], afterwards: ExitStack) -> Request:
     path = _path_of(words[0], _logs(options))
     run = run_of(path)
     place = words[0] if is_remote(words[0]) else str(path)
-    if run is None and command == "fit" and in_storage(place) and not Storage(place).exists(CLASSES):
+    if run is None and command == "fit" and in_storage(place) and not Storage(place).exists(""):
         raise MisconfigurationException(
-            f"There is neither a run nor a converted data set in {place}: check the name, or look with your storage's "
-            "own tools."
+            f"There is neither a run nor a data set in {place}: check the name, or look with your storage's own tools."
         )
     if run is None and command == "fit" and holds_data(place):
         options = data_options(command, place, options)

@@ -16,6 +16,7 @@ from datamodules.divider import Divider
 from datamodules.file_search import PassedOver
 from datamodules.image_data_module import ImageDataModule
 from datamodules.layouts import ClassLevel, Layout, Part, recognise_layout, require_labels, write_split
+from datamodules.remote.copied_folder import on_this_machine, put_back
 from datamodules.samples import NO_LABEL, Samples, joined
 
 Split: TypeAlias = Literal["train", "val", "test"]
@@ -36,7 +37,8 @@ class ImageFolderDataModule(ImageDataModule):
     Every file below ``root`` is used, or counted under a reason, which is said in one line.
 
     Args:
-        root: The folder, or the table. A stage needs only its own part of the data.
+        root: The folder, or the table. A stage needs only its own part of the data. Of object storage
+            (``s3://bucket/folder``), a copy is kept in ``cache_dir``.
         val_fraction: Share of the training images that validates where there is no ``val``, equal in all classes.
         test_fraction: Share of the images that is kept for testing where nothing is divided yet.
         split_seed: Seed of these divisions, apart from the run's own, so that runs with other seeds stay comparable.
@@ -78,18 +80,19 @@ class ImageFolderDataModule(ImageDataModule):
             raise MisconfigurationException(f"data.box_margin is {box_margin}: it has to be 0 or more.")
         check_range("folds", folds or 2, 2, 1_000)
         check_range("fold", fold, 0, (folds or 1) - 1)
-        self.root = Path(root)
-        self.val_fraction = val_fraction
-        self.test_fraction = test_fraction
-        self.split_seed = split_seed
-        self.crop_to_box = crop_to_box
-        self.box_margin = box_margin
-        self.exclude = exclude
-        self.corrected_labels = corrected_labels
+        self.given = root
+        self.val_fraction, self.test_fraction, self.split_seed = val_fraction, test_fraction, split_seed
+        self.crop_to_box, self.box_margin = crop_to_box, box_margin
+        self.exclude, self.corrected_labels = exclude, corrected_labels
         self.folds, self.fold = folds, fold
         self.keep_equal_together = keep_equal_together
         self.class_folders = class_folders
         self._forget()
+
+    @cached_property
+    def root(self) -> Path:
+        """The folder or the table on this machine; of object storage, the copy that is kept here."""
+        return on_this_machine(self.given, self.cache_dir)
 
     @property
     def folder(self) -> Path:
@@ -152,11 +155,10 @@ class ImageFolderDataModule(ImageDataModule):
         parts = self._divided()
         try:
             write_split(layout.split_file, layout.base, parts, layout.class_names)
-        except OSError as error:
-            rank_zero_warn(
-                f"Can't write {layout.split_file} ({error.strerror}): the test set will change if photographs are "
-                "added."
-            )
+            put_back(layout.split_file, self.root, self.given)
+        except (OSError, MisconfigurationException) as error:
+            reason = getattr(error, "strerror", error)
+            rank_zero_warn(f"Can't write {layout.split_file} ({reason}): new photographs will change the test set.")
         else:
             rank_zero_info(f"{layout.split_file} records which {len(parts['test'])} photographs are for testing.")
 

@@ -151,8 +151,8 @@ def arguments(toy_root: Path, tmp_path: Path) -> list[str]:
         "--trainer.log_every_n_steps=1",
         "--trainer.enable_progress_bar=false",
         "--trainer.enable_model_summary=false",
-        "--previews.images=1",
-        "--previews.views=1",
+        "--previews.enabled=false",  # as the next one a drawing in each run
+        "--confusion_matrix.enabled=false",
         "--data_wait.enabled=false",  # a time, which no two runs have in common
         "--report.enabled=false",  # which takes longer than all else of a short evaluation
         f"--trainer.logger.init_args.save_dir={tmp_path / 'logs'}",

@@ -12,12 +12,14 @@ from contextlib import suppress
 from multiprocessing.process import BaseProcess
 from multiprocessing.reduction import DupFd
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
 import torch.utils.tensorboard
 
 import command_line.run_command  # noqa: F401 - which each process would import for itself, as all below
+from command_line.trainings import member_runs
 from train import main
 
 with suppress(ImportError):  # Lightning asks whether a path is object storage
@@ -96,10 +98,18 @@ class ServedCommand:
     """What ``subprocess.Popen`` is for ``[sys.executable, script, *arguments]``, without the seconds of all imports.
 
     The command has the environment, the folder and the output of the process that starts it.
+
+    Args:
+        command: The command.
+        leader: Whether it leads a group of processes of its own.
     """
 
-    def __init__(self, command: Sequence[str]) -> None:
-        self._process = forked(_run_as_here, list(command[1:]), dict(os.environ), str(Path.cwd()), _Output())
+    def __init__(self, command: Sequence[str], leader: bool = False) -> None:
+        self._process = self._begun([*command[2:]], leader)
+        self.pid = self._process.pid or 0
+
+    def _begun(self, arguments: list[str], leader: bool) -> BaseProcess:
+        return forked(_run_as_here, arguments, leader, dict(os.environ), str(Path.cwd()), _Output())
 
     def poll(self) -> int | None:
         return self._process.exitcode
@@ -111,8 +121,8 @@ class ServedCommand:
         return self._process.exitcode
 
     def send_signal(self, number: int) -> None:
-        if self._process.pid is not None and self._process.is_alive():
-            os.kill(self._process.pid, number)
+        if self._process.is_alive():
+            os.kill(self.pid, number)
 
     def terminate(self) -> None:
         self.send_signal(signal.SIGTERM)
@@ -132,10 +142,27 @@ def _take_output(*descriptors: Any) -> None:
         os.close(taken)
 
 
-def _run_as_here(command: list[str], environment: Mapping[str, str], folder: str, _: None) -> None:
+def _run_as_here(arguments: list[str], leader: bool, environment: Mapping[str, str], folder: str, _: None) -> None:
+    if leader:
+        os.setsid()
     os.environ.clear()
     os.chdir(folder)
-    _run(command[1:], dict(environment), resource.RLIM_INFINITY)
+    _run(arguments, dict(environment), resource.RLIM_INFINITY)
+
+
+class _ForkedCommand(ServedCommand):
+    """The same for commands of a served process, which may be forked: it has trained nothing itself."""
+
+    def _begun(self, arguments: list[str], leader: bool) -> BaseProcess:
+        process = multiprocessing.get_context("fork").Process(target=_run_forked, args=(arguments,))
+        process.start()
+        return process
+
+
+def _run_forked(arguments: list[str]) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the parent passes signals on
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    _run(arguments, {}, resource.RLIM_INFINITY)
 
 
 def _run(arguments: list[str], environment: dict[str, str], file_size: int) -> None:
@@ -144,4 +171,5 @@ def _run(arguments: list[str], environment: dict[str, str], file_size: int) -> N
     multiprocessing.set_start_method("fork", force=True)  # for loading processes, as where the command is typed
     os.environ.update(environment)
     sys.argv = ["train.py"]
+    setattr(member_runs, "subprocess", SimpleNamespace(Popen=_ForkedCommand))  # noqa: B010 - a module's name
     main(arguments)

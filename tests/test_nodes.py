@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from tests.processes import free_port, run_devices
+from tests.slurm_cluster import why_not
 from tests.test_resume import assert_same
 
 pytestmark = pytest.mark.slow
@@ -123,6 +124,7 @@ sys.exit(max(task.wait() for task in tasks))
 """
 
 
+@pytest.mark.skipif(why_not() is None, reason="tests/test_slurm.py does the same with a real SLURM")
 def test_a_slurm_job_saves_queues_itself_again_and_goes_on(arguments: list[str], tmp_path: Path) -> None:
     commands = tmp_path / "bin"
     commands.mkdir()

@@ -48,9 +48,9 @@ def stream(
     return tmp_path / "stream"
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize(("workers", "latency"), [(0, 0.2), (2, 0.02)])
 def test_batches_are_those_of_the_local_folder_and_each_chunk_is_fetched_once(
-    server: StorageServer, stream: Path, workers: int
+    server: StorageServer, stream: Path, workers: int, latency: float
 ) -> None:
     options: dict[str, Any] = {"image_size": 64, "batch_size": 16, "crop_to_box": True, "seed": 1}
     local = StreamingDataModule(root=str(stream), num_workers=0, **options)
@@ -58,7 +58,7 @@ def test_batches_are_those_of_the_local_folder_and_each_chunk_is_fetched_once(
     assert remote.class_names == local.class_names
     for data in (local, remote):
         data.setup("fit")
-    server.latency = 0.02
+    server.latency = latency
     for loader in ("train_dataloader", "val_dataloader"):
         batches = list(getattr(remote, loader)())
         for (images, labels), (others, their_labels) in zip(batches, getattr(local, loader)(), strict=True):

@@ -99,7 +99,8 @@ def test_a_training_whose_machine_is_lost_goes_on_on_another_and_ends_as_one_tha
 ) -> None:
     options = [*options, "--trainer.max_epochs=16", "--early_stopping.patience=null"]
     options += ["--confusion_matrix.enabled=false"]
-    lost = start(["fit", *options, "--logs=s3://cars/logs", "--name=one"])
+    again_and_again = ["fit", *options, "--logs=s3://cars/logs", "--name=one", "--ckpt_path=last"]
+    lost = start(again_and_again)
     end = time.monotonic() + 100
     while "checkpoints/last.ckpt" not in objects(server, "logs/demo/one/"):
         assert lost.is_alive()
@@ -109,7 +110,7 @@ def test_a_training_whose_machine_is_lost_goes_on_on_another_and_ends_as_one_tha
     os.kill(lost.pid, signal.SIGKILL)
     lost.join()
     other_machine()
-    assert outcome(["fit", f"{RUN}/one"]) == 0
+    assert outcome(again_and_again) == 0
     kept = objects(server, "logs/demo/one/")
     events = [json.loads(line) for line in kept["history.jsonl"].decode().splitlines()]
     assert [event["event"] for event in events] == ["began", "resumed", "finished"]
@@ -201,7 +202,7 @@ def test_a_storage_that_is_away_loses_nothing(
     ("typed", "message"),
     [
         (["fit", "--logs=s3://nothing/logs"], "no such bucket"),
-        (["fit", "s3://cars/none"], "There is neither a run nor a converted data set in s3://cars/none"),
+        (["fit", "s3://cars/none"], "There is neither a run nor a data set in s3://cars/none"),
         (["test", "s3://cars/none"], "There is no run s3://cars/none"),
         (["runs", "s3://cars/logs"], "There is no run in s3://cars/logs"),
         (["check", "--output=s3://cars/check"], "--output is s3://cars/check: check writes to this machine"),

@@ -4,7 +4,6 @@ import csv
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -21,10 +20,10 @@ from command_line.sweeping.search import Search
 from command_line.sweeping.space import corners, read_space, values_in
 from runs.curves import Curve
 from runs.run import Run
-from tests.processes import forked
-from tests.test_packages import CHECKOUT
+from tests.processes import ServedCommand, forked
 from train import main
 
+CONFIG = {"seed_everything": 1, "checkpoint.monitor": "val/loss", "checkpoint.mode": None}
 SPACE = "model.learning_rate: {low: 0.0001, high: 0.01, log: true}\ndata.batch_size: [8, 16]\n"
 
 
@@ -45,21 +44,15 @@ def command(toy_root: Path, space: Path, output: Path, *extra: str) -> list[str]
     ]  # fmt: skip
 
 
-def start(arguments: list[str]) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen(
-        [sys.executable, "train.py", *arguments],
-        cwd=CHECKOUT,
-        start_new_session=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
+def start(arguments: list[str]) -> ServedCommand:
+    return ServedCommand([sys.executable, "train.py", *arguments], leader=True)
 
 
-def wait_for(condition: Callable[[], bool], process: "subprocess.Popen[bytes]") -> None:
+def wait_for(condition: Callable[[], bool], process: ServedCommand) -> None:
     end = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < end
-        assert process.poll() is None, process.communicate()[1].decode()
+        assert process.poll() is None
         time.sleep(0.05)
 
 
@@ -79,12 +72,12 @@ def test_a_killed_search_goes_on_and_two_commands_share_it(toy_root: Path, space
     first = Run(output / "trial-1")
     wait_for(lambda: first.find_checkpoint("last") is not None, killed)
     os.killpg(killed.pid, signal.SIGKILL)
-    killed.communicate()
+    killed.wait()
     assert not (output / "trials.csv").exists()
 
     both = [start(arguments) for _ in range(2)]
     for process in both:
-        assert process.wait(240) == 0, process.communicate()[1].decode()
+        assert process.wait(240) == 0
     assert [event.kind for event in first.history.events()] == ["began", "resumed", "finished"]
     with (output / "trials.csv").open(newline="") as rows:
         trials = list(csv.DictReader(rows))
@@ -127,8 +120,7 @@ def test_what_falls_behind_is_ended_and_a_failing_start_ends_the_search(
 
 @pytest.fixture
 def search(tmp_path: Path, space: Path) -> Search:
-    config = {"seed_everything": 1, "checkpoint.monitor": "val/loss", "checkpoint.mode": None}
-    return Search(config, ["--x=1"], read_space(space), True, tmp_path)
+    return Search(CONFIG, ["--x=1"], read_space(space), True, tmp_path)
 
 
 def scripted(losses: Callable[[int], list[float]]) -> Callable[..., str]:
@@ -213,8 +205,7 @@ def taken_by_another(output: Path, space: Path) -> str:
 
 def take(output: Path, space: Path, looks: Path | None = None) -> None:
     """Take a trial, perhaps after half a second between a look at the trials and one at the claims."""
-    config = {"seed_everything": 1, "checkpoint.monitor": "val/loss", "checkpoint.mode": None}
-    search = Search(config, [], read_space(space), True, output)
+    search = Search(CONFIG, [], read_space(space), True, output)
     is_claimed = search._is_claimed
 
     def later(number: int) -> bool:

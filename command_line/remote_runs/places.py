@@ -129,7 +129,7 @@ def see_names(experiment: Path) -> None:
         MisconfigurationException: If the storage can't be read.
     """
     url = url_of(experiment)
-    for name in Storage(url).folders() if url else []:
+    for name in Storage(url).names("directory") if url else []:
         (experiment / name).mkdir(parents=True, exist_ok=True)
 
 

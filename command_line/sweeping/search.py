@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from callbacks.score_direction import mode_of
+from command_line.sweeping.database import Database
 from command_line.sweeping.space import Space, values_in, written
 from command_line.sweeping.trial import Ending, train_trial
 from results.run_table import scores_of
@@ -36,30 +37,43 @@ class Search:
         options: Options of ``fit`` that all trials have.
         space: What is tried.
         pruning: Whether to end trials early.
-        output: The folder of the search.
+        output: The folder of the search; that of a database is one which all machines share.
+        database: The URL of a database that several machines share; None takes a file in ``output``.
+
+    Raises:
+        MisconfigurationException: If the database can't be used.
     """
 
     def __init__(
-        self, config: Mapping[str, Any], options: Sequence[str], space: Space, pruning: bool, output: Path
+        self,
+        config: Mapping[str, Any],
+        options: Sequence[str],
+        space: Space,
+        pruning: bool,
+        output: Path,
+        database: str | None = None,
     ) -> None:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.options, self.space, self.output = [*options], space, output
+        self.database = None if database is None else Database(database, output.name, self._put_back)
         self.seed = int(config["seed_everything"] or 0)
         self.score = str(config["checkpoint.monitor"])
         self.mode = mode_of("checkpoint", self.score, config["checkpoint.mode"])
         with self._alone():
             self.study: Study = optuna.create_study(
-                storage=f"sqlite:///{output / 'study.db'}",
-                study_name="sweep",
+                storage=self.database.storage if self.database else f"sqlite:///{output / 'study.db'}",
+                study_name=output.name if self.database else "sweep",
                 direction=f"{self.mode}imize",
                 pruner=optuna.pruners.MedianPruner() if pruning else optuna.pruners.NopPruner(),
                 load_if_exists=True,
             )
             start = values_in(space, config)
             if len(start) == len(space) and not self.study.get_trials(deepcopy=False):
-                self.study.enqueue_trial(start)  # so that the search never ends below where it began
+                self.study.enqueue_trial(
+                    start, skip_if_exists=True
+                )  # so that the search never ends below where it began
 
     def take(self, trials: int) -> "Trial | None":
         """Take the next trial: one that was left behind, or a new one.
@@ -75,24 +89,34 @@ class Search:
         from optuna.trial import TrialState
 
         with self._alone():
-            for left in self.study.get_trials(states=[TrialState.RUNNING]):
+            if self.database:
+                self.database.find_left(self.study)
+            for left in self.study.get_trials(states=[TrialState.RUNNING]) if not self.database else []:
                 if self._is_claimed(left.number):
                     continue
-                if _RUN in left.user_attrs:
-                    self.study.enqueue_trial(left.params, user_attrs={_RUN: self.run_of(left).name})
+                self._put_back(self.study, left)
                 self.study.tell(left.number, state=TrialState.FAIL)
             waiting = self.study.get_trials(states=[TrialState.WAITING])
             if not waiting and len(self.trials()) >= trials:
                 return None
             known = len(self.study.get_trials(deepcopy=False))
             with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):
-                self.study.sampler = TPESampler(seed=self.seed + known, constant_liar=True)
+                seed = None if self.database else self.seed + known  # else machines might try the same at once
+                self.study.sampler = TPESampler(seed=seed, constant_liar=True)
             trial = self.study.ask(self.space)
             if _RUN not in trial.user_attrs:
-                trial.set_user_attr(_RUN, f"trial-{len(self.trials())}")
-            self._claim = self._lock(trial.number)
-            self._claim.__enter__()
+                trial.set_user_attr(_RUN, f"trial-{trial.number + 1 if self.database else len(self.trials())}")
+            if self.database:
+                self.database.beat(trial.number)
+            else:
+                self._claim = self._lock(trial.number)
+                self._claim.__enter__()
             return trial
+
+    def _put_back(self, study: "Study", left: "FrozenTrial") -> None:
+        """Have a trial taken up again that its process has left behind."""
+        if _RUN in left.user_attrs:
+            study.enqueue_trial(left.params, user_attrs={_RUN: self.run_of(left).name})
 
     def run_of(self, trial: "Trial | FrozenTrial") -> Run:
         """Name the run of a trial.
@@ -123,6 +147,8 @@ class Search:
 
         def falls_behind(curve: Curve) -> bool:
             nonlocal reported
+            if self.database:
+                self.database.beat(trial.number)
             values = [*curve.values()]
             for epoch in range(reported, len(values)):
                 trial.report(values[epoch], epoch)
@@ -138,8 +164,11 @@ class Search:
             ending = "failed"
         states = {"finished": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
         with self._alone():  # another process could see a running trial that nobody claims any more
-            self.study.tell(trial, score if ending == "finished" else None, states[ending])
-            self._claim.__exit__()
+            # one that took too long to answer for its trial may find it taken up by another machine
+            value = score if ending == "finished" else None
+            self.study.tell(trial, value, states[ending], skip_if_finished=bool(self.database))
+            if not self.database:
+                self._claim.__exit__()
         return ending
 
     def trials(self) -> "list[FrozenTrial]":
@@ -176,7 +205,10 @@ class Search:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Keep other processes from looking at the trials and taking one at the same time."""
+        """Keep other processes from looking at the trials and taking one at once; a database does so itself."""
+        if self.database:
+            yield
+            return
         folder = self.output / _CLAIMS
         folder.mkdir(parents=True, exist_ok=True)
         while True:

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+from command_line.sweeping.database import answering
 from command_line.sweeping.report import report
 from command_line.sweeping.search import Search
-from command_line.sweeping.space import brief, corners, read_space
+from command_line.sweeping.space import Space, brief, corners, read_space
 from command_line.trainings.member_runs import be_the_only_process, keep_plan
 from command_line.trainings.typed import Typed
 from datamodules import ImageDataModule
@@ -25,6 +26,7 @@ def sweep(
     trials: int,
     pruning: bool,
     output: Path,
+    database: str | None = None,
 ) -> None:
     """Search for the best options of a training.
 
@@ -36,9 +38,11 @@ def sweep(
         trials: Number of trials in all, those of earlier and of other commands on the same search included.
         pruning: Whether to end trials early that fall behind.
         output: Folder for the runs, ``study.db``, ``trials.csv``, ``sweep.png`` and ``best.yaml``.
+        database: URL of a database in the place of ``study.db``, for several machines that share the folder.
 
     Raises:
-        MisconfigurationException: If the space is wrong, the folder is for another search, or trainings fail.
+        MisconfigurationException: If the space is wrong, the folder is for another search, trainings fail, or the
+            database doesn't answer.
     """
     be_the_only_process()
     space = read_space(file or _SPACE)
@@ -48,7 +52,11 @@ def sweep(
         typed.parse(chosen)
     data.prepare_data()
     keep_plan({"options": [*options], "space": {key: repr(values) for key, values in space.items()}}, output)
-    search = Search(typed.config, options, space, pruning, output)
+    with answering(database):
+        _train_trials(Search(typed.config, options, space, pruning, output, database), space, trials)
+
+
+def _train_trials(search: Search, space: Space, trials: int) -> None:
     failures = 0
     while (trial := search.take(trials)) is not None:
         if search.best():

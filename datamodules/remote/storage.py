@@ -105,39 +105,50 @@ class Storage:
         self._patiently(name, lambda system, path: system.put_file(str(file), path))
 
     def files(self) -> dict[str, str]:
+        """List all files below the folder; see ``sizes``.
+
+        Returns:
+            Their names below it, and what changes when they do.
+        """
+        return {name: version for name, (version, _) in self.sizes().items()}
+
+    def sizes(self) -> dict[str, tuple[str, int]]:
         """List all files below the folder.
 
         Returns:
-            Their names below it, and what changes when they do; nothing if there is no such folder.
+            Their names below it, what changes when they do, and their bytes; nothing if there is no such folder.
 
         Raises:
             MisconfigurationException: If the storage can't be asked, or has no such bucket.
         """
 
-        def find(system: Any, folder: str) -> dict[str, str]:
+        def find(system: Any, folder: str) -> dict[str, tuple[str, int]]:
             found = system.find(folder, detail=True)
-            return {path.removeprefix(folder).lstrip("/"): _version(about) for path, about in found.items()}
+            names = {path.removeprefix(folder).lstrip("/"): about for path, about in found.items()}
+            return {
+                name: (_version(about), int(about.get("size") or 0))
+                for name, about in names.items()
+                if about["type"] == "file" and not {"", ".."} & {*name.split("/")}  # no markers of folders, no escape
+            }
 
         return self._patiently("", lambda system, path: find(system, path.rstrip("/")))
 
-    def folders(self) -> list[str]:
-        """List the folders in the folder.
+    def names(self, kind: str | None = None) -> list[str]:
+        """List what is in the folder, but not below it.
+
+        Args:
+            kind: ``file`` or ``directory``; None takes both.
 
         Returns:
-            Their names.
+            The names; nothing if there is no such folder.
 
         Raises:
             MisconfigurationException: If the storage can't be asked.
         """
 
         def find(system: Any, folder: str) -> list[str]:
-            if not system.exists(folder):
-                return []
-            return [
-                about["name"].rstrip("/").rpartition("/")[2]
-                for about in system.ls(folder, detail=True)
-                if about["type"] == "directory"
-            ]
+            found = system.ls(folder, detail=True) if system.exists(folder) else []
+            return [about["name"].rstrip("/").rpartition("/")[2] for about in found if kind in (None, about["type"])]
 
         return self._patiently("", lambda system, path: find(system, path.rstrip("/")))
 

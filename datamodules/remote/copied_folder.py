@@ -1,0 +1,124 @@
+"""Data sets in object storage, of which a copy is kept on this machine."""
+
+import hashlib
+import json
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from filelock import FileLock
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from tqdm.auto import tqdm
+
+from datamodules.cache.user_cache import user_cache
+from datamodules.layouts.table_file import TABLE_SUFFIXES
+from datamodules.remote.draft import drafted
+from datamodules.remote.storage import Storage, is_remote
+
+_AT_A_TIME = 16
+_SPARE = 0.9  # of what is free on the disk
+
+
+def on_this_machine(place: str, cache_dir: str | None) -> Path:
+    """Find a data set on this machine.
+
+    Args:
+        place: A folder or a table, or the URL of one, whose folder is copied then.
+        cache_dir: Where copies are kept; None takes the user's cache.
+
+    Returns:
+        The folder or the table.
+
+    Raises:
+        MisconfigurationException: As ``copied_folder`` does.
+    """
+    if not is_remote(place):
+        return Path(place)
+    folder, _, table = place.rstrip("/").rpartition("/")
+    base = Path(cache_dir) if cache_dir else user_cache("data")
+    if Path(table).suffix.lower() in TABLE_SUFFIXES:
+        return copied_folder(folder, base) / table
+    return copied_folder(place, base)
+
+
+def put_back(file: Path, folder: Path, place: str) -> None:
+    """Upload a file that was written into the copy of a data set, for other machines.
+
+    Args:
+        file: The file.
+        folder: What ``on_this_machine`` has found.
+        place: Its URL; of a folder of this machine nothing is uploaded.
+
+    Raises:
+        MisconfigurationException: If the storage can't be written to.
+    """
+    if is_remote(place):
+        url = place if folder.is_dir() else place.rpartition("/")[0]
+        Storage(url).put(file, file.relative_to(folder if folder.is_dir() else folder.parent).as_posix())
+
+
+def copied_folder(url: str, base: Path) -> Path:
+    """Copy a folder of object storage to this machine, or what has changed there since.
+
+    Processes that call it at once wait for the first of them. What is interrupted goes on.
+
+    Args:
+        url: The folder.
+        base: Where copies are kept.
+
+    Returns:
+        The copy.
+
+    Raises:
+        MisconfigurationException: If there is nothing, it doesn't fit on the disk, or the storage can't be read.
+    """
+    storage = Storage(url)
+    scheme, _, rest = storage.url.partition("://")
+    folder = base / scheme / rest
+    known_file = base / ".states" / f"{hashlib.sha256(storage.url.encode()).hexdigest()[:20]}.json"
+    known_file.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(known_file.with_suffix(".lock")):
+        listed = storage.sizes()
+        if not listed:
+            raise MisconfigurationException(f"There is nothing in {url}: check its name, or upload the data set there.")
+        known = _read(known_file)
+        for name in known.keys() - listed.keys():
+            (folder / name).unlink(missing_ok=True)
+        done = {
+            name: version
+            for name, (version, _) in listed.items()
+            if known.get(name) == version and (folder / name).exists()
+        }
+        wanted = [name for name in listed if name not in done]
+        _require_space(url, base, sum(listed[name][1] for name in wanted))
+        try:
+            with ThreadPoolExecutor(_AT_A_TIME) as pool:
+                fetched = pool.map(lambda name: _fetch(storage, name, folder / name), wanted)
+                for name in tqdm(fetched, f"fetching {url}", len(wanted), unit=" files", disable=not wanted):
+                    done[name] = listed[name][0]
+        finally:
+            with drafted(known_file) as draft:
+                draft.write_text(json.dumps(done), encoding="utf-8")
+    return folder
+
+
+def _fetch(storage: Storage, name: str, file: Path) -> str:
+    with drafted(file) as draft:
+        storage.fetch(name, draft)
+    return name
+
+
+def _read(file: Path) -> dict[str, str]:
+    try:
+        return {str(name): str(version) for name, version in json.loads(file.read_text(encoding="utf-8")).items()}
+    except (OSError, ValueError, AttributeError):
+        return {}
+
+
+def _require_space(url: str, base: Path, needed: int) -> None:
+    free = shutil.disk_usage(base).free
+    if needed > _SPARE * free:
+        raise MisconfigurationException(
+            f"{url} has {needed / 1e9:.1f} GB to fetch, but {base} has {free / 1e9:.1f} GB free: choose another "
+            "data.cache_dir, or convert the data set on a larger machine (train.py convert) and train on its chunks."
+        )

@@ -1,0 +1,143 @@
+"""A SLURM of two nodes on this machine: its own programs, with the folders and ports of a test."""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tests.processes import free_port
+
+PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "scancel", "scontrol", "squeue", "srun")
+CONFIG = """
+ClusterName=cars
+SlurmctldHost=localhost
+SlurmctldPort={port}
+SlurmUser=root
+SlurmdUser=root
+SlurmdTimeout=10
+AuthType=auth/munge
+AuthInfo=socket={folder}/munge.socket,cred_expire=5
+CredType=cred/munge
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+JobAcctGatherType=jobacct_gather/none
+AccountingStorageType=accounting_storage/none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core
+MpiDefault=none
+SwitchType=switch/none
+ReturnToService=2
+KillWait=20
+SchedulerParameters=sched_interval=2,batch_sched_delay=0
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool-%n
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/%n.pid
+SlurmctldLogFile={folder}/slurmctld.log
+SlurmdLogFile={folder}/%n.log
+NodeName=node0 NodeHostname=localhost NodeAddr=127.0.0.1 Port={first} CPUs=2
+NodeName=node1 NodeHostname=localhost NodeAddr=127.0.0.1 Port={second} CPUs=2
+PartitionName=main Nodes=node[0-1] Default=YES MaxTime=INFINITE State=UP
+"""
+
+
+def why_not() -> str | None:
+    """Say why no cluster can be started here; None if one can."""
+    missing = [name for name in PROGRAMS if shutil.which(name) is None]
+    if missing:
+        return f"SLURM isn't installed (apt install slurmctld slurmd slurm-client munge): no {missing[0]}"
+    return None if os.getuid() == 0 else "SLURM's daemons are started as root"
+
+
+class Cluster:
+    """The daemons.
+
+    Attributes:
+        folder: All their files.
+        environment: Environment of the commands.
+    """
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="slurm-"))
+        self.folder.chmod(0o755)
+        (self.folder / "state").mkdir()
+        ports = {name: free_port() for name in ("port", "first", "second")}
+        config = self.folder / "slurm.conf"
+        config.write_text(CONFIG.format(folder=self.folder, **ports))
+        key = self.folder / "munge.key"
+        key.write_bytes(os.urandom(1024))
+        key.chmod(0o600)
+        self.environment = {**os.environ, "SLURM_CONF": str(config)}
+        files = {"socket": "socket", "key-file": "key", "pid-file": "pid", "log-file": "log", "seed-file": "seed"}
+        places = [f"--{option}={self.folder}/munge.{suffix}" for option, suffix in files.items()]
+        self._daemons = [self._start("munged", "--force", "--foreground", *places)]
+        self.wait_for(lambda: (self.folder / "munge.socket").exists())
+        self._daemons.append(self._start("slurmctld", "-D"))
+        self._nodes = {name: self.start_node(name) for name in ("node0", "node1")}
+        self.wait_for(lambda: self.call("sinfo", "-h", "-o", "%t %D") == "idle 2", 60)
+
+    def start_node(self, name: str) -> "subprocess.Popen[bytes]":
+        """Start the daemon of a node."""
+        return self._start("slurmd", "-D", "-N", name)
+
+    def lose(self, name: str) -> None:
+        """Kill a node: its daemon, and all tasks on it."""
+        victims = [self._nodes[name].pid]
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get("SLURMD_NODENAME") == name:
+                    victims.append(process.pid)
+            except psutil.Error:
+                continue
+        for pid in victims:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        self._nodes[name].wait()
+
+    def bring_back(self, name: str) -> None:
+        """Start a node that was lost."""
+        self._nodes[name] = self.start_node(name)
+
+    def call(self, program: str, *arguments: str, **options: Any) -> str:
+        """Run a command to its end, and return what it prints."""
+        command = [program, *arguments]
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=60, **options)
+        return str(done.stdout).strip()
+
+    def state(self, job: str) -> str:
+        """Ask for the state of a job."""
+        found = [word for word in self.call("scontrol", "show", "job", job).split() if word.startswith("JobState=")]
+        return found[0].removeprefix("JobState=") if found else ""
+
+    def wait_for(self, condition: Callable[[], bool], seconds: float = 30) -> None:
+        """Wait until a condition holds."""
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, self.logs()
+            time.sleep(0.1)
+
+    def logs(self) -> str:
+        """Read the ends of all logs."""
+        return "\n".join(f"{file.name}: {file.read_text()[-1500:]}" for file in sorted(self.folder.glob("*.log")))
+
+    def stop(self) -> None:
+        """End everything."""
+        self.call("scancel", "--user=root", "--full", "--signal=KILL")
+        for daemon in (*self._nodes.values(), *reversed(self._daemons)):
+            daemon.kill()
+            daemon.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _start(self, *command: str) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(
+            command, env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
