@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test fast lint format types check notebook help-texts docs peers clean
+.PHONY: help demo test heavy fast lint format types check notebook help-texts docs peers clean
 .DEFAULT_GOAL := help
 
 help: ## List what there is
@@ -17,8 +17,11 @@ demo: .venv/installed ## Train a new run on drawn cars, test it with TTA, print 
 	$(BIN)/python train.py fit --config configs/demo.yaml
 	$(BIN)/python train.py test --config configs/demo.yaml --ckpt_path best
 
-test: .venv/installed ## Run all tests
+test: .venv/installed ## Run all tests but the heavy ones
 	$(BIN)/python -m pytest -n auto --maxprocesses 8
+
+heavy: .venv/installed ## Run the tests that start servers and several machines (object storage, SLURM, PostgreSQL, torchrun)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 -m heavy
 
 lint: .venv/installed ## Check style and format with ruff
 	$(BIN)/ruff check .

@@ -2,11 +2,11 @@
 
 import os
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ SlurmctldHost=localhost
 SlurmctldPort={port}
 SlurmUser=root
 SlurmdUser=root
-SlurmdTimeout=10
+SlurmdTimeout=5
 AuthType=auth/munge
 AuthInfo=socket={folder}/munge.socket,cred_expire=5
 CredType=cred/munge
@@ -87,20 +87,26 @@ class Cluster:
         """Start the daemon of a node."""
         return self._start("slurmd", "-D", "-N", name)
 
-    def lose(self, name: str) -> None:
-        """Kill a node: its daemon, and all tasks on it."""
-        victims = [self._nodes[name].pid]
+    def tasks(self, node: str) -> list[psutil.Process]:
+        """Find the processes of jobs on a node."""
+        found = []
         for process in psutil.process_iter():
-            try:
-                if process.environ().get("SLURMD_NODENAME") == name:
-                    victims.append(process.pid)
-            except psutil.Error:
-                continue
-        for pid in victims:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
+            with suppress(psutil.Error):
+                if process.environ().get("SLURMD_NODENAME") == node:
+                    found.append(process)
+        return found
+
+    def lose(self, name: str) -> None:
+        """Kill a node: its daemons first, then all tasks on it."""
+        steps = []
+        for process in psutil.process_iter(["name"]):
+            with suppress(psutil.Error):
+                sockets = [connection.laddr for connection in process.net_connections("unix")]
+                if process.info["name"] == "slurmstepd" and any(f"spool-{name}/" in str(place) for place in sockets):
+                    steps.append(process)
+        for process in (psutil.Process(self._nodes[name].pid), *steps, *self.tasks(name)):
+            with suppress(psutil.Error):
+                process.kill()
         self._nodes[name].wait()
 
     def bring_back(self, name: str) -> None:

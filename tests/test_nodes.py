@@ -19,7 +19,7 @@ from tests.processes import free_port, run_devices
 from tests.slurm_cluster import why_not
 from tests.test_resume import assert_same
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.heavy]
 
 CHECKOUT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent

@@ -22,7 +22,7 @@ from tests.test_resume import assert_same
 from tests.test_streaming import streamed
 from train import main
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.heavy]
 
 SECRET = "wJalrXUtnFEMI"  # noqa: S105 - of nothing
 

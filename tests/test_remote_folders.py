@@ -19,7 +19,7 @@ from train import main
 
 __all__ = ["server"]
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.heavy]
 
 
 @pytest.fixture

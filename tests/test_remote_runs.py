@@ -24,7 +24,7 @@ from train import main
 
 __all__ = ["server"]
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.heavy]
 
 RUN = "s3://cars/logs/demo"
 SHARDED = ["--config=configs/strategy/fsdp.yaml", "--trainer.accelerator=cpu", "--trainer.devices=1"]

@@ -22,7 +22,7 @@ from train import main
 
 __all__ = ["space"]
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.heavy]
 
 
 def program(name: str) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,9 +17,11 @@ from tests.test_sweep import command, space
 
 __all__ = ["space"]
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(why_not() is not None, reason=str(why_not()))]
+pytestmark = [pytest.mark.slow, pytest.mark.heavy, pytest.mark.skipif(why_not() is not None, reason=str(why_not()))]
+SCRIPT = "configs/strategy/slurm.sh"
+ASKED = ["--nodes=2", "--ntasks-per-node=1", "--cpus-per-task=1", "--gpus-per-node=0"]
 OPTIONS = [
-    "--trainer.max_epochs=30", "--early_stopping.patience=null", "--checkpoint.every_n_steps=2",
+    "--trainer.max_epochs=60", "--early_stopping.patience=null", "--checkpoint.every_n_steps=2",
     "--data.batch_size=8", "--model.optimizer=sgd", "--trainer.accelerator=cpu",
 ]  # fmt: skip
 
@@ -39,8 +42,9 @@ def cluster() -> Iterator[Cluster]:
 def test_a_job_that_is_stopped_and_then_loses_a_node_ends_as_if_nothing_had_happened(
     cluster: Cluster, arguments: list[str], tmp_path: Path
 ) -> None:
-    asked = ["--nodes=2", "--ntasks-per-node=1", "--cpus-per-task=1", "--gpus-per-node=0", f"--output={tmp_path}/out"]
-    job = cluster.call("sbatch", "--parsable", *asked, "configs/strategy/slurm.sh", *arguments, *OPTIONS, cwd=CHECKOUT)
+    job = cluster.call(
+        "sbatch", "--parsable", *ASKED, f"--output={tmp_path}/out", SCRIPT, *arguments, *OPTIONS, cwd=CHECKOUT
+    )
     run = tmp_path / f"logs/demo/job-{job}"
 
     def events() -> list[str]:
@@ -58,12 +62,18 @@ def test_a_job_that_is_stopped_and_then_loses_a_node_ends_as_if_nothing_had_happ
     cluster.wait_for(lambda: "stopped" in events(), 60)
     stopped = steps()
     cluster.wait_for(lambda: events()[-1] == "resumed" and steps() > stopped + 4, 120)
-    assert steps() < 30 * 8
+    killed = steps()
+    (task,) = [
+        task for task in cluster.tasks("node1") if "train.py" in " ".join(task.cmdline()) and not task.children()
+    ]
+    task.kill()  # as where memory is short
+    cluster.wait_for(lambda: events().count("resumed") == 2 and steps() > killed + 4, 60)
+    assert steps() < 60 * 8
     cluster.lose("node1")
     cluster.wait_for(lambda: cluster.state(job) not in ("RUNNING", "COMPLETING"), 90)
     cluster.bring_back("node1")
     cluster.wait_for(lambda: cluster.state(job) == "COMPLETED", 180)
-    assert events().count("resumed") == 2
+    assert events().count("resumed") == 3
     assert events()[-1] == "finished"
     assert [path.name for path in run.parent.iterdir()] == [run.name]
 
@@ -72,6 +82,21 @@ def test_a_job_that_is_stopped_and_then_loses_a_node_ends_as_if_nothing_had_happ
     torn = torch.load(run / "checkpoints/last.ckpt", weights_only=True)
     for key in ("state_dict", "optimizer_states", "global_step", "epoch"):
         assert_same(whole[key], torn[key])
+
+
+def test_a_job_that_is_cancelled_saves_and_stays_cancelled(
+    cluster: Cluster, arguments: list[str], tmp_path: Path
+) -> None:
+    job = cluster.call(
+        "sbatch", "--parsable", *ASKED, f"--output={tmp_path}/out", SCRIPT, *arguments, *OPTIONS, cwd=CHECKOUT
+    )
+    run = tmp_path / f"logs/demo/job-{job}"
+    cluster.wait_for(lambda: (run / "checkpoints/best.ckpt").exists(), 120)
+    cluster.call("scancel", job)
+    cluster.wait_for(lambda: cluster.state(job) == "CANCELLED", 60)
+    time.sleep(8)  # longer than a job that is queued again waits
+    assert cluster.state(job) == "CANCELLED"
+    assert json.loads((run / "history.jsonl").read_text().splitlines()[-1])["event"] == "stopped"
 
 
 def test_a_job_array_is_a_search(cluster: Cluster, toy_root: Path, space: Path, tmp_path: Path) -> None:

@@ -15,8 +15,9 @@ set -u
 srun python train.py fit --config configs/strategy/ddp.yaml --name "job-$SLURM_JOB_ID" \
     --trainer.num_nodes "$SLURM_NNODES" --trainer.devices "$SLURM_NTASKS_PER_NODE" "$@" --ckpt_path last
 code=$?
-# 143: stopped by SIGTERM, after saving
-if [ "$code" -eq 143 ]; then
+# 143: stopped by SIGTERM, after saving. Above 128: a process was killed, as where memory is short; the job tries again
+# a few times. Where a node is lost, SLURM itself queues the job again.
+if [ "$code" -eq 143 ] || { [ "$code" -gt 128 ] && [ "${SLURM_RESTART_COUNT:-0}" -lt 5 ]; }; then
     scontrol requeue "$SLURM_JOB_ID"
 fi
 exit "$code"
