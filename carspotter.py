@@ -1,6 +1,8 @@
 """Carspotter for programs (``import carspotter``), and the commands ``carspotter`` and ``python -m carspotter``."""
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
 
 from datamodules import (
     ImageDataModule,
@@ -10,8 +12,6 @@ from datamodules import (
     ToyCarsDataModule,
 )
 from lightning_modules import ImageClassifier
-
-load = ImageClassifier.load
 
 __all__ = [
     "ImageClassifier",
@@ -23,6 +23,27 @@ __all__ = [
     "load",
     "main",
 ]
+
+
+def load(source: str | Path, which: Literal["best", "last"] = "best") -> ImageClassifier:
+    """Load a trained classifier for use, without running any code that a checkpoint may hold.
+
+    Args:
+        source: As that of ``ImageClassifier.load``, or a run or a checkpoint in object storage (``s3://bucket/...``),
+            of which a copy is kept in the user's cache.
+        which: The checkpoint of a run's folder.
+
+    Returns:
+        The classifier on the CPU, in evaluation mode, with the precision of the run.
+
+    Raises:
+        MisconfigurationException: If there is no such checkpoint, or it can't be read.
+    """
+    if "://" in str(source) and not str(source).startswith(("http://", "https://")):
+        from command_line.remote_runs.places import fetched  # with fsspec, which a local run doesn't need
+
+        source = fetched(str(source))
+    return ImageClassifier.load(source, which)
 
 
 def main(args: Sequence[str] | None = None) -> None:

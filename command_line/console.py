@@ -65,6 +65,7 @@ def quieten() -> None:
     warnings.filterwarnings("ignore", message=r".*sync_dist=True")  # torchmetrics has them synchronised already
     warnings.filterwarnings("ignore", message=r".*module\(s\) in eval mode")  # frozen layers are, on purpose
     warnings.filterwarnings("ignore", message="You're using the WeightAveraging callback")  # nothing is built late here
+    warnings.filterwarnings("ignore", message="The `srun` command is available")  # on each machine of a cluster
     warnings.filterwarnings("ignore", message=".*intended to run from within Python like if it were from the command")
 
 

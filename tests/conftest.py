@@ -137,8 +137,9 @@ def weights_dir() -> Path:
 
 
 @pytest.fixture
-def arguments(toy_root: Path, tmp_path: Path) -> list[str]:
-    """Arguments of a run on the tiny set with a tiny network."""
+def arguments(toy_root: Path, tmp_path: Path, request: pytest.FixtureRequest) -> list[str]:
+    """Arguments of a run on the tiny set with a tiny network, which draws nothing but for tests marked ``drawn``."""
+    drawn = request.node.get_closest_marker("drawn") is not None
     return [
         "--config", str(CHECKOUT / "configs/demo.yaml"),
         *(f"--data.{name}={value}" for name, value in TINY.items()),
@@ -151,8 +152,8 @@ def arguments(toy_root: Path, tmp_path: Path) -> list[str]:
         "--trainer.log_every_n_steps=1",
         "--trainer.enable_progress_bar=false",
         "--trainer.enable_model_summary=false",
-        "--previews.enabled=false",  # as the next one a drawing in each run
-        "--confusion_matrix.enabled=false",
+        f"--confusion_matrix.enabled={str(drawn).lower()}",
+        *(["--previews.images=1", "--previews.views=1"] if drawn else ["--previews.enabled=false"]),
         "--data_wait.enabled=false",  # a time, which no two runs have in common
         "--report.enabled=false",  # which takes longer than all else of a short evaluation
         f"--trainer.logger.init_args.save_dir={tmp_path / 'logs'}",

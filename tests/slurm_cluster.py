@@ -92,7 +92,9 @@ class Cluster:
         found = []
         for process in psutil.process_iter():
             with suppress(psutil.Error):
-                if process.environ().get("SLURMD_NODENAME") == node:
+                environment = process.environ()
+                mine = environment.get("SLURM_CONF") == self.environment["SLURM_CONF"]
+                if mine and environment.get("SLURMD_NODENAME") == node:
                     found.append(process)
         return found
 
@@ -102,9 +104,12 @@ class Cluster:
         for process in psutil.process_iter(["name"]):
             with suppress(psutil.Error):
                 sockets = [connection.laddr for connection in process.net_connections("unix")]
-                if process.info["name"] == "slurmstepd" and any(f"spool-{name}/" in str(place) for place in sockets):
+                if process.info["name"] == "slurmstepd" and any(
+                    f"{self.folder}/spool-{name}/" in str(place) for place in sockets
+                ):
                     steps.append(process)
-        for process in (psutil.Process(self._nodes[name].pid), *steps, *self.tasks(name)):
+        self._nodes[name].kill()
+        for process in (*steps, *self.tasks(name)):
             with suppress(psutil.Error):
                 process.kill()
         self._nodes[name].wait()
@@ -138,7 +143,9 @@ class Cluster:
     def stop(self) -> None:
         """End everything."""
         self.call("scancel", "--user=root", "--full", "--signal=KILL")
-        for daemon in (*self._nodes.values(), *reversed(self._daemons)):
+        for name in self._nodes:
+            self.lose(name)
+        for daemon in reversed(self._daemons):
             daemon.kill()
             daemon.wait()
         shutil.rmtree(self.folder, ignore_errors=True)

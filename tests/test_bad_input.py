@@ -153,7 +153,7 @@ VALUES: dict[str, tuple[list[str], str]] = {
     "view of nothing": (["--tta.scales=[0]"], "tta.scales"),
     "no end": (["--trainer.max_epochs=-1"], "max_epochs"),
     "negative end": (["--trainer.max_epochs=-5"], "max_epochs"),
-    "preview without end": (["--previews.views=100000"], "100000 views"),
+    "preview without end": (["--previews.enabled=true", "--previews.views=100000"], "100000 views"),
     "no interval between validations": (["--trainer.val_check_interval=0"], "val_check_interval"),
     "interval longer than an epoch": (["--trainer.val_check_interval=1000"], "val_check_interval"),
     "nothing to train on": (["--trainer.limit_train_batches=0"], "limit_train_batches"),

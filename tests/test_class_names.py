@@ -226,6 +226,7 @@ def test_classes_of_checkpoint_and_data_are_compared_by_spelling(tmp_path: Path)
         compare_classes(tmp_path, ["a", "b"], ["a", "\u0432"])
 
 
+@pytest.mark.drawn
 @pytest.mark.slow
 def test_a_checkpoint_with_decomposed_names_goes_on_and_is_tested(
     arguments: list[str], tmp_path: Path, scores_of: Callable[..., dict[str, float]]

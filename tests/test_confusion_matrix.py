@@ -73,6 +73,7 @@ def test_many_classes_show_makes_and_the_worst_pairs() -> None:
     assert len(labels) == 20
 
 
+@pytest.mark.drawn
 def test_fit_and_test_draw_into_tensorboard(run: Callable[..., None], tmp_path: Path) -> None:
     run("fit")
     run("test", "--ckpt_path=best")

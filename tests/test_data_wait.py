@@ -28,10 +28,10 @@ def slow(monkeypatch: pytest.MonkeyPatch, owner: type, name: str, seconds: float
 def test_slow_loading_shows(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    slow(monkeypatch, ImageDataset, "__getitem__", 0.2)
-    run("fit", *FULL, "--trainer.limit_train_batches=10", "--trainer.limit_val_batches=1")
+    slow(monkeypatch, ImageDataset, "__getitem__", 0.1)
+    run("fit", *FULL, "--trainer.limit_train_batches=32", "--trainer.limit_val_batches=1")
     curve = tensorboard_curves(tmp_path / "logs/demo/version_0")["data_wait"]
-    assert list(curve) == list(range(10))
+    assert list(curve) == list(range(32))
     assert min(list(curve.values())[2:]) > 0.5
     assert curve[0] == 0  # the first batch isn't counted, since it waits for processes to start
     assert "% of the first epoch's steps went by waiting for images" in caplog.text

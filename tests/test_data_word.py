@@ -13,6 +13,7 @@ from command_line.data_word import holds_data
 from command_line.request import read_request
 from datamodules import ToyCarsDataModule
 from datamodules.conversion import convert
+from datamodules.remote.storage import Storage
 from runs.run import Run
 from train import main
 
@@ -74,7 +75,7 @@ def test_commands_that_look_at_data(photos: Path, tmp_path: Path, capsys: pytest
 
 
 def test_the_config_suits_the_data_set(
-    photos: Path, toy_data: Callable[..., ToyCarsDataModule], tmp_path: Path
+    photos: Path, toy_data: Callable[..., ToyCarsDataModule], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert configs_of("fit", str(photos)) == ["own_photos.yaml"]
     (tmp_path / "cars.csv").write_text("path,label\nphotos/red/0.png,red\n")
@@ -87,7 +88,10 @@ def test_the_config_suits_the_data_set(
     toys.prepare_data()
     convert(toys, str(tmp_path / "chunks"))
     assert configs_of("fit", str(tmp_path / "chunks")) == ["own_photos.yaml", "streaming.yaml"]
+    monkeypatch.setattr(Storage, "exists", lambda _, name: name in ("", "classes.txt"))
     assert configs_of("fit", "s3://bucket/cars") == ["own_photos.yaml", "streaming.yaml"]
+    monkeypatch.setattr(Storage, "exists", lambda _, name: not name)
+    assert configs_of("fit", "s3://bucket/cars") == ["own_photos.yaml"]
     assert options_of("fit", "s3://bucket/cars")[-1] == "--data.root=s3://bucket/cars"
 
 

@@ -149,6 +149,7 @@ def first(pictures: dict[str, list[Path]], *indices: int) -> dict[str, list[Path
     return {names[index]: pictures[names[index]] for index in indices}
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("classes", [(6, 1, 4), (5,)])
 def test_some_classes_or_one_are_scored_by_name(
     evaluate: Callable[..., dict[str, Any]], pictures: dict[str, list[Path]], trained: Path, tmp_path: Path,
@@ -194,6 +195,7 @@ def test_all_classes_need_no_word(
     assert "macro" not in capsys.readouterr().out
 
 
+@pytest.mark.drawn
 def test_unknown_classes_are_named_or_left_out_and_counted(
     evaluate: Callable[..., dict[str, Any]], pictures: dict[str, list[Path]], trained: Path, tmp_path: Path,
     caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str],
@@ -305,6 +307,7 @@ def test_an_undivided_set_of_another_place_is_evaluated_as_a_whole(
     assert sorted(root.rglob("*")) == before
 
 
+@pytest.mark.drawn
 def test_where_it_was_trained_only_the_test_images_are_tested(
     arguments: list[str], pictures: dict[str, list[Path]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,

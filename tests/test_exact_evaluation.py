@@ -46,6 +46,7 @@ def test_validation_inside_fit_is_exact(experiment: list[str], trained: Path) ->
         assert fit[name] == pytest.approx(alone[name], abs=1e-6), name
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize(("photographs", "counts"), [(27, (1, 2, 3, 4)), (3, (1, 4))])
 def test_scores_predictions_and_reports_are_those_of_one_device(
     experiment: list[str], trained: Path, tmp_path: Path, photographs: int, counts: tuple[int, ...]

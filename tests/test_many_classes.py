@@ -161,6 +161,7 @@ def test_the_classes_of_the_most_frequent_mistakes_are_drawn() -> None:
     assert figure.axes[1].get_yticklabels()[0].get_text() == "Make Model7\n→ Make Model1999"
 
 
+@pytest.mark.drawn
 @pytest.mark.slow
 def test_fit_and_test_with_more_than_a_thousand_classes(
     arguments: list[str], tmp_path: Path, scores_of: Callable[..., dict[str, float]]

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator as PluginAccumulator
 from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
@@ -22,6 +23,7 @@ def hparams_of(folder: Path) -> dict[str, HParamsPluginData]:
     return found
 
 
+@pytest.mark.drawn
 def test_runs_can_be_compared_at_a_glance(run: Run, tmp_path: Path) -> None:
     run("fit", "--trainer.max_epochs=1")
     run("test", "--ckpt_path=best", "--report.enabled=true", "--report.pictures=1")

@@ -32,6 +32,7 @@ def test_a_photograph_is_not_drawn_over(run: Callable[..., None], mistake: Calla
     assert drawn.read_bytes() != first
 
 
+@pytest.mark.drawn
 def test_every_run_begins_with_a_preview(run: Callable[..., None], tmp_path: Path) -> None:
     run("fit", "--trainer.max_epochs=1")
     folder = tmp_path / "logs/demo/version_0"

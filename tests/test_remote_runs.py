@@ -15,6 +15,7 @@ import pytest
 import torch
 import yaml
 
+import carspotter
 from runs.curves import read_curve
 from tests.processes import outcome, run_devices, start
 from tests.storage_server import StorageServer
@@ -86,6 +87,9 @@ def test_a_run_is_trained_tested_listed_compared_and_continued_there(
     main(["compare", f"{RUN}/version_0", f"{RUN}/version_1"])
     assert (tmp_path / "comparison/comparison.html").is_file()
     other_machine()
+    picture = torch.zeros(3, 40, 50, dtype=torch.uint8)
+    answers = [carspotter.load(f"{RUN}/version_0{more}").classify(picture) for more in ("", "/checkpoints/best.ckpt")]
+    assert answers[0] == answers[1]
     main(["fit", f"{RUN}/version_0", "--trainer.max_epochs=3"])
     history = objects(server, "logs/demo/version_0/")["history.jsonl"].decode().splitlines()
     assert [json.loads(line)["event"] for line in history] == ["began", "finished", "resumed", "finished"]

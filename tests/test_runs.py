@@ -243,6 +243,7 @@ def test_a_mistake_leaves_no_folder_behind(mistake: Callable[..., str], tmp_path
     assert not (tmp_path / "logs/demo/trial_a").exists()
 
 
+@pytest.mark.drawn
 @pytest.mark.slow
 def test_an_older_evaluation_is_never_overwritten(fit: Fit, tmp_path: Path) -> None:
     folder = fit("trial_a")

@@ -41,6 +41,7 @@ def wait_for(browser: Chrome, address: str, *wanted: str) -> str:
     raise AssertionError(f"{address} lacks {missing}: {text[-2000:]}")
 
 
+@pytest.mark.drawn
 @pytest.mark.slow
 def test_tensorboard_shows_charts_pictures_settings_and_text(run: Run, tmp_path: Path) -> None:
     with chromium(1400, 1000) as browser:
