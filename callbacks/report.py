@@ -25,6 +25,7 @@ from results.mistakes_figure import mistakes_figure
 from results.report.cases import Picture, choose
 from results.tables import write_csv
 from runs.commands import address, typed_command
+from runs.copies import url_of
 from runs.finding import run_of
 from runs.whole_file import write_atomically
 
@@ -220,7 +221,9 @@ class Report(Callback):
                 self.pictures,
             )
         write_atomically(folder / "report.html", page)
-        print(f"report: {address(folder / 'report.html')}", flush=True)  # noqa: T201 - where to look
+        page = folder / "report.html"
+        here = f" (here: {page})" if url_of(page) else ""  # which a browser can open
+        print(f"report: {address(page)}{here}", flush=True)  # noqa: T201 - where to look
         self._show_mistakes(trainer, module, data, evaluation)
 
     def _heat_maps(self, module: ImageClassifier) -> HeatMaps | None:
