@@ -221,9 +221,9 @@ class Report(Callback):
                 self.pictures,
             )
         write_atomically(folder / "report.html", page)
-        page = folder / "report.html"
-        here = f" (here: {page})" if url_of(page) else ""  # which a browser can open
-        print(f"report: {address(page)}{here}", flush=True)  # noqa: T201 - where to look
+        written = folder / "report.html"
+        here = f" (here: {written})" if url_of(written) else ""  # which a browser can open
+        print(f"report: {address(written)}{here}", flush=True)  # noqa: T201 - where to look
         self._show_mistakes(trainer, module, data, evaluation)
 
     def _heat_maps(self, module: ImageClassifier) -> HeatMaps | None:

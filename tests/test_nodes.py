@@ -1,5 +1,6 @@
 """Several machines, as far as one machine can show them: torchrun with two nodes, and a stand-in for SLURM."""
 
+import json
 import os
 import shutil
 import signal
@@ -122,6 +123,49 @@ tasks = [subprocess.Popen(sys.argv[1:], env={{**os.environ, **common, "SLURM_PRO
 signal.signal(signal.SIGTERM, lambda *_: [task.terminate() for task in tasks])
 sys.exit(max(task.wait() for task in tasks))
 """
+
+
+@pytest.mark.parametrize("lost", ["a worker of the host", "a worker of the other", "the other machine"])
+def test_torchrun_starts_again_what_is_lost(
+    lost: str, arguments: list[str], tmp_path: Path, machines: list[Machine]
+) -> None:
+    options = [*arguments, *MORE, "--trainer.max_epochs=40", "--early_stopping.patience=null"]
+    strategy = ["--config", "configs/strategy/ddp.yaml", "--trainer.accelerator=cpu", "--trainer.num_nodes=2"]
+    port = free_port()
+
+    def start_node(number: int) -> subprocess.Popen[bytes]:
+        machine = machines[number]
+        rendezvous = ["--rdzv_backend=c10d", f"--rdzv_endpoint={machines[0].address}:{port}", "--rdzv_id=test"]
+        command = [str(BIN / "torchrun"), "--nnodes=2", "--nproc_per_node=1", "--max_restarts=3", *rendezvous]
+        command += [f"--local_addr={machine.address}", f"--rdzv_conf=is_host={int(not number)}", "--", "train.py"]
+        return subprocess.Popen(
+            [*machine.prefix, *command, "fit", *options, *strategy, "--trainer.devices=1", "--name=one"],
+            cwd=CHECKOUT, env={**ENVIRONMENT, "GLOO_SOCKET_IFNAME": machine.device}, start_new_session=True,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    run = tmp_path / "logs/demo/one"
+    nodes = [start_node(number) for number in range(2)]
+    wait_for(run / "checkpoints/best.ckpt", nodes[0])
+    if lost == "the other machine":
+        os.killpg(nodes[1].pid, signal.SIGKILL)
+        nodes[1].wait()
+        nodes[1] = start_node(1)
+    else:
+        agent = psutil.Process(nodes[lost == "a worker of the other"].pid)
+        (worker,) = [child for child in agent.children(recursive=True) if "train.py" in " ".join(child.cmdline()[:4])]
+        worker.kill()
+    assert [node.wait(timeout=200) for node in nodes] == [0, 0]
+    events = [json.loads(line)["event"] for line in (run / "history.jsonl").read_text().splitlines()]
+    assert events[0] == "began"
+    assert events[-1] == "finished"
+    assert "resumed" in events
+    run_devices(["fit", *options, f"--logs={tmp_path / 'whole'}", "--name=one"], 2)
+    whole, torn = (
+        torch.load(folder / "checkpoints/last.ckpt", weights_only=True) for folder in (tmp_path / "whole/demo/one", run)
+    )
+    for key in ("state_dict", "optimizer_states", "global_step", "epoch"):
+        assert_same(whole[key], torn[key])
 
 
 @pytest.mark.skipif(why_not() is None, reason="tests/test_slurm.py does the same with a real SLURM")

@@ -18,8 +18,6 @@ from tests.test_sweep import command, space
 __all__ = ["space"]
 
 pytestmark = [pytest.mark.slow, pytest.mark.heavy, pytest.mark.skipif(why_not() is not None, reason=str(why_not()))]
-SCRIPT = "configs/strategy/slurm.sh"
-ASKED = ["--nodes=2", "--ntasks-per-node=1", "--cpus-per-task=1", "--gpus-per-node=0"]
 OPTIONS = [
     "--trainer.max_epochs=60", "--early_stopping.patience=null", "--checkpoint.every_n_steps=2",
     "--data.batch_size=8", "--model.optimizer=sgd", "--trainer.accelerator=cpu",
@@ -39,12 +37,15 @@ def cluster() -> Iterator[Cluster]:
     running.stop()
 
 
+def submitted(cluster: Cluster, arguments: list[str], tmp_path: Path) -> str:
+    asked = ["--nodes=2", "--ntasks-per-node=1", "--cpus-per-task=1", "--gpus-per-node=0", f"--output={tmp_path}/out"]
+    return cluster.call("sbatch", "--parsable", *asked, "configs/strategy/slurm.sh", *arguments, *OPTIONS, cwd=CHECKOUT)
+
+
 def test_a_job_that_is_stopped_and_then_loses_a_node_ends_as_if_nothing_had_happened(
     cluster: Cluster, arguments: list[str], tmp_path: Path
 ) -> None:
-    job = cluster.call(
-        "sbatch", "--parsable", *ASKED, f"--output={tmp_path}/out", SCRIPT, *arguments, *OPTIONS, cwd=CHECKOUT
-    )
+    job = submitted(cluster, arguments, tmp_path)
     run = tmp_path / f"logs/demo/job-{job}"
 
     def events() -> list[str]:
@@ -87,9 +88,7 @@ def test_a_job_that_is_stopped_and_then_loses_a_node_ends_as_if_nothing_had_happ
 def test_a_job_that_is_cancelled_saves_and_stays_cancelled(
     cluster: Cluster, arguments: list[str], tmp_path: Path
 ) -> None:
-    job = cluster.call(
-        "sbatch", "--parsable", *ASKED, f"--output={tmp_path}/out", SCRIPT, *arguments, *OPTIONS, cwd=CHECKOUT
-    )
+    job = submitted(cluster, arguments, tmp_path)
     run = tmp_path / f"logs/demo/job-{job}"
     cluster.wait_for(lambda: (run / "checkpoints/best.ckpt").exists(), 120)
     cluster.call("scancel", job)
