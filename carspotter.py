@@ -11,7 +11,9 @@ from datamodules import (
     StreamingDataModule,
     ToyCarsDataModule,
 )
+from datamodules.remote.storage import is_remote
 from lightning_modules import ImageClassifier
+from runs.remote_file import is_url
 
 __all__ = [
     "ImageClassifier",
@@ -39,7 +41,7 @@ def load(source: str | Path, which: Literal["best", "last"] = "best") -> ImageCl
     Raises:
         MisconfigurationException: If there is no such checkpoint, or it can't be read.
     """
-    if "://" in str(source) and not str(source).startswith(("http://", "https://")):
+    if is_remote(str(source)) and not is_url(str(source)):
         from command_line.remote_runs.places import fetched  # with fsspec, which a local run doesn't need
 
         source = fetched(str(source))

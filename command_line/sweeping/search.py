@@ -71,9 +71,8 @@ class Search:
             )
             start = values_in(space, config)
             if len(start) == len(space) and not self.study.get_trials(deepcopy=False):
-                self.study.enqueue_trial(
-                    start, skip_if_exists=True
-                )  # so that the search never ends below where it began
+                # so that the search never ends below where it began
+                self.study.enqueue_trial(start, skip_if_exists=True)
 
     def take(self, trials: int) -> "Trial | None":
         """Take the next trial: one that was left behind, or a new one.
