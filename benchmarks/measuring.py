@@ -2,12 +2,14 @@
 
 import argparse
 import json
+import multiprocessing
 import os
 import platform
 import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -106,6 +108,23 @@ def from_process(command: Sequence[str | Path], environment: Mapping[str, str] |
         return float(done.stdout.strip().splitlines()[-1])
 
     return measure
+
+
+def apart(measure: Callable[[], float]) -> Callable[[], float]:
+    """Measure in a new process, so that no side changes the next one's memory, threads or caches.
+
+    Args:
+        measure: A function of a module, or a ``partial`` of one.
+
+    Returns:
+        Runs it once, and returns its number.
+    """
+
+    def measure_apart() -> float:
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+            return process.submit(measure).result()
+
+    return measure_apart
 
 
 def take_turns(sides: Sequence[Side], rounds: int) -> dict[str, list[float]]:

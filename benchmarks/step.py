@@ -5,7 +5,8 @@ python -m benchmarks.step [--networks resnet18:128:32 ...] [--steps 30]
 A network is named with the side of its images and the batch size. All sides train it in float32 with the same loss,
 optimizer, schedule and clipped gradients, on one batch that lies in memory. "bare loop" is these and nothing else;
 "bare Trainer" is Lightning's with a module of ten lines, its progress bar and no logger; "fit" is the command with all
-that it does by default. The last case is so small that the difference in milliseconds is what the main thread spends.
+that it does by default. Each side is measured in a process of its own. The last case is so small that the difference in
+milliseconds is what the main thread spends.
 """
 
 import argparse
@@ -20,7 +21,7 @@ import torch
 from lightning import LightningModule, Trainer
 from torch import Tensor
 
-from benchmarks.measuring import Side, arguments, as_options, report, take_turns
+from benchmarks.measuring import Side, apart, arguments, as_options, report, take_turns
 from benchmarks.resident_data import ResidentToyCars, SameBatch
 from benchmarks.step_clock import StepClock
 from command_line import main as command_line
@@ -140,7 +141,7 @@ def main() -> None:
         for name in options.networks:
             case = Case(name, Path(folder), options.steps)
             sides = [
-                Side(title, partial(measure, case))
+                Side(title, apart(partial(measure, case)))
                 for title, measure in (("bare loop", bare_loop), ("bare Trainer", bare_trainer), ("fit", fit))
             ]
             title = f"A step of {case.backbone}, {case.side} px, batches of {case.batch_size}, float32"

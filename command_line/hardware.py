@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import torch
 from lightning import Trainer
 
+from command_line.kept_memory import keep_freed_memory
 from command_line.precision_trial import cpu_has_bfloat16, try_precisions
 from datamodules import ImageDataModule
 from lightning_modules import ImageClassifier
@@ -50,7 +51,7 @@ def device_type(accelerator: Any) -> str:
 
 
 def choose(config: Any, module: ImageClassifier, training: bool) -> Chosen:
-    """Choose what ``trainer.precision: auto`` and nulls leave open.
+    """Choose what ``trainer.precision: auto`` and nulls leave open; on the CPU, keep freed memory in the process.
 
     Args:
         config: The config of the trainer.
@@ -62,6 +63,8 @@ def choose(config: Any, module: ImageClassifier, training: bool) -> Chosen:
     """
     device = device_type(config.accelerator)
     reasons = []
+    if device == "cpu" and keep_freed_memory():  # before precisions are timed
+        reasons.append("freed memory is kept for the next step")
     precision = config.precision
     if precision == "auto":
         precision, why = None, ""
