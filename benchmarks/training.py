@@ -10,10 +10,10 @@ has its own augmentation, optimizer, schedule and precision, as it comes, so acc
 is that of the best checkpoint by validation accuracy, of the last weights for fastai.
 
 Our config knows that these photographs are best squeezed into squares, which no peer does by default; with
-``--squeeze`` the peers do so, too. Peers' learning rates: ``--search`` trains each with each rate of ``RATES`` and goes
-on with the one that is best on the validation images; without it, the first is taken, which was the best of them on the
-first 50 classes (96 px, 6 epochs, one seed). A peer that fails, or whose package is missing, is left out. Nothing is
-downloaded.
+``--squeeze`` the peers do so, too, and evaluate at the size that ours does. Peers' learning rates: ``--search`` trains
+each with each rate of ``RATES`` and goes on with the one that is best on the validation images; without it, the first
+is taken, which was the best of them on the first 50 classes (96 px, 6 epochs, one seed). A peer that fails, or whose
+package is missing, is left out. Nothing is downloaded.
 
 Prints minutes, test accuracies, and when the validation accuracy first reached ``--target``.
 """
@@ -130,7 +130,8 @@ def compare(options: argparse.Namespace) -> None:
         file.flush()
         given = {key: getattr(options, key) for key in ("image_size", "batch_size", "epochs", "workers", "device")}
         given |= {"lists": file.name, "weights": str(options.weights.absolute()), "classes": len(data.class_names)}
-        size = round(options.image_size * data.eval_size / data.image_size)
+        options.eval_scale = options.eval_scale or data.eval_size / data.image_size
+        size = round(options.image_size * options.eval_scale)
         given |= {"squeeze": options.squeeze, "eval_size": size if options.squeeze else options.image_size}
         peers = [name for name in present_peers(options) if name in options.sides]
         if options.search:
@@ -193,6 +194,9 @@ def main() -> None:
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="where to train")
     parser.add_argument("--target", type=float, default=0.8, help="validation accuracy whose time is told")
     parser.add_argument("--sides", nargs="+", default=[OURS, *RATES], choices=[OURS, *RATES], help="some of the sides")
+    parser.add_argument(
+        "--eval-scale", type=float, help="evaluation's size of the training size; our config's if left out"
+    )
     parser.add_argument("--squeeze", action="store_true", help="have the peers squeeze whole pictures, too")
     parser.add_argument("--search", action="store_true", help="choose the peers' learning rates first")
     parser.add_argument("--limit", type=float, help="seconds after which a side is left out")

@@ -46,11 +46,12 @@ def train_ours(options: argparse.Namespace, seed: int) -> Trained:
 
     with tempfile.TemporaryDirectory() as folder:
         fit = [
-            *(f"--config={config}" for config in CONFIGS), f"--data.root={options.root.absolute()}",
+            *(f"--config={config}" for config in CONFIGS), *shlex.split(options.ours),
+            f"--data.eval_scale={options.eval_scale}", f"--data.root={options.root.absolute()}",
             f"--model.weights={options.weights.absolute()}", f"--data.image_size={options.image_size}",
             f"--data.batch_size={options.batch_size}", f"--data.num_workers={options.workers}",
             f"--trainer.max_epochs={options.epochs}", "--early_stopping.patience=null", f"--seed_everything={seed}",
-            f"--logs={folder}", "--experiment=training", "--name=run", *shlex.split(options.ours),
+            f"--logs={folder}", "--experiment=training", "--name=run",
         ]  # fmt: skip
         began = time.time()
         call([sys.executable, "train.py", "fit", *fit], options)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+from command_line.loading_failures import loading_failure
 from command_line.trusted_classes import OWN
 from runs.commands import program
 
@@ -38,7 +39,7 @@ def mistakes_in_one_line() -> Iterator[None]:
         Nothing.
 
     Raises:
-        SystemExit: If the user made a mistake, or the disk can't be written to.
+        SystemExit: If the user made a mistake, the disk can't be written to, or images can't be loaded.
     """
     try:
         yield
@@ -49,6 +50,11 @@ def mistakes_in_one_line() -> Iterator[None]:
         # an error in a loading process carries that process's traceback, which the message follows
         message = _TRACEBACK.split(str(cause))[-1]
         sys.exit(f"{program()}: error: {' '.join(message.split())}")
+    except RuntimeError as error:
+        failure = loading_failure(error)
+        if failure is None:
+            raise
+        sys.exit(f"{program()}: error: {failure}")
     except OSError as error:
         if error.errno not in _DISK_ERRORS:
             raise

@@ -43,6 +43,8 @@ class ImageDataModule(LoadingDataModule, ABC):
         batch_size: Images per step over all devices together; each device takes an equal share.
         num_workers: Processes per device that load images; 0 loads them in the main process, null chooses for the
             cores and the shared memory of the machine.
+        timeout: Seconds after which the command ends where loading processes deliver no batch, as when a disk or a
+            server doesn't answer; 0 waits for ever.
         seed: Seed of shuffling and augmentation; null takes the run's seed (``seed_everything``).
         train_transforms: Albumentations steps for training; null takes the defaults. Where they end at another size
             than the configured one, a resize follows.
@@ -71,6 +73,7 @@ class ImageDataModule(LoadingDataModule, ABC):
         eval_scale: float = 1.0,
         batch_size: int = 32,
         num_workers: int | None = None,
+        timeout: float = 600.0,
         seed: int | None = None,
         train_transforms: list[A.BasicTransform | A.BaseCompose] | None = None,
         eval_transforms: list[A.BasicTransform | A.BaseCompose] | None = None,
@@ -88,6 +91,7 @@ class ImageDataModule(LoadingDataModule, ABC):
         check_range("image_size", image_size, 1, 8_192)
         check_range("batch_size", batch_size, 1)
         check_range("num_workers", num_workers or 0, 0, 1_024)
+        check_range("timeout", timeout, 0, 1e6)
         check_range("eval_scale", eval_scale, 0.25, 4)
         check_range("random_erasing", random_erasing, 0, 1)
         check_range("max_skipped", max_skipped, 0, 1)
@@ -96,7 +100,7 @@ class ImageDataModule(LoadingDataModule, ABC):
         self.image_size = image_size
         self.eval_size = round(image_size * eval_scale)
         self.batch_size = batch_size
-        self.num_workers = num_workers
+        self.num_workers, self.timeout = num_workers, timeout
         self.seed = seed
         self.balanced_sampling = balanced_sampling
         self.predict_dir = predict_dir

@@ -30,6 +30,7 @@ class LoadingDataModule(L.LightningDataModule):
         photographs: What ``predict`` classifies, filled by ``setup``.
         batch_size: Images per step over all devices together.
         num_workers: Loading processes per device; None chooses.
+        timeout: Seconds to wait for a batch of theirs; 0 waits for ever.
         eval_size: Side of evaluation images in pixels.
         image_size: Side of training images.
         balanced_sampling: Draw all classes equally often.
@@ -40,6 +41,7 @@ class LoadingDataModule(L.LightningDataModule):
     photographs: PhotographDataset | None
     batch_size: int
     num_workers: int | None
+    timeout: float
     image_size: int
     eval_size: int
     balanced_sampling: bool
@@ -144,9 +146,11 @@ class LoadingDataModule(L.LightningDataModule):
         return self._loader(dataset, sampler=sampler, batch_size=max(1, self.batch_size // replicas), **options)
 
     def _loader(self, dataset: Dataset[Any], **options: Any) -> DataLoader[Any]:
+        workers = self._workers()
         loader = DeferredLoader(
             dataset,
-            num_workers=self._workers(),
+            num_workers=workers,
+            timeout=self.timeout if workers else 0,
             pin_memory=self.trainer is not None and self.trainer.strategy.root_device.type == "cuda",
             worker_init_fn=begin_worker,
             collate_fn=collate,

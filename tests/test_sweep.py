@@ -15,6 +15,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from command_line.sweeping.claims import FileClaims
 from command_line.sweeping.report import report
 from command_line.sweeping.search import Search
 from command_line.sweeping.space import corners, read_space, values_in
@@ -168,7 +169,7 @@ def test_the_median_prunes_and_the_best_is_reported(
 def test_trials_that_were_left_behind_are_taken_first_and_those_of_others_are_not(search: Search, space: Path) -> None:
     left = search.take(3)
     assert left is not None
-    search._claim.__exit__()  # as if its process had been killed
+    search.claims.release()  # as if its process had been killed
     again = search.take(3)
     assert again is not None
     assert again.params == left.params
@@ -206,7 +207,8 @@ def taken_by_another(output: Path, space: Path) -> str:
 def take(output: Path, space: Path, looks: Path | None = None) -> None:
     """Take a trial, perhaps after half a second between a look at the trials and one at the claims."""
     search = Search(CONFIG, [], read_space(space), True, output)
-    is_claimed = search._is_claimed
+    assert isinstance(search.claims, FileClaims)
+    is_claimed = search.claims.is_claimed
 
     def later(number: int) -> bool:
         if looks is not None:
@@ -216,7 +218,7 @@ def take(output: Path, space: Path, looks: Path | None = None) -> None:
                 time.sleep(0.02)
         return is_claimed(number)
 
-    setattr(search, "_is_claimed", later)  # noqa: B010 - mypy
+    setattr(search.claims, "is_claimed", later)  # noqa: B010 - mypy
     trial = search.take(3)
     assert trial is not None
     (output / "taken").write_text(search.run_of(trial).name)

@@ -3,7 +3,7 @@
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -17,23 +17,30 @@ _EVERY = 30  # seconds between two signs of life of a trial
 _GRACE = 120  # seconds without one after which a trial counts as left behind
 
 
-class Database:
-    """The database of a search, in which each trial shows that its process lives.
+class DatabaseClaims:
+    """Claims through a database: the process of a trial shows every 30 seconds that it lives.
 
     Args:
-        url: Its URL, as SQLAlchemy takes it.
+        url: The database's URL, as SQLAlchemy takes it.
         search: The name of the search.
-        left: Called with the study and a trial whose process has given no sign of life, once on all machines.
+        put_back: Called with the study and a trial whose process has given no sign of life, once on all machines.
+
+    Attributes:
+        storage: The database.
+        study_name: The search's name.
+        several_machines: True.
 
     Raises:
         MisconfigurationException: If the URL holds a password.
     """
 
-    def __init__(self, url: str, search: str, left: "Callable[[Study, FrozenTrial], None]") -> None:
+    several_machines = True
+
+    def __init__(self, url: str, search: str, put_back: "Callable[[Study, FrozenTrial], None]") -> None:
         from optuna.exceptions import ExperimentalWarning
         from optuna.storages import RDBStorage
 
-        self._search, self._beaten = search, 0.0
+        self.study_name, self._shown = search, 0.0
         try:
             has_password = urlsplit(url).password is not None
         except ValueError:
@@ -44,31 +51,52 @@ class Database:
             )
         with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):
             self.storage: Any = RDBStorage(
-                url, heartbeat_interval=_EVERY, grace_period=_GRACE, heartbeat_stale_trial_callback=left
+                url, heartbeat_interval=_EVERY, grace_period=_GRACE, heartbeat_stale_trial_callback=put_back
             )
 
-    def beat(self, number: int) -> None:
+    def alone(self) -> AbstractContextManager[None]:
+        """Do nothing: the database takes one change after the other.
+
+        Returns:
+            A context that does nothing.
+        """
+        return nullcontext()
+
+    def find_left(self, study: "Study", put_back: "Callable[[Study, FrozenTrial], None]") -> None:
+        """End the trials whose processes have given no sign of life for two minutes.
+
+        Args:
+            study: The study.
+            put_back: What the storage was given, which calls it.
+        """
+        from optuna.storages import fail_stale_trials
+
+        del put_back
+        fail_stale_trials(study)
+
+    def take(self, number: int) -> None:
+        """Show at once that a trial's process lives.
+
+        Args:
+            number: The number of the trial.
+        """
+        self._shown = 0.0
+        self.show_life(number)
+
+    def show_life(self, number: int) -> None:
         """Show that the process of a trial lives, at most every 30 seconds.
 
         Args:
             number: The number of the trial.
         """
-        if time.monotonic() - self._beaten < _EVERY:
+        if time.monotonic() - self._shown < _EVERY:
             return
-        study = self.storage.get_study_id_from_name(self._search)
+        study = self.storage.get_study_id_from_name(self.study_name)
         self.storage.record_heartbeat(self.storage.get_trial_id_from_study_id_trial_number(study, number))
-        self._beaten = time.monotonic()
+        self._shown = time.monotonic()
 
-    def find_left(self, study: "Study") -> None:
-        """Look for trials whose processes have given no sign of life for two minutes.
-
-        Args:
-            study: The study.
-        """
-        from optuna.storages import fail_stale_trials
-
-        self._beaten = 0.0  # the next trial begins
-        fail_stale_trials(study)
+    def release(self) -> None:
+        """Do nothing: a trial that has ended needs no sign of life."""
 
 
 @contextmanager

@@ -1,28 +1,23 @@
 """A search that several processes may work on, and that continues after they were killed."""
 
-import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lightning.fabric.utilities.exceptions import MisconfigurationException
-
 from callbacks.score_direction import mode_of
-from command_line.sweeping.database import Database
+from command_line.sweeping.claims import Claims, FileClaims
+from command_line.sweeping.database import DatabaseClaims
 from command_line.sweeping.space import Space, values_in, written
 from command_line.sweeping.trial import Ending, train_trial
 from results.run_table import scores_of
 from runs.curves import Curve
-from runs.history import Lock
 from runs.run import Run
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
     from optuna.trial import FrozenTrial
 
-_CLAIMS = ".claims"
 _RUN = "run"
 
 
@@ -30,7 +25,7 @@ class Search:
     """A search by the tree-structured Parzen estimator (Bergstra et al., 2011).
 
     Each trial is a run of its own, and ends at an epoch at which it is worse than the median of the trials before. The
-    process that trains a trial holds a lock; a trial without one was left behind by a process that was killed.
+    process that trains a trial claims it; a trial without a claim was left behind by a process that was killed.
 
     Args:
         config: The config of the trials, flat.
@@ -57,14 +52,15 @@ class Search:
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.options, self.space, self.output = [*options], space, output
-        self.database = None if database is None else Database(database, output.name, self._put_back)
+        claims = FileClaims(output) if database is None else DatabaseClaims(database, output.name, self._put_back)
+        self.claims: Claims = claims
         self.seed = int(config["seed_everything"] or 0)
         self.score = str(config["checkpoint.monitor"])
         self.mode = mode_of("checkpoint", self.score, config["checkpoint.mode"])
-        with self._alone():
+        with self.claims.alone():
             self.study: Study = optuna.create_study(
-                storage=self.database.storage if self.database else f"sqlite:///{output / 'study.db'}",
-                study_name=output.name if self.database else "sweep",
+                storage=self.claims.storage,
+                study_name=self.claims.study_name,
                 direction=f"{self.mode}imize",
                 pruner=optuna.pruners.MedianPruner() if pruning else optuna.pruners.NopPruner(),
                 load_if_exists=True,
@@ -87,29 +83,20 @@ class Search:
         from optuna.samplers import TPESampler
         from optuna.trial import TrialState
 
-        with self._alone():
-            if self.database:
-                self.database.find_left(self.study)
-            for left in self.study.get_trials(states=[TrialState.RUNNING]) if not self.database else []:
-                if self._is_claimed(left.number):
-                    continue
-                self._put_back(self.study, left)
-                self.study.tell(left.number, state=TrialState.FAIL)
+        with self.claims.alone():
+            self.claims.find_left(self.study, self._put_back)
             waiting = self.study.get_trials(states=[TrialState.WAITING])
             if not waiting and len(self.trials()) >= trials:
                 return None
             known = len(self.study.get_trials(deepcopy=False))
             with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):
-                seed = None if self.database else self.seed + known  # else machines might try the same at once
+                seed = None if self.claims.several_machines else self.seed + known  # or they might try the same at once
                 self.study.sampler = TPESampler(seed=seed, constant_liar=True)
             trial = self.study.ask(self.space)
             if _RUN not in trial.user_attrs:
-                trial.set_user_attr(_RUN, f"trial-{trial.number + 1 if self.database else len(self.trials())}")
-            if self.database:
-                self.database.beat(trial.number)
-            else:
-                self._claim = self._lock(trial.number)
-                self._claim.__enter__()
+                number = trial.number + 1 if self.claims.several_machines else len(self.trials())
+                trial.set_user_attr(_RUN, f"trial-{number}")
+            self.claims.take(trial.number)
             return trial
 
     def _put_back(self, study: "Study", left: "FrozenTrial") -> None:
@@ -146,8 +133,7 @@ class Search:
 
         def falls_behind(curve: Curve) -> bool:
             nonlocal reported
-            if self.database:
-                self.database.beat(trial.number)
+            self.claims.show_life(trial.number)
             values = [*curve.values()]
             for epoch in range(reported, len(values)):
                 trial.report(values[epoch], epoch)
@@ -162,12 +148,11 @@ class Search:
         if ending == "finished" and score is None:
             ending = "failed"
         states = {"finished": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
-        with self._alone():  # another process could see a running trial that nobody claims any more
+        with self.claims.alone():  # another process could see a running trial that nobody claims any more
             # one that took too long to answer for its trial may find it taken up by another machine
             value = score if ending == "finished" else None
-            self.study.tell(trial, value, states[ending], skip_if_finished=bool(self.database))
-            if not self.database:
-                self._claim.__exit__()
+            self.study.tell(trial, value, states[ending], skip_if_finished=self.claims.several_machines)
+            self.claims.release()
         return ending
 
     def trials(self) -> "list[FrozenTrial]":
@@ -189,35 +174,3 @@ class Search:
 
         finished = self.study.get_trials(states=[TrialState.COMPLETE])
         return self.study.best_trial if finished else None
-
-    def _lock(self, number: int) -> Lock:
-        folder = self.output / _CLAIMS / str(number)
-        folder.mkdir(parents=True, exist_ok=True)
-        return Lock(folder)
-
-    def _is_claimed(self, number: int) -> bool:
-        try:
-            with self._lock(number):
-                return False
-        except MisconfigurationException:
-            return True
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Keep other processes from looking at the trials and taking one at once; a database does so itself."""
-        if self.database:
-            yield
-            return
-        folder = self.output / _CLAIMS
-        folder.mkdir(parents=True, exist_ok=True)
-        while True:
-            lock = Lock(folder)
-            try:
-                lock.__enter__()
-                break
-            except MisconfigurationException:
-                time.sleep(0.1)
-        try:
-            yield
-        finally:
-            lock.__exit__()

@@ -1,5 +1,6 @@
 """A loader that starts when it is first used, and measures how long it is waited for."""
 
+import multiprocessing
 import os
 import signal
 import threading
@@ -10,10 +11,14 @@ from functools import partial
 from typing import Any
 
 import cv2
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch.utils.data import DataLoader
 
 from datamodules.loading.collate import collate
 from datamodules.loading.shared_slots import SharedSlots
+
+_TIMED_OUT = "DataLoader timed out"
+_LAST_SECONDS = 5.0
 
 
 class DeferredLoader(DataLoader[Any]):
@@ -21,6 +26,9 @@ class DeferredLoader(DataLoader[Any]):
 
     Lightning makes the first iterator of a run before it knows, from the checkpoint, which epoch the run resumes with,
     and workers would at once load images of epoch 0 (pytorch-lightning #21938).
+
+    Raises:
+        MisconfigurationException: While iterating, if loading processes deliver nothing for ``timeout`` seconds.
 
     Attributes:
         waited: Seconds in which somebody has waited for batches, in all.
@@ -57,10 +65,30 @@ class DeferredLoader(DataLoader[Any]):
         if self.before_epoch is not None:
             self.before_epoch()
         began = time.perf_counter()
-        for batch in super().__iter__():
-            self.waited += time.perf_counter() - began
-            yield batch
-            began = time.perf_counter()
+        try:
+            for batch in super().__iter__():
+                self.waited += time.perf_counter() - began
+                yield batch
+                began = time.perf_counter()
+        except RuntimeError as error:
+            if not str(error).startswith(_TIMED_OUT):
+                raise
+            _kill_loading_processes()
+            raise MisconfigurationException(
+                f"No batch was loaded for {self.timeout:g} seconds: the images' disk or server doesn't answer, or a "
+                "loading process hangs. data.timeout is how long to wait; a training continues with --ckpt_path last."
+            ) from error
+
+
+def _kill_loading_processes() -> None:
+    # those that hang would be waited for when the main process ends; its answer to their death is an error, too
+    in_main = threading.current_thread() is threading.main_thread() and hasattr(signal, "SIGCHLD")
+    before = signal.signal(signal.SIGCHLD, signal.SIG_DFL) if in_main else None
+    for process in multiprocessing.active_children():
+        process.kill()
+        process.join(_LAST_SECONDS)
+    if in_main:
+        signal.signal(signal.SIGCHLD, before)
 
 
 def begin_worker(worker_id: int) -> None:
