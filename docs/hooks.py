@@ -17,7 +17,8 @@ _MOVED = {
     "[Changes](CHANGELOG.md)": "Changes (`CHANGELOG.md`)",
     "[LICENSE](LICENSE)": "`LICENSE`",
     "[`main.ipynb`](main.ipynb)": "`main.ipynb`",
-    "([recipe](configs/recipes/efficientnet_lite0_192px.yaml))": "([recipe](recipes.md))",
+    "(configs/recipes/efficientnet_lite0_128px.yaml)": "(recipes.md)",
+    "(configs/recipes/efficientnet_lite0_160px.yaml)": "(recipes.md)",
 }
 _TITLES = {
     "": ("Run", "Names, folders and seeds."),
