@@ -118,7 +118,7 @@ def count_traffic(given: argparse.Namespace, folder: Path) -> list[dict[str, Any
         What was counted, over all processes.
     """
     print(f"Sent by each process, {given.network}; {machine()}\n")
-    print("| | processes | MB a batch | messages a batch | MB at the end of an epoch |\n|---|---|---|---|---|")
+    print("| | processes | MB a batch | collectives a batch | MB at the end of an epoch |\n|---|---|---|---|---|")
     rows = []
     for name, variant in VARIANTS.items():
         for processes in given.processes:

@@ -32,7 +32,7 @@ class TrafficMeter(Callback):
         file: The file.
         interface: The network interface.
         skipped: Batches before the first one that counts.
-        counted: Batches that count, fewer than those of the first epoch.
+        counted: Batches that count; after them as many again are traced. The first epoch has to have them all.
         half: Whether DDP sends gradients in bfloat16; Lightning registers its hooks on GPUs alone.
     """
 

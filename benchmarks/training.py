@@ -200,7 +200,11 @@ def main() -> None:
     parser.add_argument("--squeeze", action="store_true", help="have the peers squeeze whole pictures, too")
     parser.add_argument("--search", action="store_true", help="choose the peers' learning rates first")
     parser.add_argument("--limit", type=float, help="seconds after which a side is left out")
-    parser.add_argument("--ours", default="", help="further options of our command line, in quotes")
+    parser.add_argument(
+        "--ours",
+        default="",
+        help="further configs and options of ours, in quotes; sizes and epochs are set after them",
+    )
     options = parser.parse_args()
     if options.device == "auto":
         options.device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -3,11 +3,10 @@
 import ctypes
 import os
 
-# <malloc.h>; larger blocks than the threshold come from the system one by one, and the end of the heap returns to it
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
-_LARGEST_BLOCK = 1 << 30
-_NEVER = (1 << 31) - 1
-_SET_BY_USER = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_")
+# <malloc.h>: from where on the free end of the heap returns to the system (-1 for never), and how many large blocks may
+# come from the system one by one
+_TRIM_THRESHOLD, _MMAP_MAX = -1, -4
+_SET_BY_USER = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_MMAP_MAX_")
 
 
 def keep_freed_memory() -> bool:
@@ -26,4 +25,4 @@ def keep_freed_memory() -> bool:
         set_option = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):  # macOS, musl, Windows
         return False
-    return bool(set_option(_MMAP_THRESHOLD, _LARGEST_BLOCK) and set_option(_TRIM_THRESHOLD, _NEVER))
+    return bool(set_option(_MMAP_MAX, 0) and set_option(_TRIM_THRESHOLD, -1))

@@ -32,7 +32,7 @@ class LoaderFailure(Callback):
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         if trainer.global_step == 1 and trainer.global_rank == self.rank:
             for process in multiprocessing.active_children():
-                os.kill(process.pid or 0, self.number)
+                os.kill(process.ident or os.getpid(), self.number)
 
 
 def command(arguments: list[str], number: int, rank: int = 0) -> list[str]:

@@ -139,7 +139,9 @@ def test_torchrun_starts_again_what_is_lost(
         command += [f"--local_addr={machine.address}", f"--rdzv_conf=is_host={int(not number)}", "--", "train.py"]
         return subprocess.Popen(
             [*machine.prefix, *command, "fit", *options, *strategy, "--trainer.devices=1", "--name=one"],
-            cwd=CHECKOUT, env={**ENVIRONMENT, "GLOO_SOCKET_IFNAME": machine.device}, start_new_session=True,
+            # else a process may read the addresses of the attempt before, which lie in the same store
+            cwd=CHECKOUT, start_new_session=True,
+            env={**ENVIRONMENT, "GLOO_SOCKET_IFNAME": machine.device, "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"},
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
 

@@ -84,11 +84,16 @@ def _kill_loading_processes() -> None:
     # those that hang would be waited for when the main process ends; its answer to their death is an error, too
     in_main = threading.current_thread() is threading.main_thread() and hasattr(signal, "SIGCHLD")
     before = signal.signal(signal.SIGCHLD, signal.SIG_DFL) if in_main else None
-    for process in multiprocessing.active_children():
-        process.kill()
-        process.join(_LAST_SECONDS)
-    if in_main:
-        signal.signal(signal.SIGCHLD, before)
+    try:
+        children = multiprocessing.active_children()
+        for process in children:
+            process.kill()
+        end = time.monotonic() + _LAST_SECONDS
+        for process in children:
+            process.join(max(0.0, end - time.monotonic()))
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGCHLD, before)
 
 
 def begin_worker(worker_id: int) -> None:
