@@ -4,8 +4,8 @@ python -m benchmarks.devices [--tables traffic bandwidth foretold] [--network re
 
 "traffic" counts the bytes that each process sends for a batch and at the end of an epoch, in a network of its own
 (which takes root), with gloo on the CPU. "bandwidth" trains on two networks with a cable between them, whose bandwidth
-the kernel limits, and compares the seconds of a batch with ``benchmarks.devices_model``, fitted to every second of
-them. "foretold" is that model for GPUs, from steps that were measured on one.
+the kernel limits, and compares the seconds of a batch with ``benchmarks.distributed.cost_model``, fitted to every
+second of them. "foretold" is that model for GPUs, from steps that were measured on one.
 """
 
 import argparse
@@ -14,40 +14,40 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cable import INTERFACE, cable
-from benchmarks.devices_model import GPU_STEPS, LINKS, Exchange, efficiency, fit_overlap
-from benchmarks.measuring import arguments, as_options, machine
+from benchmarks.distributed.cable import cable
+from benchmarks.distributed.cost_model import GPU_STEPS, LINKS, Exchange, efficiency, fit_overlap
+from benchmarks.measuring import as_options, machine
 
 _BATCHES = 40
-_METER = "benchmarks.traffic_meter.TrafficMeter"
+TABLES = ("traffic", "bandwidth", "foretold")
 VARIANTS: dict[str, dict[str, Any]] = {
-    "DDP": {"trainer.strategy": "ddp"},
-    "DDP, gradients in bfloat16": {"trainer.strategy": "ddp", "half": "true"},
-    "DDP, gradients of four batches together": {"trainer.strategy": "ddp", "trainer.accumulate_grad_batches": 4},
+    "DDP": {},
+    "DDP, gradients in bfloat16": {"trainer.callbacks.half": "true"},
+    "DDP, gradients of four batches together": {"trainer.accumulate_grad_batches": 4},
     "FSDP2": {"config": "configs/strategy/fsdp.yaml"},
 }
 RATES = [None, 8.0, 4.0, 2.0, 1.0, 0.5]
 _MEGA = 1e6
 
 
-def options_of(given: argparse.Namespace, folder: str, processes: int, more: dict[str, Any]) -> list[str]:
-    """Write the command's options.
+def start(prefix: list[str], given: argparse.Namespace, folder: str, more: dict[str, Any]) -> subprocess.Popen[bytes]:
+    """Start a fit, with a thread for each process.
 
     Args:
+        prefix: What runs ``train.py``.
         given: The command line of this script.
-        folder: For the run and what is counted.
-        processes: How many processes train on a machine.
-        more: Options of the case; ``half`` is the meter's.
+        folder: For the run, what is counted, and what goes wrong.
+        more: Options of the case.
 
     Returns:
-        The options.
+        Its process.
     """
-    case = {name: value for name, value in more.items() if name not in ("half", "interface", "config")}
-    configs = {"config": more["config"]} if "config" in more else {}
-    shared = {
+    options = {
+        "config": "configs/strategy/ddp.yaml",
         "data": "datamodules.ToyCarsDataModule",
         "data.root": Path(folder).parent / "toy_cars",
         "data.image_size": 64,
@@ -56,55 +56,51 @@ def options_of(given: argparse.Namespace, folder: str, processes: int, more: dic
         "model.backbone": given.network,
         "model.weights": "null",
         "trainer.accelerator": "cpu",
-        "trainer.devices": processes,
         "trainer.max_epochs": 2,
         "trainer.limit_train_batches": _BATCHES,
         "trainer.limit_val_batches": 2,
         "trainer.precision": "32-true",
         "trainer.enable_progress_bar": "false",
-        "trainer.callbacks+": _METER,
+        "trainer.callbacks+": "benchmarks.distributed.traffic_meter.TrafficMeter",
         "trainer.callbacks.file": Path(folder, "counted.json"),
-        "trainer.callbacks.half": more.get("half", "false"),
-        "trainer.callbacks.interface": more.get("interface", "lo"),
         "early_stopping.patience": "null",
         "previews.enabled": "false",
         "report.enabled": "false",
         "logs": Path(folder, "logs"),
     }
-    return ["fit", *as_options(configs), *as_options(shared), *as_options(case)]
+    command = [*prefix, "train.py", "fit", *as_options(options | more)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    if interface := more.get("trainer.callbacks.interface"):
+        environment["GLOO_SOCKET_IFNAME"] = interface
+    with Path(folder, "errors").open("ab") as errors:
+        return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=errors)  # noqa: S603
 
 
-def finish(processes: list[subprocess.Popen[str]], folder: str) -> dict[str, float]:
+def finish(processes: list[subprocess.Popen[bytes]], folder: str) -> dict[str, float]:
     """Wait for a fit.
 
     Args:
         processes: Its commands.
-        folder: Where the meter writes.
+        folder: Where they write.
 
     Returns:
         What the meter counted.
+
+    Raises:
+        SystemExit: If one of them fails; the others are ended.
     """
-    for process in processes:
-        _, errors = process.communicate()
-        if process.returncode:
-            raise SystemExit(f"A fit failed:\n{errors[-2000:]}")
+    try:
+        while any(process.poll() is None for process in processes):
+            if any(process.returncode for process in processes):
+                break
+            time.sleep(0.1)
+    finally:
+        for process in processes:
+            process.kill()
+    if any(process.wait() for process in processes):
+        raise SystemExit(f"A fit failed:\n{Path(folder, 'errors').read_text()[-2000:]}")
     counted: dict[str, float] = json.loads(Path(folder, "counted.json").read_text())
     return counted
-
-
-def start(command: list[str], **environment: str) -> subprocess.Popen[str]:
-    """Start a command, with a thread for each process.
-
-    Args:
-        command: The command.
-        **environment: Further variables.
-
-    Returns:
-        Its process.
-    """
-    surroundings = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
-    pipe = subprocess.PIPE
-    return subprocess.Popen(command, env=surroundings, stdout=subprocess.DEVNULL, stderr=pipe, text=True)  # noqa: S603
 
 
 def count_traffic(given: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
@@ -123,9 +119,8 @@ def count_traffic(given: argparse.Namespace, folder: Path) -> list[dict[str, Any
     for name, variant in VARIANTS.items():
         for processes in given.processes:
             with tempfile.TemporaryDirectory(dir=folder) as run:
-                command = [sys.executable, "train.py", *options_of(given, run, processes, variant)]
-                inside = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh", *command]
-                found = finish([start(inside)], run)
+                inside = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh", sys.executable]
+                found = finish([start(inside, given, run, {"trainer.devices": processes, **variant})], run)
             rows.append({"variant": name, "processes": processes, **found})
             sent = [found[key] / processes / _MEGA for key in ("bytes", "epoch")]
             cells = f"{sent[0]:.2f} | {found['collectives']:.1f} | {sent[1]:.3f}"
@@ -146,14 +141,13 @@ def measure_bandwidths(given: argparse.Namespace, folder: Path) -> list[dict[str
     """
     rows: list[dict[str, Any]] = []
     for rate in RATES:
-        with cable(rate) as ends, tempfile.TemporaryDirectory(dir=folder) as run:
-            more = {"trainer.strategy": "ddp", "trainer.num_nodes": 2, "interface": INTERFACE}
+        with cable(rate) as machines, tempfile.TemporaryDirectory(dir=folder) as run:
             processes = []
-            for number, end in enumerate(ends):
-                address = [f"--node_rank={number}", f"--master_addr={ends[0].address}", "--master_port=29531"]
+            for number, (prefix, _, interface) in enumerate(machines):
+                address = [f"--node_rank={number}", f"--master_addr={machines[0].address}", "--master_port=29531"]
                 launcher = [sys.executable, "-m", "torch.distributed.run", "--nnodes=2", "--nproc_per_node=1", *address]
-                command = [*end.prefix, *launcher, "--", "train.py", *options_of(given, run, 1, more)]
-                processes.append(start(command, GLOO_SOCKET_IFNAME=INTERFACE))
+                more = {"trainer.devices": 1, "trainer.num_nodes": 2, "trainer.callbacks.interface": interface}
+                processes.append(start([*prefix, *launcher, "--"], given, run, more))
             rows.append({"gigabits": rate, **finish(processes, run)})
             print(f"{rate or 'unlimited'} Gbit/s: {1000 * rows[-1]['seconds']:.0f} ms a batch", file=sys.stderr)
     measured = [Exchange(row["bytes"] * 8e-9 / row["gigabits"], row["seconds"]) for row in rows[1:]]
@@ -185,8 +179,9 @@ def foretell() -> None:
 
 def main() -> None:
     """Run the command line."""
-    parser = arguments(__doc__, rounds=1)
-    parser.add_argument("--tables", nargs="*", default=["traffic", "bandwidth", "foretold"])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path, help="file for what was measured")
+    parser.add_argument("--tables", nargs="*", default=TABLES, choices=TABLES)
     parser.add_argument("--network", default="resnet18")
     parser.add_argument("--processes", type=int, nargs="*", default=[2, 4])
     parser.add_argument("--batch-size", type=int, default=16, help="images of a batch, over all processes")

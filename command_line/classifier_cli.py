@@ -18,7 +18,7 @@ from command_line import loggers
 from command_line.before_run import check_before, forget_monitors, is_search
 from command_line.commands import STARTING_TRAININGS, Commands
 from command_line.defaults import CALLBACKS, RUN_DEFAULTS, add_evaluation_options
-from command_line.hardware import choose, describe
+from command_line.hardware.choice import choose, describe
 from command_line.missing_package import missing_package
 from command_line.paths import expand_paths
 from command_line.place import claim, hold, is_first_process

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,8 @@ class LoaderFailure(Callback):
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         if trainer.global_step == 1 and trainer.global_rank == self.rank:
             for process in multiprocessing.active_children():
-                os.kill(process.ident or os.getpid(), self.number)
+                assert process.pid
+                os.kill(process.pid, self.number)
 
 
 def command(arguments: list[str], number: int, rank: int = 0) -> list[str]:
@@ -43,16 +43,10 @@ def command(arguments: list[str], number: int, rank: int = 0) -> list[str]:
     ]  # fmt: skip
 
 
-def ended(process: subprocess.Popen[str]) -> tuple[str, float]:
-    began = time.monotonic()
-    _, errors = process.communicate(timeout=100)
-    assert process.returncode == 1, errors
-    return errors, time.monotonic() - began
-
-
-def begun(typed: list[str], **environment: str) -> subprocess.Popen[str]:
-    surroundings = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(CHECKOUT), **environment}
-    return subprocess.Popen(typed, cwd=CHECKOUT, env=surroundings, text=True, stdout=-1, stderr=-1)
+def run_to_its_end(typed: list[str]) -> tuple[int, str]:
+    surroundings = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(CHECKOUT)}
+    done = subprocess.run(typed, cwd=CHECKOUT, env=surroundings, capture_output=True, text=True, timeout=100)
+    return done.returncode, done.stderr
 
 
 @pytest.mark.parametrize(
@@ -65,7 +59,8 @@ def begun(typed: list[str], **environment: str) -> subprocess.Popen[str]:
 def test_a_loading_process_that_is_lost_ends_the_command_in_one_line(
     arguments: list[str], number: signal.Signals, cause: str
 ) -> None:
-    errors, _ = ended(begun(command(arguments, number)))
+    code, errors = run_to_its_end(command(arguments, number))
+    assert code == 1, errors
     lines = [line for line in errors.splitlines() if "error" in line.lower()]
     assert len(lines) == 1, errors
     assert cause in lines[0]
@@ -80,7 +75,6 @@ def test_devices_end_together_where_one_waits_for_ever(launcher: str, arguments:
         port = f"--master_port={free_port()}"
         typed = [typed[0], "-m", "torch.distributed.run", "--nproc_per_node=2", port, "--", *typed[1:]]
     strategy = ["--config=configs/strategy/ddp.yaml", "--trainer.accelerator=cpu", "--trainer.devices=2"]
-    process = begun([*typed, *strategy])
-    _, errors = process.communicate(timeout=100)
-    assert process.returncode != 0
+    code, errors = run_to_its_end([*typed, *strategy])
+    assert code != 0
     assert errors.count("No batch was loaded for 4 seconds: ") == 1, errors

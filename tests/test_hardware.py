@@ -10,8 +10,8 @@ import torch
 import yaml
 from torch import nn
 
-from command_line import hardware
-from command_line.precision_trial import Trial, try_precisions
+from command_line.hardware import choice as hardware
+from command_line.hardware.precision_trial import Trial, try_precisions
 from lightning_modules import ImageClassifier
 from train import main
 

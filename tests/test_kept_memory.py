@@ -9,7 +9,7 @@ import pytest
 
 PROGRAM = """
 import resource
-from command_line.kept_memory import keep_freed_memory
+from command_line.hardware.kept_memory import keep_freed_memory
 
 kept = KEEP and keep_freed_memory()
 for step in range(11):

@@ -2,20 +2,19 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple
 
 import psutil
 import pytest
 import torch
 
+from benchmarks.distributed.cable import Machine, cable
 from tests.processes import free_port, run_devices
 from tests.slurm_cluster import why_not
 from tests.test_resume import assert_same
@@ -37,39 +36,15 @@ def wait_for(file: Path, process: subprocess.Popen[bytes]) -> None:
         time.sleep(0.05)
 
 
-class Machine(NamedTuple):
-    """One of two machines: what its commands begin with, its address, and the network device that has it."""
-
-    prefix: list[str]
-    address: str
-    device: str
-
-
 @pytest.fixture
 def machines() -> Iterator[list[Machine]]:
     """Two machines that see nothing of each other but a cable; where that isn't allowed, this one twice."""
-    names = [f"cars{os.getpid()}{letter}" for letter in "ab"]
-    addresses = dict(zip(names, ("10.213.0.1", "10.213.0.2"), strict=True))
-    steps = [f"netns add {name}" for name in names]
-    steps.append(f"link add cable0 netns {names[0]} type veth peer name cable0 netns {names[1]}")
-    for name, address in addresses.items():
-        steps += [f"-n {name} addr add {address}/24 dev cable0", f"-n {name} link set cable0 up"]
-        steps.append(f"-n {name} link set lo up")
-    tool = shutil.which("ip") or "/sbin/ip"
-
-    def configure(step: str) -> None:
-        subprocess.run([tool, *step.split()], check=True, capture_output=True)
-
-    try:
-        for step in steps:
-            configure(step)
-        found = [Machine([tool, "netns", "exec", name], address, "cable0") for name, address in addresses.items()]
-    except (OSError, subprocess.CalledProcessError):
-        found = [Machine([], "127.0.0.1", "lo")] * 2
-    yield found
-    for name in names:
-        with suppress(OSError, subprocess.CalledProcessError):
-            configure(f"netns del {name}")
+    with ExitStack() as laid:
+        try:
+            found = laid.enter_context(cable())
+        except (OSError, subprocess.CalledProcessError):
+            found = [Machine([], "127.0.0.1", "lo")] * 2
+        yield found
 
 
 def test_two_nodes_survive_the_loss_of_a_process(arguments: list[str], tmp_path: Path, machines: list[Machine]) -> None:
@@ -86,7 +61,7 @@ def test_two_nodes_survive_the_loss_of_a_process(arguments: list[str], tmp_path:
                 # whose name leads to the address of the endpoint is the host; in a namespace no name does
                 [*machine.prefix, *command, f"--local_addr={machine.address}", f"--rdzv_conf=is_host={int(not number)}",
                  "train.py", "fit", *options],
-                cwd=CHECKOUT, env={**ENVIRONMENT, "GLOO_SOCKET_IFNAME": machine.device},
+                cwd=CHECKOUT, env={**ENVIRONMENT, "GLOO_SOCKET_IFNAME": machine.interface},
                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             )
             for number, machine in enumerate(machines)
@@ -141,7 +116,7 @@ def test_torchrun_starts_again_what_is_lost(
             [*machine.prefix, *command, "fit", *options, *strategy, "--trainer.devices=1", "--name=one"],
             # else a process may read the addresses of the attempt before, which lie in the same store
             cwd=CHECKOUT, start_new_session=True,
-            env={**ENVIRONMENT, "GLOO_SOCKET_IFNAME": machine.device, "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"},
+            env={**ENVIRONMENT, "GLOO_SOCKET_IFNAME": machine.interface, "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"},
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
 

@@ -29,14 +29,17 @@ class Claims(Protocol):
     several_machines: bool
 
     def alone(self) -> AbstractContextManager[None]:
-        """Keep other processes from looking at the trials, and from taking or ending one, meanwhile."""
+        """Keep other processes from looking at the trials, and from taking or ending one, meanwhile.
 
-    def find_left(self, study: "Study", put_back: "Callable[[Study, FrozenTrial], None]") -> None:
-        """End the trials whose processes are gone.
+        Returns:
+            A context.
+        """
+
+    def find_left(self, study: "Study") -> None:
+        """End the trials whose processes are gone, and put them back.
 
         Args:
             study: The study.
-            put_back: Called with the study and each of them, once.
         """
 
     def take(self, number: int) -> None:
@@ -62,6 +65,7 @@ class FileClaims:
 
     Args:
         output: The folder of the search.
+        put_back: Called with the study and each trial that was left behind.
 
     Attributes:
         storage: A file in the folder.
@@ -72,9 +76,9 @@ class FileClaims:
     study_name = "sweep"
     several_machines = False
 
-    def __init__(self, output: Path) -> None:
+    def __init__(self, output: Path, put_back: "Callable[[Study, FrozenTrial], None]") -> None:
         self.storage: Any = f"sqlite:///{output / 'study.db'}"
-        self._folder = output / ".claims"
+        self._folder, self._put_back = output / ".claims", put_back
         self._taken: Lock | None = None
 
     @contextmanager
@@ -97,18 +101,17 @@ class FileClaims:
         finally:
             lock.__exit__()
 
-    def find_left(self, study: "Study", put_back: "Callable[[Study, FrozenTrial], None]") -> None:
-        """End the running trials that nobody claims.
+    def find_left(self, study: "Study") -> None:
+        """End the running trials that nobody claims, and put them back.
 
         Args:
             study: The study.
-            put_back: Called with the study and each of them.
         """
         from optuna.trial import TrialState
 
         for left in study.get_trials(states=[TrialState.RUNNING]):
             if not self.is_claimed(left.number):
-                put_back(study, left)
+                self._put_back(study, left)
                 study.tell(left.number, state=TrialState.FAIL)
 
     def is_claimed(self, number: int) -> bool:

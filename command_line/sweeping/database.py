@@ -49,6 +49,7 @@ class DatabaseClaims:
             raise MisconfigurationException(
                 "--storage holds a password, which others could read: leave it out, and set PGPASSWORD or ~/.pgpass."
             )
+
         with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):
             self.storage: Any = RDBStorage(
                 url, heartbeat_interval=_EVERY, grace_period=_GRACE, heartbeat_stale_trial_callback=put_back
@@ -62,16 +63,14 @@ class DatabaseClaims:
         """
         return nullcontext()
 
-    def find_left(self, study: "Study", put_back: "Callable[[Study, FrozenTrial], None]") -> None:
-        """End the trials whose processes have given no sign of life for two minutes.
+    def find_left(self, study: "Study") -> None:
+        """End the trials whose processes have given no sign of life for two minutes, and put them back.
 
         Args:
             study: The study.
-            put_back: What the storage was given, which calls it.
         """
         from optuna.storages import fail_stale_trials
 
-        del put_back
         fail_stale_trials(study)
 
     def take(self, number: int) -> None:

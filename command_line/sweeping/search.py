@@ -52,8 +52,11 @@ class Search:
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.options, self.space, self.output = [*options], space, output
-        claims = FileClaims(output) if database is None else DatabaseClaims(database, output.name, self._put_back)
-        self.claims: Claims = claims
+        self.claims: Claims
+        if database is None:
+            self.claims = FileClaims(output, self._put_back)
+        else:
+            self.claims = DatabaseClaims(database, output.name, self._put_back)
         self.seed = int(config["seed_everything"] or 0)
         self.score = str(config["checkpoint.monitor"])
         self.mode = mode_of("checkpoint", self.score, config["checkpoint.mode"])
@@ -84,7 +87,7 @@ class Search:
         from optuna.trial import TrialState
 
         with self.claims.alone():
-            self.claims.find_left(self.study, self._put_back)
+            self.claims.find_left(self.study)
             waiting = self.study.get_trials(states=[TrialState.WAITING])
             if not waiting and len(self.trials()) >= trials:
                 return None

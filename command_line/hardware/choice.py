@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 import torch
 from lightning import Trainer
 
-from command_line.kept_memory import keep_freed_memory
-from command_line.precision_trial import cpu_has_bfloat16, try_precisions
+from command_line.hardware.kept_memory import keep_freed_memory
+from command_line.hardware.precision_trial import cpu_has_bfloat16, try_precisions
 from datamodules import ImageDataModule
 from lightning_modules import ImageClassifier
 from lightning_modules.layerwise_optimization import scales_gradients

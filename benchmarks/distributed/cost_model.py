@@ -12,9 +12,8 @@ from typing import NamedTuple
 
 _PER_MACHINE = 8
 _BUCKET = 25 * 2**20  # bytes, DDP's default
-_OVERLAP = (
-    2 / 3
-)  # of a step is the backward pass, which costs twice a forward pass; a GPU does both at once, a CPU less
+# Of a step is the backward pass, which costs twice a forward pass; a GPU exchanges behind all of it, a CPU less
+_OVERLAP = 2 / 3
 
 
 class Exchange(NamedTuple):

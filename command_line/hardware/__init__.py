@@ -1,0 +1,1 @@
+"""What is chosen for the machine where the user has set nothing."""
