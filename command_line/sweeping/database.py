@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _EVERY = 30  # seconds between two signs of life of a trial
 _GRACE = 120  # seconds without one after which a trial counts as left behind
+_ATTEMPTS, _PAUSE = 5, 0.5  # each table of a new database may just be made by another process, too
 
 
 class DatabaseClaims:
@@ -39,6 +40,7 @@ class DatabaseClaims:
     def __init__(self, url: str, search: str, put_back: "Callable[[Study, FrozenTrial], None]") -> None:
         from optuna.exceptions import ExperimentalWarning
         from optuna.storages import RDBStorage
+        from sqlalchemy.exc import IntegrityError, ProgrammingError
 
         self.study_name, self._shown = search, 0.0
         try:
@@ -50,10 +52,17 @@ class DatabaseClaims:
                 "--storage holds a password, which others could read: leave it out, and set PGPASSWORD or ~/.pgpass."
             )
 
-        with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):
-            self.storage: Any = RDBStorage(
-                url, heartbeat_interval=_EVERY, grace_period=_GRACE, heartbeat_stale_trial_callback=put_back
-            )
+        for left in reversed(range(_ATTEMPTS)):
+            try:
+                with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):
+                    self.storage: Any = RDBStorage(
+                        url, heartbeat_interval=_EVERY, grace_period=_GRACE, heartbeat_stale_trial_callback=put_back
+                    )
+                break
+            except (IntegrityError, ProgrammingError):
+                if not left:
+                    raise
+                time.sleep(_PAUSE)
 
     def alone(self) -> AbstractContextManager[None]:
         """Do nothing: the database takes one change after the other.
