@@ -136,10 +136,10 @@ def test_commands_and_files(
     assert said.count("\n") == 1
 
 
-def test_a_config_in_the_place_of_a_run(mistake: Mistake) -> None:
+def test_a_config_in_the_place_of_a_run(mistake: Mistake, tmp_path: Path) -> None:
     assert "write --config configs/demo.yaml." in mistake("fit", "demo.yml")
     assert "no run demo: give its folder, a checkpoint or its URL. Did you mean --config configs/demo.yaml?" in (
-        mistake("fit", "demo")
+        mistake("fit", "demo", f"--logs={tmp_path}")  # the checkout's may hold runs of the demo
     )
 
 
