@@ -19,6 +19,7 @@ from command_line.before_run import check_before, forget_monitors, is_search
 from command_line.commands import STARTING_TRAININGS, Commands
 from command_line.defaults import CALLBACKS, RUN_DEFAULTS, add_evaluation_options
 from command_line.hardware.choice import choose, describe
+from command_line.hardware.torchrun_processes import started_processes
 from command_line.missing_package import missing_package
 from command_line.paths import expand_paths
 from command_line.place import claim, hold, is_first_process
@@ -142,6 +143,7 @@ class ClassifierCLI(LightningCLI):
         assert isinstance(self.model, ImageClassifier)
         assert isinstance(self.datamodule, ImageDataModule)
         chosen = choose(config.trainer, self.model, training=self.subcommand == "fit")
+        kwargs |= started_processes(config.trainer)
         kwargs |= {"benchmark": chosen.benchmark, "float32_matmul_precision": chosen.float32_matmul_precision}
         trainer = super().instantiate_trainer(**kwargs, precision=chosen.precision, logger=False)
         assert isinstance(trainer, Commands)

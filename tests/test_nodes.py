@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import psutil
 import pytest
@@ -21,6 +22,7 @@ from tests.test_resume import assert_same
 
 pytestmark = [pytest.mark.slow, pytest.mark.heavy]
 
+Agent: TypeAlias = subprocess.Popen[bytes]
 CHECKOUT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PATH": f"{BIN}:{os.environ['PATH']}"}
@@ -47,25 +49,38 @@ def machines() -> Iterator[list[Machine]]:
         yield found
 
 
+def start_node(machines: list[Machine], number: int, port: int, torchrun: list[str], fit: list[str]) -> Agent:
+    """Start torchrun on one of two machines, and training by it; the first machine is the host."""
+    machine = machines[number]
+    # whose name leads to the address of the endpoint is the host; in a namespace no name does
+    configuration = f"is_host={int(not number)},last_call_timeout=5"
+    command = [
+        str(BIN / "torchrun"), "--rdzv_backend=c10d", f"--rdzv_endpoint={machines[0].address}:{port}", "--rdzv_id=test",
+        f"--local_addr={machine.address}", f"--rdzv_conf={configuration}", *torchrun, "--", "train.py", "fit", *fit,
+        "--config", "configs/strategy/ddp.yaml", "--trainer.accelerator=cpu",
+    ]  # fmt: skip
+    # the last variable: else a process may read the addresses of the attempt before, which lie in the same store
+    settings = {"GLOO_SOCKET_IFNAME": machine.interface, "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
+    return subprocess.Popen(
+        [*machine.prefix, *command], cwd=CHECKOUT, env={**ENVIRONMENT, **settings}, start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def events_of(run: Path) -> list[dict[str, Any]]:
+    """Read a run's history."""
+    history = run / "history.jsonl"
+    return [json.loads(line) for line in history.read_text().splitlines()] if history.exists() else []
+
+
 def test_two_nodes_survive_the_loss_of_a_process(arguments: list[str], tmp_path: Path, machines: list[Machine]) -> None:
     folder = f"--trainer.logger.init_args.save_dir={tmp_path / 'whole'}"
     run_devices(["fit", *arguments, *MORE, folder], 4)
-    strategy = ["--config", "configs/strategy/ddp.yaml", "--trainer.accelerator=cpu", "--trainer.num_nodes=2"]
 
-    def start_nodes() -> list[subprocess.Popen[bytes]]:
-        rendezvous = ["--rdzv_backend=c10d", f"--rdzv_endpoint={machines[0].address}:{free_port()}", "--rdzv_id=test"]
-        command = [str(BIN / "torchrun"), "--nnodes=2", "--nproc_per_node=2", *rendezvous]
-        options = [*arguments, *MORE, *strategy, "--trainer.devices=2"]
-        return [
-            subprocess.Popen(
-                # whose name leads to the address of the endpoint is the host; in a namespace no name does
-                [*machine.prefix, *command, f"--local_addr={machine.address}", f"--rdzv_conf=is_host={int(not number)}",
-                 "train.py", "fit", *options],
-                cwd=CHECKOUT, env={**ENVIRONMENT, "GLOO_SOCKET_IFNAME": machine.interface},
-                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            )
-            for number, machine in enumerate(machines)
-        ]  # fmt: skip
+    def start_nodes() -> list[Agent]:
+        port, torchrun = free_port(), ["--nnodes=2", "--nproc_per_node=2"]
+        numbers = ["--trainer.num_nodes=2", "--trainer.devices=2"]
+        return [start_node(machines, number, port, torchrun, [*arguments, *MORE, *numbers]) for number in range(2)]
 
     run = tmp_path / "logs/demo/version_0"
     nodes = start_nodes()
@@ -105,30 +120,15 @@ def test_torchrun_starts_again_what_is_lost(
     lost: str, arguments: list[str], tmp_path: Path, machines: list[Machine]
 ) -> None:
     options = [*arguments, *MORE, "--trainer.max_epochs=20", "--early_stopping.patience=null"]
-    strategy = ["--config", "configs/strategy/ddp.yaml", "--trainer.accelerator=cpu", "--trainer.num_nodes=2"]
-
-    def start_node(number: int, port: int) -> subprocess.Popen[bytes]:
-        machine = machines[number]
-        rendezvous = ["--rdzv_backend=c10d", f"--rdzv_endpoint={machines[0].address}:{port}", "--rdzv_id=test"]
-        command = [str(BIN / "torchrun"), "--nnodes=2", "--nproc_per_node=1", "--max_restarts=3", *rendezvous]
-        command += [f"--local_addr={machine.address}", f"--rdzv_conf=is_host={int(not number)}", "--", "train.py"]
-        return subprocess.Popen(
-            [*machine.prefix, *command, "fit", *options, *strategy, "--trainer.devices=1", "--name=one"],
-            # else a process may read the addresses of the attempt before, which lie in the same store
-            cwd=CHECKOUT, start_new_session=True,
-            env={**ENVIRONMENT, "GLOO_SOCKET_IFNAME": machine.interface, "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"},
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-
-    run = tmp_path / "logs/demo/one"
-    port = free_port()
-    nodes = [start_node(number, port) for number in range(2)]
+    run, port = tmp_path / "logs/demo/one", free_port()
+    torchrun = ["--nnodes=2", "--nproc_per_node=1", "--max_restarts=3"]
+    nodes = [start_node(machines, number, port, torchrun, [*options, "--name=one"]) for number in range(2)]
     wait_for(run / "checkpoints/best.ckpt", nodes[0])
     agent = psutil.Process(nodes[lost == "a worker of the other"].pid)
     (worker,) = [child for child in agent.children(recursive=True) if "train.py" in " ".join(child.cmdline()[:4])]
     worker.kill()
     assert [node.wait(timeout=200) for node in nodes] == [0, 0]
-    events = [json.loads(line)["event"] for line in (run / "history.jsonl").read_text().splitlines()]
+    events = [event["event"] for event in events_of(run)]
     assert events[0] == "began"
     assert events[-1] == "finished"
     assert "resumed" in events
@@ -138,6 +138,57 @@ def test_torchrun_starts_again_what_is_lost(
     )
     for key in ("state_dict", "optimizer_states", "global_step", "epoch"):
         assert_same(whole[key], torn[key])
+
+
+def test_an_elastic_job_loses_a_machine_and_takes_it_back(
+    arguments: list[str], tmp_path: Path, machines: list[Machine]
+) -> None:
+    options = [*arguments, *MORE, "--trainer.max_epochs=40", "--early_stopping.patience=null", "--name=one"]
+    options += ["--model.dropout=0"]  # drawn by each device for itself
+    torchrun = ["--nnodes=1:2", "--nproc_per_node=1", "--max_restarts=3"]
+    run, port = tmp_path / "logs/demo/one", free_port()
+
+    def devices() -> list[int]:
+        return [event["devices"] for event in events_of(run) if event["event"] in ("began", "resumed")]
+
+    def wait_until(found: list[int]) -> float:
+        began = time.monotonic()
+        while devices() != found:
+            assert nodes[0].poll() is None
+            assert time.monotonic() - began < 100
+            time.sleep(0.1)
+        return time.monotonic() - began
+
+    nodes = [start_node(machines, number, port, torchrun, options) for number in range(2)]
+    wait_for(run / "checkpoints/best.ckpt", nodes[0])
+    assert devices() == [2]
+    for process in (*psutil.Process(nodes[1].pid).children(recursive=True), psutil.Process(nodes[1].pid)):
+        process.kill()
+    assert wait_until([2, 1]) < 60
+    nodes[1] = start_node(machines, 1, port, torchrun, options)
+    assert wait_until([2, 1, 2]) < 60
+    assert [node.wait(timeout=100) for node in nodes] == [0, 0]
+    assert events_of(run)[-1]["event"] == "finished"
+    run_devices(["fit", *options, f"--logs={tmp_path / 'whole'}"], 2)
+    whole, torn = (
+        torch.load(folder / "checkpoints/last.ckpt", weights_only=True) for folder in (tmp_path / "whole/demo/one", run)
+    )
+    for key in ("global_step", "epoch", "lr_schedulers"):
+        assert_same(whole[key], torn[key])
+    for name, tensor in whole["state_dict"].items():  # one device adds up in another order than two
+        difference = (tensor - torn["state_dict"][name]).double().norm() / tensor.double().norm().clamp(min=1e-9)
+        assert difference < 0.02, name
+
+
+def test_what_the_config_says_and_torchrun_does_have_to_agree(arguments: list[str], tmp_path: Path) -> None:
+    command = [str(BIN / "torchrun"), "--standalone", "--nproc_per_node=1", "--", "train.py", "fit", *arguments]
+    done = subprocess.run(
+        [*command, "--trainer.devices=2", "--trainer.accelerator=cpu"],
+        cwd=CHECKOUT, env=ENVIRONMENT, capture_output=True, text=True, timeout=100,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "trainer.devices is 2, but torchrun has started 1 processes on each machine: leave" in done.stderr
+    assert 'train.py", line' not in done.stderr
 
 
 @pytest.mark.skipif(why_not() is None, reason="tests/test_slurm.py does the same with a real SLURM")

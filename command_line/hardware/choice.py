@@ -7,6 +7,7 @@ from lightning import Trainer
 
 from command_line.hardware.kept_memory import keep_freed_memory
 from command_line.hardware.precision_trial import cpu_has_bfloat16, try_precisions
+from command_line.hardware.torchrun_processes import is_from_torchrun
 from datamodules import ImageDataModule
 from lightning_modules import ImageClassifier
 from lightning_modules.layerwise_optimization import scales_gradients
@@ -119,7 +120,7 @@ def _on_gpu() -> tuple[str, str]:
 def _on_cpu(config: Any, module: ImageClassifier) -> tuple[str, str]:
     if not cpu_has_bfloat16():
         return "32-true", "this CPU has no bfloat16"
-    if config.num_nodes != 1 or config.devices not in ("auto", 1, "1"):
+    if is_from_torchrun() or config.num_nodes != 1 or config.devices not in ("auto", 1, "1"):
         return "32-true", "several processes"  # which might measure differently
     try:
         full, half = try_precisions(module.network, module.hparams["image_size"])

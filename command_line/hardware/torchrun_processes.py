@@ -1,0 +1,44 @@
+"""Takes the numbers of machines and processes from torchrun, which has started them."""
+
+import os
+from typing import Any
+
+from lightning.fabric.plugins.environments import TorchElasticEnvironment
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+
+def is_from_torchrun() -> bool:
+    """Say whether torchrun started this process."""
+    return TorchElasticEnvironment.detect()
+
+
+def started_processes(config: Any) -> dict[str, int]:
+    """Say how many machines and processes torchrun has started.
+
+    An elastic job (``torchrun --nnodes 1:2``) has other numbers after each restart, which no config can name.
+
+    Args:
+        config: The config of the trainer.
+
+    Returns:
+        ``num_nodes`` and ``devices`` of ``Trainer``, those that the config leaves open: one machine, devices ``auto``.
+
+    Raises:
+        MisconfigurationException: If the config names other numbers.
+    """
+    found: dict[str, int] = {}
+    for key, variable, what, unset in (
+        ("num_nodes", "GROUP_WORLD_SIZE", "machines", (1,)),
+        ("devices", "LOCAL_WORLD_SIZE", "processes on each machine", ("auto", -1, "-1")),
+    ):
+        if not is_from_torchrun() or variable not in os.environ:
+            continue
+        started, wanted = int(os.environ[variable]), config[key]
+        if wanted in unset:
+            found[key] = started
+        elif str(wanted).isdecimal() and int(wanted) != started:  # Lightning counts lists of devices
+            raise MisconfigurationException(
+                f"trainer.{key} is {wanted}, but torchrun has started {started} {what}: leave trainer.{key} out, and "
+                f"the processes count as torchrun started them."
+            )
+    return found
