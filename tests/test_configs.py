@@ -18,7 +18,6 @@ OVERLAYS = sorted(
     not in (
         "fsdp",
         "gpu",
-        "multi_node",
         "ddp",
         "streaming",
         *BASES,

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import nn
 
 from command_line.hardware import choice as hardware
 from command_line.hardware.precision_trial import Trial, try_precisions
+from command_line.hardware.torchrun_processes import started_processes
 from lightning_modules import ImageClassifier
 from train import main
 
@@ -92,6 +94,46 @@ def test_cpus_are_tried(classifier: ImageClassifier, monkeypatch: pytest.MonkeyP
     assert several.precision == "32-true"  # two processes might not agree
     monkeypatch.setattr(hardware, "cpu_has_bfloat16", lambda: False)
     monkeypatch.setattr(hardware, "try_precisions", None)  # isn't called
+    assert hardware.choose(Namespace(**OPEN), classifier, training=True).precision == "32-true"
+
+
+def started_by_torchrun(monkeypatch: pytest.MonkeyPatch, machines: int, processes: int) -> None:
+    settings = {"TORCHELASTIC_RUN_ID": "test", "GROUP_WORLD_SIZE": machines, "LOCAL_WORLD_SIZE": processes}
+    for name, value in settings.items():
+        monkeypatch.setenv(name, str(value))
+
+
+def test_torchrun_says_how_many_processes_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert started_processes({"num_nodes": 1, "devices": "auto"}) == {}
+    started_by_torchrun(monkeypatch, 3, 4)
+    assert started_processes({"num_nodes": 1, "devices": "auto"}) == {"num_nodes": 3, "devices": 4}
+    assert started_processes({"num_nodes": 1, "devices": "-1"}) == {"num_nodes": 3, "devices": 4}
+    assert started_processes({"num_nodes": 3, "devices": "4"}) == {}
+    assert started_processes({"num_nodes": 3, "devices": [0, 1, 2, 3]}) == {}
+
+
+@pytest.mark.parametrize(
+    ("config", "sentence"),
+    [
+        ({"num_nodes": 2, "devices": "auto"}, "trainer.num_nodes is 2, but torchrun has started 3 machines"),
+        ({"num_nodes": 3, "devices": 8}, "trainer.devices is 8, but torchrun has started 4 processes on each machine"),
+    ],
+)
+def test_numbers_other_than_torchruns_are_an_error(
+    config: dict[str, Any], sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started_by_torchrun(monkeypatch, 3, 4)
+    with pytest.raises(MisconfigurationException, match=sentence):
+        started_processes(config)
+
+
+def test_one_process_of_a_job_that_had_several_chooses_as_they_did(
+    classifier: ImageClassifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretend(monkeypatch, None)
+    started_by_torchrun(monkeypatch, 1, 1)
+    monkeypatch.setattr(hardware, "cpu_has_bfloat16", lambda: True)
+    monkeypatch.setattr(hardware, "try_precisions", lambda *_: pytest.fail("tried"))
     assert hardware.choose(Namespace(**OPEN), classifier, training=True).precision == "32-true"
 
 

@@ -3,13 +3,13 @@
 import os
 from typing import Any
 
-from lightning.fabric.plugins.environments import TorchElasticEnvironment
+import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 
 def is_from_torchrun() -> bool:
     """Say whether torchrun started this process."""
-    return TorchElasticEnvironment.detect()
+    return torch.distributed.is_available() and torch.distributed.is_torchelastic_launched()
 
 
 def started_processes(config: Any) -> dict[str, int]:
@@ -38,7 +38,6 @@ def started_processes(config: Any) -> dict[str, int]:
             found[key] = started
         elif str(wanted).isdecimal() and int(wanted) != started:  # Lightning counts lists of devices
             raise MisconfigurationException(
-                f"trainer.{key} is {wanted}, but torchrun has started {started} {what}: leave trainer.{key} out, and "
-                f"the processes count as torchrun started them."
+                f"trainer.{key} is {wanted}, but torchrun has started {started} {what}: leave trainer.{key} out."
             )
     return found
