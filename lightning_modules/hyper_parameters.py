@@ -22,6 +22,7 @@ _RULES = {
     "dropout": _SHARE,
     "stochastic_depth": _SHARE,
     "cosine_scale": _ABOVE_0,
+    "gem_power": _ABOVE_0,
 }
 
 

@@ -52,6 +52,7 @@ class ImageClassifier(PhotographClassifier):
         dropout: Dropout before the head, where the network has it; null keeps the network's own.
         stochastic_depth: Probability of leaving out the deepest block (Huang et al., 2016); null keeps the network's.
         cosine_scale: Scale of logits that are cosines (NormFace, Wang et al., 2017), such as 16; null: no cosines.
+        gem_power: Power of the mean over the image (GeM, Radenović et al., 2018), such as 3; null: the plain average.
         pixel_mean: Mean of red, green and blue, in [0, 1], that the weights expect; null takes the published one.
         pixel_std: Their standard deviation, likewise.
         channels_last: Keep weights and images in the memory format that convolutions are faster in.
@@ -79,6 +80,7 @@ class ImageClassifier(PhotographClassifier):
         dropout: float | None = None,
         stochastic_depth: float | None = None,
         cosine_scale: float | None = None,
+        gem_power: float | None = None,
         pixel_mean: list[float] | None = None,
         pixel_std: list[float] | None = None,
         channels_last: bool = True,
@@ -90,7 +92,8 @@ class ImageClassifier(PhotographClassifier):
         check_hyper_parameters(self.hparams)
         assert class_names is not None
         self.class_names = list(class_names)
-        built = build_backbone(backbone, len(class_names), image_size, dropout, stochastic_depth, cosine_scale)
+        parts = (dropout, stochastic_depth, cosine_scale, gem_power)
+        built = build_backbone(backbone, len(class_names), image_size, *parts)
         if weights is not None:
             load_weights(built, weights, self.class_names)
         self.normalize = PixelNormalization(pixel_mean or built.mean, pixel_std or built.std, channels_last)

@@ -48,7 +48,7 @@ def test_the_names_of_the_weights_and_of_the_hyper_parameters_are_the_same(check
     stored = old["hyper_parameters"]
     model = ImageClassifier(**stored)
     assert list(model.state_dict()) == list(old["state_dict"])
-    since = {"channels_last": True, "fused": True, "compile": False, "cosine_scale": None}
+    since = {"channels_last": True, "fused": True, "compile": False, "cosine_scale": None, "gem_power": None}
     assert dict(model.hparams) == {**stored, **since}
 
 

@@ -31,13 +31,15 @@ def hub_files(model: ImageClassifier, size: int, temperature: float, scores: Map
         Contents by file name: ``model.safetensors``, ``config.json`` (as timm's) and ``README.md``.
 
     Raises:
-        MisconfigurationException: If other programs don't know the network's head.
+        MisconfigurationException: If other programs don't know the network's head or pooling.
     """
     backbone = str(model.hparams["backbone"])
-    if model.hparams.get("cosine_scale") is not None:
-        raise MisconfigurationException(
-            "timm and torchvision know no head of cosines (model.cosine_scale): export with --format onnx or torch."
-        )
+    own = {"cosine_scale": "head of cosines", "gem_power": "generalised mean"}
+    for parameter, name in own.items():
+        if model.hparams.get(parameter) is not None:
+            raise MisconfigurationException(
+                f"timm and torchvision know no {name} (model.{parameter}): export with --format onnx or torch."
+            )
     heads = build_backbone(backbone, len(model.class_names), model.hparams["image_size"]).heads
     state = {name: _plain(tensor) for name, tensor in model.network.state_dict().items()}
     for name in state:

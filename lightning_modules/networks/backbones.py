@@ -9,6 +9,7 @@ from torch import nn
 from torchvision.models import get_model, get_model_weights, list_models
 
 from lightning_modules.networks.heads import CosineHead, initialize_head, replace_head
+from lightning_modules.networks.pooling import replace_pooling
 from runs.suggestions import did_you_mean
 
 TIMM = "timm/"
@@ -41,6 +42,7 @@ def build_backbone(
     dropout: float | None = None,
     stochastic_depth: float | None = None,
     cosine_scale: float | None = None,
+    gem_power: float | None = None,
 ) -> Backbone:
     """Build a network with random weights.
 
@@ -51,6 +53,7 @@ def build_backbone(
         dropout: Dropout before the head; None keeps the network's own.
         stochastic_depth: Probability of leaving out the deepest residual block in training; None keeps the network's.
         cosine_scale: Scale of a ``CosineHead``; None gives a linear one, or a convolution where the network ends in it.
+        gem_power: Power of the ``GeneralizedMean`` before the head; None keeps the network's average.
 
     Returns:
         The network and what goes with it.
@@ -67,6 +70,8 @@ def build_backbone(
         if not given:
             raise
         raise MisconfigurationException(f"{given} can't be set for model.backbone {name}: {error}.") from error
+    if gem_power is not None:
+        replace_pooling(built.network, built.heads, gem_power)
     if cosine_scale is not None:
         for head in built.heads:
             built.network.set_submodule(head, CosineHead.like(built.network.get_submodule(head), cosine_scale))
