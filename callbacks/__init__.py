@@ -4,6 +4,7 @@ from callbacks.batch_size_finder import BatchSizeFinder
 from callbacks.calibration import Calibration
 from callbacks.confusion_matrix import ConfusionMatrix
 from callbacks.data_wait import DataWait
+from callbacks.distillation import Distillation
 from callbacks.early_stopping import EarlyStopping
 from callbacks.exponential_moving_average import ExponentialMovingAverage
 from callbacks.finite_loss import FiniteLoss
@@ -30,6 +31,7 @@ __all__ = [
     "Checkpoint",
     "ConfusionMatrix",
     "DataWait",
+    "Distillation",
     "EarlyStopping",
     "ExponentialMovingAverage",
     "FiniteLoss",

@@ -13,7 +13,7 @@ from callbacks.monitors import check_monitors
 from command_line.commands import Commands
 from datamodules import ImageDataModule
 from lightning_modules import ImageClassifier
-from lightning_modules.networks import check_image_sizes
+from lightning_modules.networks.image_size import check_image_sizes
 from lightning_modules.preprocessing import evaluated_size
 from runs.copies import url_of
 

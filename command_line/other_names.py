@@ -83,6 +83,7 @@ OPTIONS = {
         "unfreeze_epochs frozen linear_probe"
     ),
     "tta.enabled": "tta test_time_augmentation use_tta",
+    "distillation.teacher": "teacher distill distillation kd kd_model kd_model_name teacher_model",
     "ema.decay": "ema use_ema model_ema ema_decay model_ema_decay swa",
     "lr_finder.enabled": "lr_find auto_lr_find find_lr lr_finder",
     "batch_size_finder.enabled": "auto_batch_size auto_scale_batch_size auto_find_batch_size batch_size_finder",

@@ -15,8 +15,8 @@ from lightning_modules.freezable_layers import FreezableLayers
 from lightning_modules.hyper_parameters import check_hyper_parameters
 from lightning_modules.layerwise_optimization import LayerwiseOptimization
 from lightning_modules.network_call import NetworkCall
-from lightning_modules.networks import PixelNormalization, build_backbone, check_image_sizes, layer_groups, load_weights
-from lightning_modules.networks.image_size import check_trained_size
+from lightning_modules.networks import NETWORK_OPTIONS, PixelNormalization, build_backbone, layer_groups, load_weights
+from lightning_modules.networks.image_size import check_image_sizes, check_trained_size
 from lightning_modules.photograph_classifier import PhotographClassifier
 from lightning_modules.sharding import shard_network, synchronize_buffers
 from lightning_modules.stage_metrics import StageMetrics
@@ -90,21 +90,19 @@ class ImageClassifier(PhotographClassifier):
         super().__init__()
         self.save_hyperparameters()
         check_hyper_parameters(self.hparams)
-        assert class_names is not None
-        self.class_names = list(class_names)
-        parts = (dropout, stochastic_depth, cosine_scale, gem_power)
-        built = build_backbone(backbone, len(class_names), image_size, *parts)
+        self.class_names = list(class_names or ())
+        options = {name: self.hparams[name] for name in NETWORK_OPTIONS}
+        built = build_backbone(backbone, len(self.class_names), image_size, **options)
         if weights is not None:
             load_weights(built, weights, self.class_names)
         self.normalize = PixelNormalization(pixel_mean or built.mean, pixel_std or built.std, channels_last)
-        memory_format = torch.channels_last if channels_last else torch.contiguous_format
-        self.network = built.network.to(memory_format=memory_format)
+        self.network = built.network.to(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
         self.group_names = layer_groups(self.network, built.heads)
         self.layers = FreezableLayers(self.network, self.group_names)
         self.logits = NetworkCall(self.network, lambda: self.layers.frozen)
-        self.loss = TrainingLoss(len(class_names), label_smoothing, mixup_alpha, cutmix_alpha)
+        self.loss = TrainingLoss(len(self.class_names), label_smoothing, mixup_alpha, cutmix_alpha)
         self.accuracy = TrainingAccuracy()
-        self.metrics = StageMetrics(len(class_names))
+        self.metrics = StageMetrics(len(self.class_names))
         self.optimization = LayerwiseOptimization(self.layers, self.hparams)
         self.train_size: int | None = None  # to which a callback shrinks training images
         self.steps_trained = 0  # behind the loaded weights
@@ -176,7 +174,7 @@ class ImageClassifier(PhotographClassifier):
             images = resize(images, [self.train_size, self.train_size], antialias=True)
         pixels, targets = self.loss.mix(self.normalize(images), labels)
         logits = self.logits(pixels)
-        loss: Tensor = self.loss(logits, targets)
+        loss: Tensor = self.loss(logits, targets, pixels)
         self.log("train/loss", loss, batch_size=len(labels))  # prog_bar=True would wait for a GPU at every step
         return {"loss": loss, "accuracy": expected_accuracy(logits.detach(), targets)}
 
@@ -215,8 +213,7 @@ class ImageClassifier(PhotographClassifier):
 
     def _log_metrics(self, stage: str) -> None:
         for name, score in self.metrics.finish(stage, with_views=self.views is not None).items():
-            curve = not name.endswith("/classes")
-            self.log(name, score, prog_bar=name in ("val/accuracy", "val/f1"), logger=curve)
+            self.log(name, score, prog_bar=name in ("val/accuracy", "val/f1"), logger=not name.endswith("/classes"))
         if self.trainer.state.fn != "fit":
             self.log("step", float(self.steps_trained))  # Lightning's name for where a logger puts the others
 

@@ -1,5 +1,7 @@
 """The training loss, with smoothed and mixed labels and class weights."""
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -53,6 +55,17 @@ class TrainingLoss(nn.Module):
             kinds.append(v2.CutMix(alpha=cutmix_alpha, num_classes=num_classes))
         self.mixing = v2.RandomChoice(kinds) if kinds else None
         self.class_weights: Tensor | None = None
+        self._teacher: Callable[[Tensor], Tensor] | None = None
+        self._teachers_share = 0.0
+
+    def learn_from(self, teacher: Callable[[Tensor], Tensor] | None, share: float = 0.0) -> None:
+        """Have a teacher's answers count beside the labels.
+
+        Args:
+            teacher: Makes probabilities, (batch, classes), of normalised images; None leaves labels alone.
+            share: Its share of the loss, from 0 to 1.
+        """
+        self._teacher, self._teachers_share = teacher, share
 
     def balance(self, labels: npt.NDArray[np.int64], num_classes: int, device: torch.device) -> None:
         """Weigh classes so that each adds as much to the loss: n / (classes * n of the class), scikit-learn's formula.
@@ -83,7 +96,7 @@ class TrainingLoss(nn.Module):
         mixed: tuple[Tensor, Tensor] = self.mixing(pixels, labels)
         return mixed
 
-    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+    def forward(self, logits: Tensor, targets: Tensor, pixels: Tensor | None = None) -> Tensor:
         """Compute the mean over the batch.
 
         The mean is taken over the images, not over the sum of their weights, so that the loss is the same whether a
@@ -92,13 +105,18 @@ class TrainingLoss(nn.Module):
         Args:
             logits: Floats of shape (batch, classes).
             targets: Labels, int64 of shape (batch,), or distributions, floats of shape (batch, classes).
+            pixels: The images that the logits are of, as ``mix`` returned them; a teacher looks at them.
 
         Returns:
             The loss in nats, a scalar.
         """
-        return nn.functional.cross_entropy(
+        loss = nn.functional.cross_entropy(
             logits, targets, weight=self.class_weights, label_smoothing=self.label_smoothing, reduction="none"
         ).mean()
+        if self._teacher is None or pixels is None:
+            return loss
+        soft = nn.functional.cross_entropy(logits, self._teacher(pixels))
+        return (1 - self._teachers_share) * loss + self._teachers_share * soft
 
 
 def expected_accuracy(logits: Tensor, targets: Tensor) -> Tensor:

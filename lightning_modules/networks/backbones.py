@@ -13,6 +13,7 @@ from lightning_modules.networks.pooling import replace_pooling
 from runs.suggestions import did_you_mean
 
 TIMM = "timm/"
+NETWORK_OPTIONS = ("dropout", "stochastic_depth", "cosine_scale", "gem_power")  # arguments of build_backbone
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 

@@ -1,0 +1,52 @@
+"""Trains a network to answer as another one does."""
+
+from lightning import Callback, LightningModule, Trainer
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+from lightning_modules import ImageClassifier
+from lightning_modules.teacher import Teacher
+
+
+class Distillation(Callback):
+    """Adds to the training loss the cross-entropy with the answers of a trained classifier (Hinton et al., 2015).
+
+    The teacher answers for the very images of a step, cropped, jittered and mixed as the student sees them (Beyer et
+    al., Knowledge Distillation: A Good Teacher Is Patient and Consistent, 2022). It may be a larger network, or an
+    earlier run of the same one. It is needed for training alone, and costs one forward pass of it in each step.
+
+    Args:
+        teacher: The folder of its run or a checkpoint file; null trains on labels alone.
+        weight: Share of its answers in the loss, from 0 to 1; labels have the rest.
+    """
+
+    def __init__(self, teacher: str | None = None, weight: float = 0.5) -> None:
+        if not 0 <= weight <= 1:
+            raise MisconfigurationException(f"distillation.weight is {weight}: it has to be from 0 to 1.")
+        self.teacher = teacher
+        self.weight = weight
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Load the teacher.
+
+        Args:
+            trainer: The trainer.
+            pl_module: The classifier that learns from it.
+
+        Raises:
+            MisconfigurationException: If it can't be read, or doesn't know a class.
+        """
+        if self.teacher is None:
+            return
+        assert isinstance(pl_module, ImageClassifier)
+        teacher = Teacher(ImageClassifier.load(self.teacher), pl_module.class_names, pl_module.normalize)
+        pl_module.loss.learn_from(teacher.to(pl_module.device), self.weight)
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Leave the teacher, whose memory what follows may need.
+
+        Args:
+            trainer: The trainer.
+            pl_module: The classifier.
+        """
+        assert isinstance(pl_module, ImageClassifier)
+        pl_module.loss.learn_from(None)
