@@ -24,22 +24,32 @@ class Distillation(Callback):
             raise MisconfigurationException(f"distillation.weight is {weight}: it has to be from 0 to 1.")
         self.teacher = teacher
         self.weight = weight
+        self._loaded: Teacher | None = None
 
-    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Load the teacher.
+    def load(self, module: ImageClassifier) -> None:
+        """Load the teacher; the command line does so before a run has a folder.
 
         Args:
-            trainer: The trainer.
-            pl_module: The classifier that learns from it.
+            module: The classifier that learns from it.
 
         Raises:
             MisconfigurationException: If it can't be read, or doesn't know a class.
         """
-        if self.teacher is None:
-            return
+        if self.teacher is not None:
+            self._loaded = Teacher(ImageClassifier.load(self.teacher), module.class_names, module.normalize)
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Let the classifier learn from the teacher.
+
+        Args:
+            trainer: The trainer.
+            pl_module: The classifier.
+        """
         assert isinstance(pl_module, ImageClassifier)
-        teacher = Teacher(ImageClassifier.load(self.teacher), pl_module.class_names, pl_module.normalize)
-        pl_module.loss.learn_from(teacher.to(pl_module.device), self.weight)
+        if self._loaded is None:
+            self.load(pl_module)
+        if self._loaded is not None:
+            pl_module.loss.learn_from(self._loaded.to(pl_module.device), self.weight)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Leave the teacher, whose memory what follows may need.
@@ -50,3 +60,4 @@ class Distillation(Callback):
         """
         assert isinstance(pl_module, ImageClassifier)
         pl_module.loss.learn_from(None)
+        self._loaded = None

@@ -8,7 +8,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.strategies import Strategy
 from torch import nn
 
-from callbacks import GradualUnfreezing, TestTimeAugmentation
+from callbacks import Distillation, GradualUnfreezing, TestTimeAugmentation
 from callbacks.monitors import check_monitors
 from command_line.commands import Commands
 from datamodules import ImageDataModule
@@ -69,6 +69,9 @@ def check_before(command: str, config: Any, trainer: Commands, module: ImageClas
                 "folder that all devices share, or another --trainer.strategy."
             )
         check_monitors(trainer, module)
+        for callback in callbacks:
+            if isinstance(callback, Distillation):
+                callback.load(module)
         _check_batch(config, trainer, module, data)
 
 
