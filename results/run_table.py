@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import platform
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -80,6 +81,8 @@ def _facts(run: Run) -> Row:
         state = "running"
     elif (last.kind == "finished") if last else (run.folder / "fit_scores.json").is_file():
         state = "finished"
+    elif last and last.kind in ("began", "resumed") and last.facts.get("host", platform.node()) != platform.node():
+        state = f"running or lost on {last.facts['host']}"  # whose locks aren't seen here
     else:
         kind = "failed" if last and last.kind == "failed" else "stopped"
         state = kind if done is None else f"{kind} at epoch {done}"

@@ -1,5 +1,6 @@
 import csv
 import json
+import platform
 from collections.abc import Callable
 from pathlib import Path
 
@@ -48,6 +49,17 @@ def test_a_row_says_how_far_a_run_is_what_it_scored_and_what_differs(logs: Path)
     assert [row["length"] for row in rows] == ["1:02:05", "0:00:15"]
     assert [row["model.learning_rate"] for row in rows] == [0.01, 0.002]
     assert [row.get("test/accuracy") for row in rows] == [0.75, None]
+
+
+def test_a_run_on_another_machine_is_not_said_to_have_stopped(tmp_path: Path) -> None:
+    begun = {"event": "resumed", "time": 2000.0, "epochs": 8, "host": "elsewhere.example"}
+    write_run(tmp_path / "there", [begun], 0.01, {})
+    write_run(tmp_path / "here", [{**begun, "host": platform.node()}], 0.01, {})  # whose lock is seen, and isn't held
+    write_run(tmp_path / "done", [begun, {"event": "finished", "time": 2005.0, "epoch": 8}], 0.01, {})
+    _, rows = run_rows([Run(tmp_path / name) for name in ("there", "here", "done")], tmp_path)
+    assert [row["state"].partition(" at ")[0] for row in rows] == [
+        "running or lost on elsewhere.example", "stopped", "finished",
+    ]  # fmt: skip
 
 
 def test_the_command_sorts_and_writes(logs: Path, capsys: pytest.CaptureFixture[str]) -> None:
