@@ -11,7 +11,12 @@ from command_line.loggers import logger_configs
 
 _VARIABLE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\})", re.ASCII)
 _OF_COMMANDS = ("logs", "output", "folder", "ckpt_path")
-_OF_SECTIONS = {"trainer": ("default_root_dir",), "model": ("weights",), "predictions": ("file",)}
+_OF_SECTIONS = {
+    "trainer": ("default_root_dir",),
+    "model": ("weights",),
+    "distillation": ("teacher",),
+    "predictions": ("file",),
+}
 _OF_DATA = ("root", "exclude", "predict_dir", "source", "chunks")
 
 

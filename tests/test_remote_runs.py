@@ -163,6 +163,20 @@ def test_the_newest_run_goes_on_and_the_one_begun_from_stays_as_it_is(
     assert objects(server, "logs/demo/first/") == after
 
 
+def test_a_run_teaches_another_one_from_there(
+    server: StorageServer, options: list[str], other_machine: Callable[[], None], tmp_path: Path
+) -> None:
+    options = [*options, "--logs=s3://cars/logs", "--confusion_matrix.enabled=false", "--trainer.max_epochs=1"]
+    main(["fit", *options, "--name=teacher"])
+    other_machine()
+    main(["fit", *options, "--name=student", f"--distillation.teacher={RUN}/teacher"])
+    config = yaml.safe_load(objects(server, "logs/demo/student/")["config.yaml"])
+    assert config["distillation"]["teacher"] == f"{RUN}/teacher"
+    other_machine()
+    main(["test", f"{RUN}/student"])
+    assert not (tmp_path / "cache/carspotter/runs/s3/cars/logs/demo/teacher").exists()  # which a test doesn't need
+
+
 def test_a_storage_that_is_away_loses_nothing(
     server: StorageServer,
     options: list[str],

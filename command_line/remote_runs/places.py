@@ -155,7 +155,9 @@ def keep_here(config: Namespace, command: str) -> None:
     for section, key in places:
         if isinstance(section.get(key), str) and in_storage(section[key]):
             section[key] = str(copy_of(section[key]))
-    for section, key in ((config, "ckpt_path"), (config.get("model"), "weights")):
+    trained: list[tuple[Any, str]] = [(config, "ckpt_path"), (config.get("model"), "weights")]
+    trained += [(config.distillation, "teacher")] if command == "fit" else []  # other commands need none
+    for section, key in trained:
         if section is not None and isinstance(section.get(key), str) and in_storage(section[key]):
             section[key] = str(fetched(section[key]))
 
@@ -168,6 +170,7 @@ def as_typed(config: Namespace) -> None:
     """
     trainer = config["trainer"]
     places: list[tuple[Any, str]] = [(config, "logs"), (config["model"], "weights"), (trainer, "default_root_dir")]
+    places += [(config["distillation"], "teacher")]
     places += [(logger.init_args, "save_dir") for logger in logger_configs(trainer)]
     for section, key in places:
         if isinstance(section.get(key), str):
