@@ -1,14 +1,20 @@
 """Trains a network to answer as another one does."""
 
+from pathlib import Path
+
 from lightning import Callback, LightningModule, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from lightning_modules import ImageClassifier
 from lightning_modules.teacher import Teacher
+from runs.finding import named_path
+from runs.remote_file import is_url
 
 
 class Distillation(Callback):
-    """Adds to the training loss the cross-entropy with the answers of a trained classifier (Hinton et al., 2015).
+    """Adds to the training loss the cross-entropy with the answers of a trained classifier.
+
+    This is distillation as Hinton et al. (2015) have it, at a temperature of 1.
 
     The teacher answers for the very images of a step, cropped, jittered and mixed as the student sees them (Beyer et
     al., Knowledge Distillation: A Good Teacher Is Patient and Consistent, 2022). It may be a larger network, or an
@@ -16,7 +22,8 @@ class Distillation(Callback):
 
     Args:
         teacher: The folder of its run or a checkpoint file; null trains on labels alone.
-        weight: Share of its answers in the loss, from 0 to 1; labels have the rest.
+        weight: Share of its answers in the loss, from 0 to 1; labels have the rest, and theirs alone are smoothed
+            and balanced.
     """
 
     def __init__(self, teacher: str | None = None, weight: float = 0.5) -> None:
@@ -26,17 +33,24 @@ class Distillation(Callback):
         self.weight = weight
         self._loaded: Teacher | None = None
 
-    def load(self, module: ImageClassifier) -> None:
+    def load(self, module: ImageClassifier, logs: Path = Path("logs")) -> None:
         """Load the teacher; the command line does so before a run has a folder.
 
         Args:
             module: The classifier that learns from it.
+            logs: The folder of all runs, from which the teacher may be named.
 
         Raises:
             MisconfigurationException: If it can't be read, or doesn't know a class.
         """
-        if self.teacher is not None:
-            self._loaded = Teacher(ImageClassifier.load(self.teacher), module.class_names, module.normalize)
+        if self.teacher is None:
+            return
+        source = self.teacher if is_url(self.teacher) else named_path(self.teacher, logs)
+        try:
+            model = ImageClassifier.load(source)
+        except MisconfigurationException as error:
+            raise MisconfigurationException(f"distillation.teacher: {error}") from error
+        self._loaded = Teacher(model, module.class_names, module.normalize)
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Let the classifier learn from the teacher.
@@ -61,3 +75,7 @@ class Distillation(Callback):
         assert isinstance(pl_module, ImageClassifier)
         pl_module.loss.learn_from(None)
         self._loaded = None
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Leave the teacher; arguments as in ``on_fit_end``, and what ended the training."""
+        self.on_fit_end(trainer, pl_module)

@@ -71,7 +71,7 @@ def check_before(command: str, config: Any, trainer: Commands, module: ImageClas
         check_monitors(trainer, module)
         for callback in callbacks:
             if isinstance(callback, Distillation):
-                callback.load(module)
+                callback.load(module, Path(config.logs))
         _check_batch(config, trainer, module, data)
 
 

@@ -138,12 +138,12 @@ class ClassifierCLI(LightningCLI):
         """
         config = self.config[self.subcommand]
         search = self.subcommand == "fit" and is_search(config)
-        if search and config.trainer.num_nodes == 1:  # where Lightning leaves hidden checkpoints when a search fails
+        kwargs |= started_processes(config.trainer)
+        if search and kwargs.get("num_nodes", config.trainer.num_nodes) == 1:  # a search that fails leaves files there
             kwargs["default_root_dir"] = self.afterwards.enter_context(TemporaryDirectory())
         assert isinstance(self.model, ImageClassifier)
         assert isinstance(self.datamodule, ImageDataModule)
         chosen = choose(config.trainer, self.model, training=self.subcommand == "fit")
-        kwargs |= started_processes(config.trainer)
         kwargs |= {"benchmark": chosen.benchmark, "float32_matmul_precision": chosen.float32_matmul_precision}
         trainer = super().instantiate_trainer(**kwargs, precision=chosen.precision, logger=False)
         assert isinstance(trainer, Commands)

@@ -1,4 +1,4 @@
-"""Finds the data of a run from any directory."""
+"""Finds the data of a run, and its teacher, from any directory."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from lightning.pytorch.utilities import rank_zero_info
 
 from runs.run import Run
 
-_PATHS = ("root", "exclude")  # of the data module
+_OF_DATA = ("root", "exclude")
 
 
 def data_paths(run: Run) -> list[str]:
@@ -28,14 +28,15 @@ def data_paths(run: Run) -> list[str]:
         return []
     try:
         config = yaml.safe_load(run.config.read_text(encoding="utf-8"))
-        given = config["data"]["init_args"]
-        paths = {name: given[name] for name in _PATHS if isinstance(given.get(name), str)}
+        given = {f"data.init_args.{name}": config["data"]["init_args"].get(name) for name in _OF_DATA}
+        given["distillation.teacher"] = (config.get("distillation") or {}).get("teacher")
+        paths = {option: path for option, path in given.items() if isinstance(path, str)}
     except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError, AttributeError):
         return []  # what is wrong with the config, the parser says
     options = []
-    for name, path in paths.items():
+    for option, path in paths.items():
         meant = Path(directory) / path
         if meant.exists() and meant.resolve() != Path(path).resolve():
-            rank_zero_info(f"data.{name} is {meant}: {path}, from where the run began.")
-            options.append(f"--data.init_args.{name}={meant}")
+            rank_zero_info(f"{option.replace('init_args.', '')} is {meant}: {path}, from where the run began.")
+            options.append(f"--{option}={meant}")
     return options

@@ -18,6 +18,7 @@ from runs.finding import find_checkpoint, run_of, runs_of
 from runs.naming import named_run
 from runs.run import Keyword
 
+_WITHOUT_WEIGHTS = ("cosine_scale", "gem_power")  # other values of these would load, and give wrong answers
 _KEYWORDS: dict[str, Keyword] = {"best": "best", "last": "last"}
 
 
@@ -120,6 +121,10 @@ def _checkpoint(wanted: str, prefer: Keyword, experiment: Path, request: Request
     return find_checkpoint(wanted, prefer, "--ckpt_path")
 
 
+def _yaml(value: Any) -> str:
+    return "null" if value is None else str(value)
+
+
 def _take(start: Start, config: Any, command: str, request: Request) -> None:
     """Look into the checkpoint, and check that it fits."""
     assert start.checkpoint is not None
@@ -131,11 +136,13 @@ def _take(start: Start, config: Any, command: str, request: Request) -> None:
             f"{start.checkpoint} holds weights alone (checkpoint.save_weights_only), from which no run can continue: "
             "name the folder of its run, or begin a new training by model.weights."
         )
-    for key in ("backbone", "optimizer") if command == "fit" else ("backbone",):
-        if config.model[key] != stored.get(key, config.model[key]):
+    wanted = config.model
+    for key in ("backbone", *(("optimizer",) if command == "fit" else ()), *_WITHOUT_WEIGHTS):
+        known = stored.get(key, None if key in _WITHOUT_WEIGHTS else wanted[key])  # older ones had no such options
+        if wanted[key] != known:
             raise MisconfigurationException(
-                f"{start.checkpoint} was trained with model.{key} {stored[key]}, but it is set to {config.model[key]}: "
-                "use the config.yaml of its run."
+                f"{start.checkpoint} was trained with model.{key} {_yaml(known)}, but it is set to "
+                f"{_yaml(wanted[key])}: use the config.yaml of its run."
             )
     config.model.weights = None  # the checkpoint brings its own
     root = config.data.init_args.get("root")

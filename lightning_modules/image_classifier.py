@@ -52,7 +52,7 @@ class ImageClassifier(PhotographClassifier):
         dropout: Dropout before the head, where the network has it; null keeps the network's own.
         stochastic_depth: Probability of leaving out the deepest block (Huang et al., 2016); null keeps the network's.
         cosine_scale: Scale of logits that are cosines (NormFace, Wang et al., 2017), such as 16; null: no cosines.
-        gem_power: Power of the mean over the image (GeM, Radenović et al., 2018), such as 3; null: the plain average.
+        gem_power: Power of the mean over the image (GeM, Radenović et al., 2018), 3 is usual; null: the average.
         pixel_mean: Mean of red, green and blue, in [0, 1], that the weights expect; null takes the published one.
         pixel_std: Their standard deviation, likewise.
         channels_last: Keep weights and images in the memory format that convolutions are faster in.

@@ -18,7 +18,8 @@ class Teacher:
     It isn't a module: its weights belong neither to the student's checkpoints nor to its moving average.
 
     Args:
-        model: The trained classifier, in evaluation mode; its classes may be more than the student's, in any order.
+        model: The trained classifier, in evaluation mode; it will compute in float32. Its classes may be more than the
+            student's, in any order.
         class_names: The student's classes.
         seen: How the student normalises pixels.
 
@@ -34,7 +35,7 @@ class Teacher:
                 f"distillation.teacher doesn't know {len(unknown)} of {len(class_names)} classes, {unknown[0]!r} "
                 f"first: it has to be trained on all classes of this run."
             )
-        self.model = model.requires_grad_(False)
+        self.model = model.float().requires_grad_(False)  # runs in half precision load as such
         self.size: int = model.hparams["image_size"]
         self.seen = seen
         self.places = torch.tensor([places[name] for name in class_names])
@@ -57,8 +58,8 @@ class Teacher:
             it was trained on.
         """
         own = self.model.normalize
-        images = pixels.to(own.mean.dtype) * self.seen.std + self.seen.mean
+        images = pixels * self.seen.std + self.seen.mean
         if images.shape[-1] != self.size:
             images = resize(images, [self.size, self.size], antialias=True)
-        logits = self.model.logits((images - own.mean) / own.std)
+        logits = self.model.logits(((images - own.mean) / own.std).float())
         return logits.float()[:, self.places].softmax(dim=1)

@@ -17,6 +17,7 @@ from tests.test_resume import assert_same
 from train import main
 
 Run = Callable[..., None]
+PROBE = "--trainer.callbacks+=tests.probes."
 NETWORK = ["--model.backbone=resnet18", "--model.weights=null", "--data.image_size=32"]
 
 
@@ -25,7 +26,7 @@ def teacher_of(names: list[str], size: int = 32) -> ImageClassifier:
     return ImageClassifier("resnet18", None, names, size).eval()
 
 
-def test_the_loss_is_hintons() -> None:
+def test_the_loss_is_hintons_at_a_temperature_of_1() -> None:
     torch.manual_seed(0)
     logits, labels, soft = torch.randn(5, 4), torch.randint(4, (5,)), torch.randn(5, 4).softmax(dim=1)
     loss = TrainingLoss(4, label_smoothing=0.1)
@@ -49,6 +50,17 @@ def test_the_teacher_sees_the_images_and_finds_the_classes() -> None:
     assert not answers.requires_grad
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("students", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_precisions_need_not_be_the_same(dtype: torch.dtype, students: torch.dtype) -> None:
+    student = PixelNormalization((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)).to(students)
+    images = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
+    answers = Teacher(teacher_of(["a", "b"]).to(dtype), ["b", "a"], student)(student(images))
+    assert answers.dtype == torch.float32
+    expected = teacher_of(["a", "b"])(images)[:, [1, 0]].softmax(dim=1)
+    torch.testing.assert_close(answers, expected, rtol=0.03, atol=0.01)
+
+
 def test_the_teacher_sees_images_in_its_own_size() -> None:
     model, student = teacher_of(["a", "b"], 64), PixelNormalization((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
     seen: list[torch.Size] = []
@@ -68,7 +80,9 @@ def checkpoint(folder: Path) -> dict[str, object]:
 
 
 @pytest.mark.slow
-def test_a_run_learns_from_another_one(run: Run, mistake: Callable[..., str], tmp_path: Path) -> None:
+def test_a_run_learns_from_another_one(
+    run: Run, mistake: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     logs = tmp_path / "logs/demo"
     run("fit", *NETWORK, "--name=teacher", "--trainer.max_epochs=1")
     learn = [*NETWORK, "--ema.decay=0.9", f"--distillation.teacher={logs / 'teacher'}", "--distillation.weight=0.9"]
@@ -78,16 +92,20 @@ def test_a_run_learns_from_another_one(run: Run, mistake: Callable[..., str], tm
     assert student["state_dict"].keys() == alone["state_dict"].keys()  # type: ignore[attr-defined]
     with pytest.raises(AssertionError):
         assert_same(student["state_dict"], alone["state_dict"])
-    run("fit", *learn, "--name=parts", "--trainer.max_epochs=1")
-    main(["fit", str(logs / "parts"), "--trainer.max_epochs=2"])
+    monkeypatch.chdir(tmp_path)
+    interruption = [f"{PROBE}Interruption", "--trainer.callbacks.epoch=1"]
+    with pytest.raises(InterruptedError):
+        run("fit", *learn, "--distillation.teacher=logs/demo/teacher", "--name=parts", *interruption)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    main(["fit", str(logs / "parts"), "--trainer.callbacks=null"])
     run("fit", *learn, "--name=whole", "--trainer.max_epochs=2")
     for key in ("state_dict", "optimizer_states", "global_step"):
-        assert_same(checkpoint(logs / "student")[key], checkpoint(logs / "whole")[key])
+        assert_same(checkpoint(logs / "parts")[key], checkpoint(logs / "whole")[key])
     shutil.rmtree(logs / "teacher")
     main(["test", str(logs / "student")])  # which needs no teacher any more
     answer = mistake("fit", *learn, "--name=later")
-    assert "There is no run or checkpoint" in answer
-    assert "teacher" in answer
+    assert "distillation.teacher: There is no run or checkpoint" in answer
     assert not (logs / "later").exists()
     answer = mistake("fit", *NETWORK, "--distillation.weight=1.5")
     assert "distillation.weight is 1.5: it has to be from 0 to 1" in answer

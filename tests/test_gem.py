@@ -1,5 +1,6 @@
 """Generalised mean pooling (``model.gem_power``) is the formula, trains, is exported, and explains itself."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def test_it_is_the_formula() -> None:
 
 
 def test_one_is_the_average_and_infinity_the_maximum() -> None:
-    features = torch.rand(2, 3, 4, 5)
+    features = torch.rand(2, 3, 4, 5, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(GeneralizedMean(1.0)(features), features.mean(dim=(2, 3), keepdim=True))
     torch.testing.assert_close(GeneralizedMean(200.0)(features), features.amax((2, 3), True), rtol=0.02, atol=0)
 
@@ -42,6 +43,21 @@ def test_large_features_and_dead_ones_stay_finite(dtype: torch.dtype) -> None:
     pooled.sum().backward()
     assert features.grad is not None
     assert features.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("power", [0.5, 3.0, 20.0, 200.0])
+def test_powers_of_large_and_of_small_features_keep_their_gradients(power: float) -> None:
+    features = torch.rand(1, 6, 3, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    features *= torch.tensor([1e-5, 1e-3, 1.0, 30.0, 1e3, 1e4])[:, None, None]
+    mine, theirs = features.float().requires_grad_(), features.requires_grad_()
+    pooled = GeneralizedMean(power)(mine)
+    logarithms = theirs.clamp(min=1e-6).log() * power
+    expected = ((logarithms.logsumexp(dim=(2, 3), keepdim=True) - math.log(9)) / power).exp()
+    torch.testing.assert_close(pooled, expected.float(), rtol=1e-3, atol=0)
+    pooled.sum().backward()
+    expected.sum().backward()  # type: ignore[no-untyped-call]
+    assert theirs.grad is not None
+    torch.testing.assert_close(mine.grad, theirs.grad.float(), rtol=1e-3, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -84,6 +100,10 @@ def test_it_trains_and_is_used_like_any_other(run: Run, tmp_path: Path, toy_root
     first = tmp_path / "logs/demo/version_0"
     assert pools_of(ImageClassifier.load(first)) == ["avgpool"]
     main(["test", str(first)])
+    for other in ("null", "5.0"):
+        with pytest.raises(SystemExit) as stop:
+            main(["test", str(first), f"--model.gem_power={other}"])
+        assert f"was trained with model.gem_power 3.0, but it is set to {other}" in str(stop.value.code)
     picture = next(toy_root.rglob("*.jpg"))
     main(["explain", str(first), str(picture), f"--output={tmp_path / 'seen'}"])
     main(["export", str(first), f"--output={tmp_path / 'cars.onnx'}"])  # which compares it with the run's answers

@@ -115,8 +115,14 @@ def test_torchrun_says_how_many_processes_there_are(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(
     ("config", "sentence"),
     [
-        ({"num_nodes": 2, "devices": "auto"}, "trainer.num_nodes is 2, but torchrun has started 3 machines"),
-        ({"num_nodes": 3, "devices": 8}, "trainer.devices is 8, but torchrun has started 4 processes on each machine"),
+        (
+            {"num_nodes": 2, "devices": "auto"},
+            "trainer.num_nodes is 2, but torchrun has started it on 3 machines",
+        ),
+        (
+            {"num_nodes": 3, "devices": 8},
+            "trainer.devices is 8, but torchrun has started 4 processes on each machine",
+        ),
     ],
 )
 def test_numbers_other_than_torchruns_are_an_error(

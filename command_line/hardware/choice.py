@@ -121,7 +121,7 @@ def _on_cpu(config: Any, module: ImageClassifier) -> tuple[str, str]:
     if not cpu_has_bfloat16():
         return "32-true", "this CPU has no bfloat16"
     if is_from_torchrun() or config.num_nodes != 1 or config.devices not in ("auto", 1, "1"):
-        return "32-true", "several processes"  # which might measure differently
+        return "32-true", "started by torchrun or for several processes"  # which might measure differently
     try:
         full, half = try_precisions(module.network, module.hparams["image_size"])
     except (RuntimeError, ValueError, AssertionError):  # of which check_before tells more

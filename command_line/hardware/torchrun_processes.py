@@ -28,8 +28,8 @@ def started_processes(config: Any) -> dict[str, int]:
     """
     found: dict[str, int] = {}
     for key, variable, what, unset in (
-        ("num_nodes", "GROUP_WORLD_SIZE", "machines", (1,)),
-        ("devices", "LOCAL_WORLD_SIZE", "processes on each machine", ("auto", -1, "-1")),
+        ("num_nodes", "GROUP_WORLD_SIZE", "it on {} machine{}", (1,)),
+        ("devices", "LOCAL_WORLD_SIZE", "{} process{} on each machine", ("auto", -1, "-1")),
     ):
         if not is_from_torchrun() or variable not in os.environ:
             continue
@@ -37,7 +37,9 @@ def started_processes(config: Any) -> dict[str, int]:
         if wanted in unset:
             found[key] = started
         elif str(wanted).isdecimal() and int(wanted) != started:  # Lightning counts lists of devices
+            plural = ("es" if key == "devices" else "s") if started != 1 else ""
             raise MisconfigurationException(
-                f"trainer.{key} is {wanted}, but torchrun has started {started} {what}: leave trainer.{key} out."
+                f"trainer.{key} is {wanted}, but torchrun has started {what.format(started, plural)}: set it to "
+                f"{unset[0]}, and torchrun's number counts."
             )
     return found

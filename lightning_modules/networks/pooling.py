@@ -1,17 +1,19 @@
 """Gives networks a generalised mean in the place of the average over an image."""
 
+import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor, nn
 from torchvision.ops import SqueezeExcitation
 
-_LEAST = 1e-6  # whose root has a finite slope
+_LEAST = 1e-6  # where a channel is 0 everywhere, the root would have no slope
 
 
 class GeneralizedMean(nn.Module):
     """The mean of a power over all places, and its root: ``mean(x ** power) ** (1 / power)``.
 
     At 1 it is the average, towards infinity the maximum; 3 is usual (GeM, Radenović et al., Fine-tuning CNN Image
-    Retrieval with No Human Annotation, 2018). Values below 0, which rectified features don't have, count as 0.
+    Retrieval with No Human Annotation, 2018). It is made for rectified features, as of ResNets and EfficientNets:
+    values below 0 count as 0.
 
     Args:
         power: The power, above 0.
@@ -23,8 +25,10 @@ class GeneralizedMean(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Pool features, (batch, channels, height, width), to (batch, channels, 1, 1)."""
-        powers = features.clamp(min=_LEAST).float().pow(self.power)  # float16 ends at 40 to the third
-        return powers.mean(dim=(2, 3), keepdim=True).pow(1 / self.power).to(features.dtype)
+        positive = features.clamp(min=_LEAST).to(torch.promote_types(features.dtype, torch.float32))
+        largest = positive.amax(dim=(2, 3), keepdim=True).detach()  # of which powers neither overflow nor vanish
+        shares = (positive / largest).pow(self.power).mean(dim=(2, 3), keepdim=True)
+        return (largest * shares.pow(1 / self.power)).to(features.dtype)
 
     def extra_repr(self) -> str:
         """Show the power."""
