@@ -113,8 +113,9 @@ class TrainingLoss(nn.Module):
         loss = nn.functional.cross_entropy(
             logits, targets, weight=self.class_weights, label_smoothing=self.label_smoothing, reduction="none"
         ).mean()
-        if self._teacher is None or pixels is None:
+        if self._teacher is None:
             return loss
+        assert pixels is not None
         soft = nn.functional.cross_entropy(logits, self._teacher(pixels))
         return (1 - self._teachers_share) * loss + self._teachers_share * soft
 

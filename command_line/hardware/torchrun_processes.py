@@ -26,12 +26,14 @@ def started_processes(config: Any) -> dict[str, int]:
     Raises:
         MisconfigurationException: If the config names other numbers.
     """
+    if not is_from_torchrun():
+        return {}
     found: dict[str, int] = {}
     for key, variable, what, unset in (
         ("num_nodes", "GROUP_WORLD_SIZE", "it on {} machine{}", (1,)),
         ("devices", "LOCAL_WORLD_SIZE", "{} process{} on each machine", ("auto", -1, "-1")),
     ):
-        if not is_from_torchrun() or variable not in os.environ:
+        if variable not in os.environ:  # of other launchers that call themselves torchrun
             continue
         started, wanted = int(os.environ[variable]), config[key]
         if wanted in unset:

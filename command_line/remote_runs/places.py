@@ -169,8 +169,8 @@ def as_typed(config: Namespace) -> None:
         config: The config; changed in place.
     """
     trainer = config["trainer"]
-    places: list[tuple[Any, str]] = [(config, "logs"), (config["model"], "weights"), (trainer, "default_root_dir")]
-    places += [(config["distillation"], "teacher")]
+    trained: list[tuple[Any, str]] = [(config["model"], "weights"), (config["distillation"], "teacher")]
+    places = [(config, "logs"), *trained, (trainer, "default_root_dir")]
     places += [(logger.init_args, "save_dir") for logger in logger_configs(trainer)]
     for section, key in places:
         if isinstance(section.get(key), str):
