@@ -19,7 +19,7 @@ _ADVICE = {
 }
 
 
-def check_monitors(trainer: Trainer, module: ImageClassifier) -> None:
+def check_monitors(trainer: Trainer, module: ImageClassifier, not_validated: str | None = None) -> None:
     """Refuse to watch a score that there won't be, before anything is trained.
 
     What classes of a user's own log isn't known; with any of these, a missing score is found in the first epoch.
@@ -27,12 +27,13 @@ def check_monitors(trainer: Trainer, module: ImageClassifier) -> None:
     Args:
         trainer: The trainer.
         module: The classifier.
+        not_validated: Why the data have no validation images; None if they have.
 
     Raises:
         MisconfigurationException: If there is no such score.
     """
     scores = module.metrics.names("val")
-    why = _why_not_validated(trainer)
+    why = not_validated or _why_not_validated(trainer)
     foreign = type(module) is not ImageClassifier or not all(
         map(_is_ours, trainer.callbacks)  # type: ignore[attr-defined]
     )

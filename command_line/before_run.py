@@ -68,7 +68,7 @@ def check_before(command: str, config: Any, trainer: Commands, module: ImageClas
                 f"--logs is {url_of(Path(config.logs))}, but object storage takes no sharded checkpoints: choose a "
                 "folder that all devices share, or another --trainer.strategy."
             )
-        check_monitors(trainer, module)
+        check_monitors(trainer, module, data.not_validated)
         for callback in callbacks:
             if isinstance(callback, Distillation):
                 callback.load(module, Path(config.logs))

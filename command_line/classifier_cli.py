@@ -136,20 +136,20 @@ class ClassifierCLI(LightningCLI):
         Returns:
             The trainer.
         """
-        config = self.config[self.subcommand]
-        search = self.subcommand == "fit" and is_search(config)
-        kwargs |= started_processes(config.trainer)
-        if search and kwargs.get("num_nodes", config.trainer.num_nodes) == 1:  # a search that fails leaves files there
-            kwargs["default_root_dir"] = self.afterwards.enter_context(TemporaryDirectory())
+        config, training = self.config[self.subcommand], self.subcommand == "fit"
         assert isinstance(self.model, ImageClassifier)
         assert isinstance(self.datamodule, ImageDataModule)
-        chosen = choose(config.trainer, self.model, training=self.subcommand == "fit")
+        search, blind = training and is_search(config), training and self.datamodule.not_validated
+        kwargs |= started_processes(config.trainer) | ({"limit_val_batches": 0} if blind else {})
+        if search and kwargs.get("num_nodes", config.trainer.num_nodes) == 1:  # a search that fails leaves files there
+            kwargs["default_root_dir"] = self.afterwards.enter_context(TemporaryDirectory())
+        chosen = choose(config.trainer, self.model, training)
         kwargs |= {"benchmark": chosen.benchmark, "float32_matmul_precision": chosen.float32_matmul_precision}
         trainer = super().instantiate_trainer(**kwargs, precision=chosen.precision, logger=False)
         assert isinstance(trainer, Commands)
         accept_sharded(trainer.strategy, self.start.checkpoint, str(self.subcommand))
         check_before(str(self.subcommand), config, trainer, self.model, self.datamodule)
-        if self.subcommand == "fit" and (line := describe(chosen, trainer, self.model, self.datamodule)):
+        if training and (line := describe(chosen, trainer, self.model, self.datamodule)):
             rank_zero_info(line)
             warnings.filterwarnings("ignore", message=".*does not have many workers")
         if search:

@@ -69,7 +69,7 @@ def convert(
 
 def _write(data: ImageDataModule, folder: Path, options: _Options, storage: Storage | None) -> None:
     parts: dict[Part, Samples] = {}
-    for split in _SPLITS:
+    for split in (split for split in _SPLITS if split != "val" or not data.not_validated):
         samples = data.samples(split)
         order = np.arange(len(samples))
         if split == "train":  # so that neighbours in a chunk are of different classes

@@ -143,6 +143,11 @@ class ImageDataModule(LoadingDataModule, ABC):
         return as_plain_dict(self.eval_pipeline)
 
     @property
+    def not_validated(self) -> str | None:
+        """Why there are no validation images, known before ``setup``; None if there are."""
+        return None
+
+    @property
     def crop_margin(self) -> float | None:
         """Margin of the boxes that pictures are cut out along; None leaves them whole."""
         return None
@@ -174,11 +179,12 @@ class ImageDataModule(LoadingDataModule, ABC):
             self.photographs = PhotographDataset(found, self.eval_pipeline, self.crop_margin)
             return
         for split in _SPLITS_OF_STAGE[stage]:
-            if split in self.datasets:
+            if split in self.datasets or (split == "val" and stage != "validate" and self.not_validated):
                 continue
             samples = self.samples(split)
             if not len(samples):
-                raise MisconfigurationException(f"The {split} split has no images.")
+                reason = f": {self.not_validated}" if split == "val" and self.not_validated else ""
+                raise MisconfigurationException(f"The {split} split has no images{reason}.")
             if split in ("val", "test"):
                 samples = scored_samples(split, samples, self.class_names, self.index_of, self.unknown_classes)
             keep = np.arange(len(samples)) if samples.labels is None else samples.labelled()

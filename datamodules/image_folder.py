@@ -4,10 +4,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
+import numpy as np
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
+from lightning.pytorch.utilities import rank_zero_info
 
 from datamodules.account import MISSING, account_for, require_present, tell
 from datamodules.amendments import Amendments
@@ -15,11 +16,11 @@ from datamodules.check_range import check_range
 from datamodules.divider import Divider
 from datamodules.file_search import PassedOver
 from datamodules.image_data_module import ImageDataModule
-from datamodules.layouts import ClassLevel, Layout, Part, recognise_layout, require_labels, write_split
-from datamodules.remote.copied_folder import on_this_machine, put_back
+from datamodules.layouts import ClassLevel, Layout, Part, recognise_layout, require_labels
+from datamodules.loading_data_module import Split
+from datamodules.recorded_division import record_division
+from datamodules.remote.copied_folder import on_this_machine
 from datamodules.samples import NO_LABEL, Samples, joined
-
-Split: TypeAlias = Literal["train", "val", "test"]
 
 
 class ImageFolderDataModule(ImageDataModule):
@@ -39,7 +40,8 @@ class ImageFolderDataModule(ImageDataModule):
     Args:
         root: The folder, or the table. A stage needs only its own part of the data. Of object storage
             (``s3://bucket/folder``), a copy is kept in ``cache_dir``.
-        val_fraction: Share of the training images that validates where there is no ``val``, equal in all classes.
+        val_fraction: Share of the training images that validates where there is no ``val``, equal in all classes; 0
+            trains on all of them and validates nothing, once everything is chosen.
         test_fraction: Share of the images that is kept for testing where nothing is divided yet.
         split_seed: Seed of these divisions, apart from the run's own, so that runs with other seeds stay comparable.
         crop_to_box: Cut every image of every split out along its annotated box. Scores with and without are two
@@ -83,10 +85,8 @@ class ImageFolderDataModule(ImageDataModule):
         self.given = root
         self.val_fraction, self.test_fraction, self.split_seed = val_fraction, test_fraction, split_seed
         self.crop_to_box, self.box_margin = crop_to_box, box_margin
-        self.exclude, self.corrected_labels = exclude, corrected_labels
-        self.folds, self.fold = folds, fold
-        self.keep_equal_together = keep_equal_together
-        self.class_folders = class_folders
+        self.exclude, self.corrected_labels, self.class_folders = exclude, corrected_labels, class_folders
+        self.folds, self.fold, self.keep_equal_together = folds, fold, keep_equal_together
         self._forget()
 
     @cached_property
@@ -133,6 +133,12 @@ class ImageFolderDataModule(ImageDataModule):
         return self.box_margin if self.crop_to_box else None
 
     @property
+    def not_validated(self) -> str | None:
+        """Why there are no validation images; None if there are."""
+        divided = self.val_fraction != 0 or self.folds is not None
+        return None if divided or self._has_val_part() else "data.val_fraction is 0"
+
+    @property
     def predicting(self) -> bool:
         """Whether the trainer predicts, for which no labelled data are needed."""
         return self.trainer is not None and self.trainer.state.fn == "predict"
@@ -150,17 +156,8 @@ class ImageFolderDataModule(ImageDataModule):
         listed = sum(len(samples) for samples in self._parts.values())
         require_present(passed, layout.folder, listed)
         tell(passed, self.folder, listed - passed.count(MISSING))
-        if layout.split_file is None or self._is_whole():
-            return
-        parts = self._divided()
-        try:
-            write_split(layout.split_file, layout.base, parts, layout.class_names)
-            put_back(layout.split_file, self.root, self.given)
-        except (OSError, MisconfigurationException) as error:
-            reason = getattr(error, "strerror", error)
-            rank_zero_warn(f"Can't write {layout.split_file} ({reason}): new photographs will change the test set.")
-        else:
-            rank_zero_info(f"{layout.split_file} records which {len(parts['test'])} photographs are for testing.")
+        if layout.split_file is not None and not self._is_whole():
+            record_division(layout, self._divided(), self.root, self.given)
 
     def account(self) -> PassedOver:
         """Find out what isn't used of the files below ``root``.
@@ -168,8 +165,8 @@ class ImageFolderDataModule(ImageDataModule):
         Returns:
             Files by reason.
         """
-        parts = [*self._readable_parts()]
-        return account_for(self.folder, self.layout, (file for samples in parts for file in samples.files.tolist()))
+        listed = (file for samples in self._readable_parts() for file in samples.files.tolist())
+        return account_for(self.folder, self.layout, listed)
 
     def samples(self, split: Split) -> Samples:
         """List one split.
@@ -218,17 +215,18 @@ class ImageFolderDataModule(ImageDataModule):
         """List a split, and what is divided along with it: a million files take their time."""
         parts = self.layout.parts
         if self._is_whole():
-            samples = self.read("all")
-            number = len(self.amendments.apply(samples, training=False))
+            number = len(self.amendments.apply(self.read("all"), training=False))
             verb = "tested" if split == "test" else "validated"
             rank_zero_info(f"{self.layout.folder} isn't divided: all {number} images are {verb}.")
-            return {split: samples}
+            return {split: self.read("all")}
         if split == "test" or ("val" in parts and self.folds is None):
             return {split: self._divided()["test"] if "all" in parts else self.read(split)}
         samples = self._divided()["train"] if "all" in parts else self.read("train")
         if self.folds is not None:
             everything = joined([samples, self.read("val")]) if "val" in parts else samples
             train, val = self._divider().fold(everything, self.folds, self.fold)
+        elif self.not_validated:
+            train, val = samples, samples.take(np.arange(0))
         else:
             train, val = self._divider().in_two(samples, self.val_fraction, "data.val_fraction")
         return {"train": train, "val": val}
@@ -241,6 +239,9 @@ class ImageFolderDataModule(ImageDataModule):
             files = [file for part in self._readable_parts() for file in part.files.tolist()] if listed else []
             self._amendments = Amendments(self.layout, files, self.exclude, self.corrected_labels)
         return self._amendments
+
+    def _has_val_part(self) -> bool:
+        return "val" in self.layout.parts
 
     def _is_whole(self) -> bool:
         return self.trained_elsewhere and "all" in self.layout.parts

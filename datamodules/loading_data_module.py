@@ -8,6 +8,7 @@ import lightning as L
 import numpy as np
 import numpy.typing as npt
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.utilities.types import EVAL_DATALOADERS
 from torch.utils.data import DataLoader, Dataset
 
 from datamodules.cache.cache_folder import CacheFolder, Kind
@@ -114,12 +115,15 @@ class LoadingDataModule(L.LightningDataModule):
         keys = islice(sampler, share * batch, share * (batch + 1))
         return [str(self.datasets["train"].samples.files[key.sample]) for key in keys]
 
-    def val_dataloader(self) -> DataLoader[Any]:
+    def val_dataloader(self) -> EVAL_DATALOADERS:
         """Every validation sample once, in equally many batches per device.
 
         Returns:
-            Batches of images, uint8 (batch, 3, size, size), and labels, int64 (batch,).
+            Batches of images, uint8 (batch, 3, size, size), and labels, int64 (batch,); an empty list, for Lightning to
+            validate nothing, if there are no validation images.
         """
+        if "val" not in self.datasets:
+            return []
         return self._sharded_loader(self.datasets["val"], persistent_workers=self._workers() > 0)
 
     def test_dataloader(self) -> DataLoader[Any]:

@@ -74,5 +74,8 @@ class StanfordCarsDataModule(ImageFolderDataModule):
             )
         return samples
 
+    def _has_val_part(self) -> bool:
+        return not self._to_be_fetched() and super()._has_val_part()
+
     def _to_be_fetched(self) -> bool:
         return self.download and not (self.root.is_dir() and any(self.root.iterdir()))

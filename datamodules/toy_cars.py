@@ -82,6 +82,9 @@ class ToyCarsDataModule(StanfordCarsDataModule):
         finally:
             shutil.rmtree(draft, ignore_errors=True)
 
+    def _has_val_part(self) -> bool:
+        return False  # nor need the set have been drawn
+
     def _draw(self, folder: Path, part: str, random: np.random.Generator) -> None:
         labels = np.repeat(np.arange(len(CAR_MODELS)), self.images[part])
         random.shuffle(labels)

@@ -37,6 +37,7 @@ SETTINGS = {
     "after an hour": [f"{INTERVAL}00:01:00:00"],
     "after no time": [f"{INTERVAL}00:00:00:00"],
     "never, though asked for": [NEVER, f"{INTERVAL}1"],
+    "never, since all images train": ["--data.val_fraction=0"],
 }
 CASES = [
     ("after half an epoch", 3, "validation", 0),
@@ -50,6 +51,7 @@ CASES = [
     ("after an hour", 2, "batch", 10),
     ("after no time", 2, "validated", 3),
     ("never, though asked for", 2, "batch", 2),
+    ("never, since all images train", 2, "batch", 2),
 ]
 
 

@@ -1,0 +1,30 @@
+"""Records the division of a data set that had none, beside its photographs."""
+
+from pathlib import Path
+
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
+
+from datamodules.layouts import Layout, Part, write_split
+from datamodules.remote.copied_folder import put_back
+from datamodules.samples import Samples
+
+
+def record_division(layout: Layout, parts: dict[Part, Samples], root: Path, given: str) -> None:
+    """Write the division into the layout's ``split_file``, so that the test set stays; warn where that can't be done.
+
+    Args:
+        layout: The data set, which has a ``split_file``.
+        parts: The division.
+        root: The data set on this machine.
+        given: What was named: the same, or the URL that ``root`` is a copy of.
+    """
+    assert layout.split_file is not None
+    try:
+        write_split(layout.split_file, layout.base, parts, layout.class_names)
+        put_back(layout.split_file, root, given)
+    except (OSError, MisconfigurationException) as error:
+        reason = getattr(error, "strerror", error)
+        rank_zero_warn(f"Can't write {layout.split_file} ({reason}): new photographs will change the test set.")
+    else:
+        rank_zero_info(f"{layout.split_file} records which {len(parts['test'])} photographs are for testing.")
