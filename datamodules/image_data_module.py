@@ -3,6 +3,7 @@
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Literal
 
 import albumentations as A
@@ -15,6 +16,7 @@ from datamodules.cache.cache_folder import Kind
 from datamodules.check_range import check_range
 from datamodules.image_dataset import ImageDataset
 from datamodules.loading_data_module import LoadingDataModule, Split
+from datamodules.once_a_node import once_a_node
 from datamodules.photograph_dataset import PhotographDataset
 from datamodules.photographs import list_photographs, tell_boxes
 from datamodules.pipelines import as_plain_dict, compose, default_eval_steps, default_train_steps
@@ -99,13 +101,11 @@ class ImageDataModule(LoadingDataModule, ABC):
         check_range("cache_gb", cache_gb or 0, 0, 1e6)
         self.image_size = image_size
         self.eval_size = round(image_size * eval_scale)
-        self.batch_size = batch_size
+        self.batch_size, self.seed = batch_size, seed
         self.num_workers, self.timeout = num_workers, timeout
-        self.seed = seed
         self.balanced_sampling = balanced_sampling
         self.predict_dir = predict_dir
-        self.on_error = on_error
-        self.max_skipped = max_skipped
+        self.on_error, self.max_skipped = on_error, max_skipped
         self.cache, self.cache_dir, self.cache_gb = cache, cache_dir, cache_gb
         self.unknown_classes = unknown_classes
         self.index_of: Callable[[str], int | None] | None = None
@@ -181,12 +181,7 @@ class ImageDataModule(LoadingDataModule, ABC):
         for split in _SPLITS_OF_STAGE[stage]:
             if split in self.datasets or (split == "val" and stage != "validate" and self.not_validated):
                 continue
-            samples = self.samples(split)
-            if not len(samples):
-                reason = f": {self.not_validated}" if split == "val" and self.not_validated else ""
-                raise MisconfigurationException(f"The {split} split has no images{reason}.")
-            if split in ("val", "test"):
-                samples = scored_samples(split, samples, self.class_names, self.index_of, self.unknown_classes)
+            samples = once_a_node(partial(self._used_samples, split), self.trainer)
             keep = np.arange(len(samples)) if samples.labels is None else samples.labelled()
             self.datasets[split] = self.make_dataset(
                 split,
@@ -199,6 +194,14 @@ class ImageDataModule(LoadingDataModule, ABC):
                 keep=None if len(keep) == len(samples) else keep,
                 cache=self._picture_cache() if stage in (None, "fit") and split != "test" else None,
             )
+
+    def _used_samples(self, split: Split) -> Samples:
+        samples = self.samples(split)
+        if not len(samples):
+            reason = f": {self.not_validated}" if split == "val" and self.not_validated else ""
+            raise MisconfigurationException(f"The {split} split has no images{reason}.")
+        score = partial(scored_samples, split, samples, self.class_names, self.index_of, self.unknown_classes)
+        return samples if split == "train" else score()
 
     def make_dataset(self, split: Split, samples: Samples, **options: Any) -> ImageDataset:
         """Build the data set of a split; ``options`` are further arguments of ``ImageDataset``."""

@@ -13,7 +13,7 @@ from torch import Tensor
 from datamodules.cache.user_cache import user_cache
 from datamodules.image_data_module import ImageDataModule
 from datamodules.image_dataset import ImageDataset, SamplerKey
-from datamodules.layouts import Layout, recognise_layout
+from datamodules.layouts import recognise_layout
 from datamodules.layouts.class_name import class_name
 from datamodules.loading_data_module import Split
 from datamodules.local_chunks import LocalChunks
@@ -158,10 +158,6 @@ class StreamingDataModule(ImageDataModule):
                     draft.write_bytes(content)
         return folder
 
-    @cached_property
-    def _layout(self) -> Layout:
-        return recognise_layout(self._root / TABLE)
-
     @property
     def _kept_in(self) -> Path:
         return Path(self.cache_dir) if self.cache_dir else user_cache("chunks")
@@ -169,7 +165,12 @@ class StreamingDataModule(ImageDataModule):
     @property
     def not_validated(self) -> str | None:
         """Why there are no validation images; None if there are."""
-        return None if "val" in self._layout.parts else f"{self._given} has been converted without any"
+        exists = (
+            Storage(self.chunks).exists if is_remote(self.chunks) else lambda name: Path(self.chunks, name).exists()
+        )
+        if exists("val/index.json") or not exists("train/index.json"):  # without either, the chunks aren't there
+            return None
+        return f"{self._given} has been converted without any"
 
     @property
     def crop_margin(self) -> float | None:
@@ -189,7 +190,8 @@ class StreamingDataModule(ImageDataModule):
             MisconfigurationException: If the table is missing or damaged, or boxes are needed that aren't there.
         """
         index_of = {name: index for index, name in enumerate(self.class_names)}
-        samples = self._layout.with_classes(self.class_names, index_of).read(split)
+        layout = recognise_layout(self._root / TABLE)
+        samples = layout.with_classes(self.class_names, index_of).read(split)
         if self.crop_to_box and samples.boxes is None:
             raise MisconfigurationException(f"data.crop_to_box needs boxes, but {TABLE} in {self._given} has none.")
         return samples
