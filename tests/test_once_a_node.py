@@ -23,7 +23,7 @@ def on_each(make: Callable[[], Samples]) -> list[Any]:
     """Call ``once_a_node`` in the threads of a machine, as if each were a process; return results and errors."""
     barrier = threading.Barrier(PROCESSES)
     results: list[Any] = [None] * PROCESSES
-    strategy = SimpleNamespace(broadcast=lambda token: "token", barrier=barrier.wait)
+    strategy = SimpleNamespace(broadcast=lambda _: "token", barrier=barrier.wait)
 
     def begin(rank: int) -> None:
         trainer: Any = SimpleNamespace(
