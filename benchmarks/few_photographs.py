@@ -45,7 +45,8 @@ def main() -> None:
     """Train, test, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", type=Path, required=True, help="Stanford Cars")
-    parser.add_argument("--weights", type=Path, required=True, help="weights of timm's tf_efficientnet_lite0")
+    parser.add_argument("--weights", type=Path, required=True, help="weights of the network")
+    parser.add_argument("--backbone", default="efficientnet_lite0", help="a config of configs/backbone")
     parser.add_argument("--per-class", type=int, nargs="+", default=[5, 10, 20], help="photographs of each class")
     parser.add_argument("--epochs", type=int, default=30, help="epochs of each run")
     parser.add_argument("--image-size", type=int, default=128, help="side of the training images in pixels")
@@ -61,7 +62,7 @@ def main() -> None:
             exclude.write_text("\n".join(left_out(options.root, count)) + "\n", encoding="utf-8")
             began = time.perf_counter()
             call(
-                *("fit", "--config=configs/own_photos.yaml", "--config=configs/backbone/efficientnet_lite0.yaml"),
+                *("fit", "--config=configs/own_photos.yaml", f"--config=configs/backbone/{options.backbone}.yaml"),
                 "--data=datamodules.StanfordCarsDataModule", f"--data.root={options.root.absolute()}",
                 f"--data.exclude={exclude.absolute()}", f"--data.image_size={options.image_size}",
                 f"--model.weights={options.weights.absolute()}", f"--trainer.max_epochs={options.epochs}",

@@ -139,6 +139,8 @@ def _take(start: Start, config: Any, command: str, request: Request) -> None:
     wanted = config.model
     for key in ("backbone", *(("optimizer",) if command == "fit" else ()), *_WITHOUT_WEIGHTS):
         known = stored.get(key, None if key in _WITHOUT_WEIGHTS else wanted[key])  # older ones had no such options
+        if key in _WITHOUT_WEIGHTS and command != "fit" and not request.has(f"--model.{key}"):
+            wanted[key] = known  # a config may be newer than the checkpoint, which says what it is
         if wanted[key] != known:
             raise MisconfigurationException(
                 f"{start.checkpoint} was trained with model.{key} {_yaml(known)}, but it is set to "

@@ -1,5 +1,6 @@
 """Generalised mean pooling (``model.gem_power``) is the formula, trains, is exported, and explains itself."""
 
+import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -100,6 +101,9 @@ def test_it_trains_and_is_used_like_any_other(run: Run, tmp_path: Path, toy_root
     first = tmp_path / "logs/demo/version_0"
     assert pools_of(ImageClassifier.load(first)) == ["avgpool"]
     main(["test", str(first)])
+    run("test", *network, f"--ckpt_path={first}/checkpoints/best.ckpt")  # by a config that knows nothing of it
+    scores = [json.loads((first / folder / "test_scores.json").read_text()) for folder in ("test", "test-2")]
+    assert scores[0] == scores[1]
     for other in ("null", "5.0"):
         with pytest.raises(SystemExit) as stop:
             main(["test", str(first), f"--model.gem_power={other}"])

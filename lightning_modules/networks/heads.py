@@ -43,7 +43,8 @@ class CosineHead(nn.Linear):
         """
         if not isinstance(head, nn.Linear):
             raise MisconfigurationException(
-                f"model.cosine_scale needs a network whose head is linear; this one's is {type(head).__name__}."
+                f"model.cosine_scale needs a network whose head is linear; this one's is {type(head).__name__}: set it "
+                "to null."
             )
         made = cls(head.in_features, head.out_features, scale)
         initialize_head(made)
