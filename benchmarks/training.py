@@ -68,6 +68,24 @@ def split_lists(root: Path) -> tuple[dict[str, list[tuple[str, int]]], StanfordC
     return lists, data
 
 
+def given_to_peers(options: argparse.Namespace, lists: str, classes: int) -> dict[str, Any]:
+    """Put together the settings that all peers share.
+
+    Args:
+        options: The command line.
+        lists: A JSON file of what ``split_lists`` returns.
+        classes: Number of classes.
+
+    Returns:
+        The settings.
+    """
+    given = {
+        key: getattr(options, key) for key in ("image_size", "batch_size", "epochs", "workers", "device", "squeeze")
+    }
+    size = round(options.image_size * (options.eval_scale if options.squeeze else 1))
+    return given | {"lists": lists, "weights": str(options.weights.absolute()), "classes": classes, "eval_size": size}
+
+
 def present_peers(options: argparse.Namespace) -> list[str]:
     """Find the peers whose packages are installed, and say which aren't.
 
@@ -116,7 +134,7 @@ def print_times_to(target: float, trained: dict[str, list[Trained]]) -> None:
     """Print when each side's validation accuracy first reached a target, in each round."""
     print(f"| | seconds to {target:g} of the validation images | best of an epoch |\n|---|---|---|")
     for name, runs in trained.items():
-        times = [next((moment for moment, share in run.epochs if share >= target), None) for run in runs]
+        times = [run.time_to(target) for run in runs]
         cells = ", ".join("not reached" if moment is None else f"{moment:.1f}" for moment in times)
         print(f"| {name} | {cells} | {statistics.median(max(share for _, share in run.epochs) for run in runs):.3f} |")
     print()
@@ -128,11 +146,8 @@ def compare(options: argparse.Namespace) -> None:
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump(lists, file)
         file.flush()
-        given = {key: getattr(options, key) for key in ("image_size", "batch_size", "epochs", "workers", "device")}
-        given |= {"lists": file.name, "weights": str(options.weights.absolute()), "classes": len(data.class_names)}
         options.eval_scale = options.eval_scale or data.eval_size / data.image_size
-        size = round(options.image_size * options.eval_scale)
-        given |= {"squeeze": options.squeeze, "eval_size": size if options.squeeze else options.image_size}
+        given = given_to_peers(options, file.name, len(data.class_names))
         peers = [name for name in present_peers(options) if name in options.sides]
         if options.search:
             peers = [name for name in peers if search(name, options, given)]
@@ -147,7 +162,7 @@ def compare(options: argparse.Namespace) -> None:
                 except TrainingFailedError as error:  # the others are worth seeing all the same
                     print(f"{name} is left out: {error}\n", file=sys.stderr)
                     return math.nan
-                seconds, epochs, accuracy = trained[name][-1]
+                seconds, epochs, accuracy, _ = trained[name][-1]
                 curve = ", ".join(f"{share:.3f} at {moment:.0f} s" for moment, share in epochs)
                 print(f"{name}: test accuracy {accuracy:.4f}; validation {curve}", file=sys.stderr, flush=True)
                 return seconds / 60

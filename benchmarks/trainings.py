@@ -21,11 +21,17 @@ class Trained(NamedTuple):
         seconds: From the start of the process to the end of training.
         epochs: Seconds since the start, and validation accuracy, of each epoch.
         accuracy: Share of the test images that are right.
+        tta: The same over the views of test-time augmentation; None where there are none.
     """
 
     seconds: float
     epochs: list[tuple[float, float]]
     accuracy: float
+    tta: float | None = None
+
+    def time_to(self, target: float) -> float | None:
+        """Find when the validation accuracy first reached a target: seconds since the start, None if it never did."""
+        return next((moment for moment, share in self.epochs if share >= target), None)
 
 
 class TrainingFailedError(Exception):
@@ -42,24 +48,42 @@ def train_ours(options: argparse.Namespace, seed: int) -> Trained:
     Returns:
         What it came to.
     """
+    fit = [
+        *(f"--config={config}" for config in CONFIGS), *shlex.split(options.ours),
+        f"--data.eval_scale={options.eval_scale}", f"--data.image_size={options.image_size}",
+        f"--data.batch_size={options.batch_size}", f"--trainer.max_epochs={options.epochs}",
+        "--early_stopping.patience=null",
+    ]  # fmt: skip
+    return train_with(fit, options, seed)
+
+
+def train_with(fit: list[str], options: argparse.Namespace, seed: int) -> Trained:
+    """Train and test by the command line with given options of ``fit``.
+
+    Args:
+        fit: The options, but those for data, weights, loading processes, seed and folder.
+        options: The command line of the benchmark.
+        seed: Seed of the run.
+
+    Returns:
+        What it came to.
+    """
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     with tempfile.TemporaryDirectory() as folder:
-        fit = [
-            *(f"--config={config}" for config in CONFIGS), *shlex.split(options.ours),
-            f"--data.eval_scale={options.eval_scale}", f"--data.root={options.root.absolute()}",
-            f"--model.weights={options.weights.absolute()}", f"--data.image_size={options.image_size}",
-            f"--data.batch_size={options.batch_size}", f"--data.num_workers={options.workers}",
-            f"--trainer.max_epochs={options.epochs}", "--early_stopping.patience=null", f"--seed_everything={seed}",
-            f"--logs={folder}", "--experiment=training", "--name=run",
+        given = [
+            f"--data.root={options.root.absolute()}", f"--model.weights={options.weights.absolute()}",
+            f"--data.num_workers={options.workers}", f"--seed_everything={seed}", f"--logs={folder}",
+            "--experiment=training", "--name=run",
         ]  # fmt: skip
         began = time.time()
-        call([sys.executable, "train.py", "fit", *fit], options)
+        call([sys.executable, "train.py", "fit", *fit, *given], options)
         seconds, run = time.time() - began, Path(folder) / "training/run"
         events = EventAccumulator(str(run), size_guidance={"scalars": 0}).Reload().Scalars("val/accuracy")
         call([sys.executable, "train.py", "test", str(run)], options)
-        accuracy = json.loads((run / "test/test_scores.json").read_text())["test/accuracy"]
-    return Trained(seconds, [(event.wall_time - began, event.value) for event in events], accuracy)
+        scores = json.loads((run / "test/test_scores.json").read_text())
+    epochs = [(event.wall_time - began, event.value) for event in events]
+    return Trained(seconds, epochs, scores["test/accuracy"], scores.get("test_tta/accuracy"))
 
 
 def train_peer(name: str, options: argparse.Namespace, given: dict[str, Any], seed: int) -> Trained:

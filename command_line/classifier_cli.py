@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from jsonargparse import Namespace
-from lightning import Callback, LightningDataModule, Trainer
+from lightning import Callback, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import Logger
@@ -24,6 +24,7 @@ from command_line.missing_package import missing_package
 from command_line.paths import expand_paths
 from command_line.place import claim, hold, is_first_process
 from command_line.remote_runs.places import as_typed, keep_here
+from command_line.remote_runs.same_checkpoint import same_checkpoint
 from command_line.request import DATA_COMMANDS, RUN_COMMANDS, TOOLS, WORDS, Request
 from command_line.start import Start
 from command_line.starting_point import find_start
@@ -155,16 +156,16 @@ class ClassifierCLI(LightningCLI):
         if search:
             trainer.folder, trainer.loggers = self.start.experiment, [DummyLogger()]
             return trainer
-        claimed, resumed = self._claim(), self.start.step is not None
+        claimed, start, resumed = self._claim(), self.start, self.start.step is not None
         trainer.loggers = [DummyLogger()] if config.trainer.fast_dev_run and claimed else claimed
-        if self.start.folder is not None:
-            trainer.folder = self.start.folder
+        if start.folder is not None:
+            trainer.folder = start.folder
             callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
             self.typed.trainer.precision = chosen.precision  # what a resumption has to have in common
-            text = self._parser(str(self.subcommand)).dump(self.typed, skip_unset=False)
-            callbacks[:0] = [RunConfig(text, resumed), RunHistory(resumed)]
-        if self.start.step is not None and is_first_process():
-            loggers.keep_rows(trainer.loggers, self.start.step)
+            config_file = RunConfig(self._parser(str(self.subcommand)).dump(self.typed, skip_unset=False), resumed)
+            callbacks[:0] = [same_checkpoint(start.checkpoint), config_file, RunHistory(resumed)]
+        if start.step is not None and is_first_process():
+            loggers.keep_rows(trainer.loggers, start.step)
         return trainer
 
     def _claim(self) -> list[Logger]:
@@ -216,7 +217,7 @@ class ClassifierCLI(LightningCLI):
             add_evaluation_options(parser, subcommand)
         return parser
 
-    def class_names(self, data: LightningDataModule) -> list[str]:
+    def class_names(self, data: ImageDataModule) -> list[str]:
         """Take the class names from the data, or for all but ``fit`` from the checkpoint, and label the data by them.
 
         Args:
@@ -225,7 +226,6 @@ class ClassifierCLI(LightningCLI):
         Returns:
             The names in the order of their indices.
         """
-        assert isinstance(data, ImageDataModule)
         checkpoint, stored = self.start.checkpoint, self.start.hyper_parameters
         if self.subcommand != "fit":
             self.start.compare_preprocessing(data.preprocessing, data.image_size)
@@ -235,7 +235,7 @@ class ClassifierCLI(LightningCLI):
             compare_classes(checkpoint, stored["class_names"], data.class_names)
         return data.class_names
 
-    def image_size(self, data: LightningDataModule) -> int:
+    def image_size(self, data: ImageDataModule) -> int:
         """Take the size of training images from the data, or for all but ``fit`` from the checkpoint.
 
         Args:
@@ -244,9 +244,8 @@ class ClassifierCLI(LightningCLI):
         Returns:
             The side in pixels that the network is built for.
         """
-        assert isinstance(data, ImageDataModule)
-        stored: int = self.start.hyper_parameters.get("image_size", data.image_size)
-        return data.image_size if self.subcommand == "fit" else stored
+        stored = {} if self.subcommand == "fit" else self.start.hyper_parameters
+        return int(stored.get("image_size", data.image_size))
 
     def _set_seed(self) -> None:
         if self.subcommand in TOOLS:

@@ -1,11 +1,15 @@
 """Both sides of a run in object storage stay the same, whatever goes wrong in between."""
 
+import errno
+import os
+import time
 from pathlib import Path
 
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem  # type: ignore[import-untyped]
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+from command_line.remote_runs import uploads
 from command_line.remote_runs.mirror import Mirror
 
 
@@ -120,3 +124,43 @@ def test_what_was_removed_there_is_uploaded_again_and_a_checkpoint_removed_here_
     (mirror.folder / "checkpoints/epoch_2").unlink()  # by somebody who cleans a cache
     Mirror(mirror.url, mirror.folder).tidy()
     assert "checkpoints/epoch_2" in stored()
+
+
+def test_a_full_disk_keeps_nothing_from_the_storage(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "somewhere")
+
+    put(mirror.folder, curve="1", checkpoints__last="1")
+    with monkeypatch.context() as disk:
+        disk.setattr("command_line.remote_runs.mirror.shutil.copyfile", full)
+        disk.setattr("runs.whole_file.tempfile.mkstemp", full)
+        mirror.upload()
+    assert stored() == {"curve": "1", "checkpoints/last": "1"}
+    assert not list(mirror.folder.rglob(".pin*"))
+    again = Mirror(mirror.url, mirror.folder)
+    again.fetch()
+    put(mirror.folder, curve="2")
+    again.upload()
+    assert stored() == {"curve": "2", "checkpoints/last": "1"}
+
+
+def test_a_disk_that_fails_is_one_sentence_and_uploads_go_on(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "_FIRST", 0.01)
+    monkeypatch.setattr(uploads, "_EVERY", 0.01)
+    put(mirror.folder, curve="1")
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), "curve")
+
+    broken = pytest.MonkeyPatch()
+    broken.setattr("command_line.remote_runs.mirror.shutil.copyfile", fail)
+
+    def train() -> None:
+        with uploads.uploading(mirror):
+            time.sleep(0.3)
+            assert "curve" not in stored()
+            broken.undo()
+
+    with pytest.warns(UserWarning, match="curve: Input/output error. Training goes on"):
+        train()
+    assert stored() == {"curve": "1"}

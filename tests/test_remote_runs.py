@@ -17,7 +17,7 @@ import yaml
 
 import carspotter
 from runs.curves import read_curve
-from tests.processes import outcome, run_devices, start
+from tests.processes import free_port, outcome, run_devices, start
 from tests.storage_server import StorageServer
 from tests.test_object_storage import SECRET, server
 from tests.test_resume import assert_same
@@ -28,6 +28,7 @@ __all__ = ["server"]
 pytestmark = [pytest.mark.slow, pytest.mark.heavy]
 
 RUN = "s3://cars/logs/demo"
+COPY = "carspotter/runs/s3/cars/logs/demo/two/checkpoints/last.ckpt"
 SHARDED = ["--config=configs/strategy/fsdp.yaml", "--trainer.accelerator=cpu", "--trainer.devices=1"]
 
 
@@ -248,3 +249,40 @@ def test_devices_write_one_run(server: StorageServer, options: list[str], other_
     assert [json.loads(line)["event"] for line in after["history.jsonl"].decode().splitlines()] == [
         *("began", "finished", "resumed", "finished")
     ]
+
+
+def test_two_machines_start_from_the_checkpoint_of_the_first(
+    server: StorageServer, options: list[str], tmp_path: Path
+) -> None:
+    options = [*options, "--early_stopping.patience=null", "--confusion_matrix.enabled=false"]
+    again_and_again = ["fit", *options, "--logs=s3://cars/logs", "--name=two", "--ckpt_path=last"]
+    states = tmp_path / "cache/carspotter/runs/.states"
+    main([*again_and_again, "--trainer.max_epochs=1"])
+    uploaded = objects(server, "logs/demo/two/")
+    shutil.copytree(states, tmp_path / "states")
+    main([*again_and_again, "--trainer.max_epochs=2"])
+    second = (tmp_path / "cache" / COPY).read_bytes()
+    # the machine is lost before it has uploaded the second epoch
+    for name in objects(server, "logs/demo/two/"):
+        server.client().delete_object(Bucket="cars", Key=f"logs/demo/two/{name}")
+    for name, content in uploaded.items():
+        server.client().put_object(Bucket="cars", Key=f"logs/demo/two/{name}", Body=content)
+    shutil.rmtree(states)
+    shutil.move(tmp_path / "states", states)
+    port = str(free_port())
+    common = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "1", "LOCAL_RANK": "0", "GROUP_WORLD_SIZE": "2"}
+    common |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "TORCHELASTIC_USE_AGENT_STORE": "False"}
+    ddp = ["--config", "configs/strategy/ddp.yaml", "--trainer.accelerator=cpu", "--trainer.max_epochs=3"]
+    machines = [
+        start(
+            [*again_and_again, *ddp],
+            {**common, "TORCHELASTIC_RUN_ID": "two", "RANK": rank, "GROUP_RANK": rank, "XDG_CACHE_HOME": str(cache)},
+        )
+        for rank, cache in (("0", tmp_path / "cache"), ("1", tmp_path / "other"))
+    ]
+    for machine in machines:
+        machine.join(200)
+    assert [machine.exitcode for machine in machines] == [0, 0]
+    last = objects(server, "logs/demo/two/")["checkpoints/last.ckpt"]
+    assert torch.load(io.BytesIO(last), weights_only=True)["epoch"] == 2
+    assert (tmp_path / "other" / COPY).read_bytes() == second  # not the first epoch's, which was in the storage

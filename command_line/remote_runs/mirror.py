@@ -13,7 +13,7 @@ from filelock import FileLock
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from datamodules.cache.user_cache import user_cache
-from datamodules.remote.storage import Storage
+from datamodules.remote.storage import OF_THE_DISK, Storage
 from runs.run import CHECKPOINTS
 from runs.whole_file import write_atomically
 
@@ -86,6 +86,26 @@ class Mirror:
                 states[name] = version, state
                 self._write(states)
 
+    def replace(self, name: str) -> None:
+        """Copy a file as it is there, whatever is here.
+
+        Args:
+            name: Its name below the folder.
+
+        Raises:
+            MisconfigurationException: If the storage can't be read.
+        """
+        file = self.folder / name
+        draft = file.with_name(f".{file.name}.fetched")
+        with self._states() as states:
+            try:
+                version = self.storage.version(name)
+                self.storage.fetch(name, draft)
+                draft.replace(file)
+            finally:
+                draft.unlink(missing_ok=True)
+            states[name] = version, _state(file) or _OTHER
+
     @contextmanager
     def claimed(self) -> Iterator[None]:
         """Mark the run as one that is written to, so that what prevents that shows at once.
@@ -108,8 +128,16 @@ class Mirror:
         """Copy what has changed here.
 
         Raises:
-            MisconfigurationException: If the storage can't be written to.
+            MisconfigurationException: If the storage can't be written to, or files on this machine can't be read.
         """
+        try:
+            self._upload()
+        except OSError as error:
+            raise MisconfigurationException(
+                f"Can't upload {self.folder} to {self.url}: {error.filename}: {error.strerror}."
+            ) from error
+
+    def _upload(self) -> None:
         with self._states() as states:
             changed = [(name, state) for name, state in self._files() if name not in states or states[name][1] != state]
             checkpoints = [name for name, _ in changed if name.startswith(f"{CHECKPOINTS}/")]
@@ -151,15 +179,16 @@ class Mirror:
     def _pinned(self, name: str) -> Iterator[Path]:
         """Keep a file as it is now: a checkpoint whatever takes its place, any other whatever is appended."""
         pin = self.folder / f".pin-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+        file, pinned = self.folder / name, pin
         try:
             pin.unlink(missing_ok=True)
             with suppress(FileNotFoundError):
                 if name.startswith(f"{CHECKPOINTS}/"):
                     with suppress(PermissionError, NotImplementedError):  # of a file system without links
-                        pin.hardlink_to(self.folder / name)
+                        pin.hardlink_to(file)
                 if not pin.exists():
-                    shutil.copyfile(self.folder / name, pin)
-            yield pin
+                    pinned = pin if _copied(file, pin) else file
+            yield pinned
         finally:
             pin.unlink(missing_ok=True)
 
@@ -180,7 +209,22 @@ class Mirror:
 
     def _write(self, states: dict[str, tuple[str, State]]) -> None:
         plain = {name: [version, *state] for name, (version, state) in states.items()}
-        write_atomically(self._stored, json.dumps(plain, indent=1))
+        try:
+            write_atomically(self._stored, json.dumps(plain, indent=1))
+        except MisconfigurationException as error:
+            if getattr(error.__cause__, "errno", None) not in OF_THE_DISK:
+                raise  # else later commands compare files that they needn't
+
+
+def _copied(file: Path, pin: Path) -> bool:
+    """Copy a file, unless the disk is full."""
+    try:
+        shutil.copyfile(file, pin)
+    except OSError as error:
+        if error.errno not in OF_THE_DISK:
+            raise
+        return False
+    return True
 
 
 def _is_left_out(name: str) -> bool:

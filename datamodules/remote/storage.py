@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote, quote_plus
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_warn
@@ -15,7 +16,7 @@ _Result = TypeVar("_Result")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]+://")
 _PATIENCE = 90.0  # seconds that a server may be away
 _FINAL = (FileNotFoundError, PermissionError, ImportError, ValueError, TypeError)
-_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _ONE_ATTEMPT = {
     "config_kwargs": {"retries": {"total_max_attempts": 1}}
 }  # else botocore would have a patience of its own
@@ -198,9 +199,9 @@ class Storage:
                 return call(system, f"{folder}/{name}")
             except Exception as error:  # each storage has exceptions of its own
                 self._connection = None
-                if isinstance(error, _FINAL) or _CREDENTIALS.search(f"{type(error).__name__} {error}"):
+                if isinstance(error, _FINAL) or _of_credentials(url, error):
                     raise MisconfigurationException(_reason(url, error)) from error
-                if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
+                if isinstance(error, OSError) and error.errno in OF_THE_DISK:
                     raise MisconfigurationException(
                         f"Can't keep {url} on this machine: {error.strerror}. Free space, lower data.cache_gb or "
                         "choose another data.cache_dir."
@@ -220,6 +221,15 @@ def _version(about: dict[str, Any]) -> str:
     keys = ("ETag", "etag", "md5Hash", "LastModified", "last_modified", "mtime")  # as the storages call it
     changing = next((about[key] for key in keys if about.get(key) is not None), "")
     return f"{about.get('size')} {changing}"
+
+
+def _of_credentials(url: str, error: Exception) -> bool:
+    """Check what an error is about, whatever the names are that its message repeats."""
+    message = str(error)
+    for name in sorted(url.split("/"), key=len, reverse=True):
+        for spelling in (name, quote(name), quote_plus(name)):
+            message = message.replace(spelling, "") if spelling else message
+    return _CREDENTIALS.search(f"{type(error).__name__} {message}") is not None
 
 
 def _reason(url: str, error: Exception) -> str:

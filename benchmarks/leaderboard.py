@@ -1,0 +1,106 @@
+"""Trains with every recipe that runs on a CPU, and as peers do, and lists minutes and scores.
+
+python -m benchmarks.leaderboard --root ROOT --weights tf_efficientnet_lite0.safetensors [--rows NAME...]
+
+EfficientNet-Lite0 on the same photographs and the same split. Ours are the documented commands; the peers see as many
+photographs as the recipe for 128 px and of its size, squeezed and evaluated as there (``benchmarks/training.py``). Each
+row is a training in processes of its own, one after the other, and is kept in ``--out``, so that an interrupted
+benchmark goes on; rows of another machine are refused there. Minutes count from the start of the process.
+"""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from functools import partial
+from pathlib import Path
+
+from benchmarks.measuring import machine
+from benchmarks.training import RATES, given_to_peers, present_peers, split_lists
+from benchmarks.trainings import CHECKOUT, Trained, TrainingFailedError, train_peer, train_with
+
+RECIPES = sorted(path.stem for path in (CHECKOUT / "configs/recipes").glob("efficientnet_lite0_*.yaml"))
+ROWS = [*RECIPES, "stanford_cars", *RATES]
+_PEERS_SEE = {"image_size": 128, "batch_size": 32, "epochs": 15, "eval_scale": 1.4, "squeeze": True}
+
+
+def train(row: str, options: argparse.Namespace, lists: str, classes: int) -> Trained:
+    """Train what a row stands for.
+
+    Args:
+        row: One of ``ROWS``.
+        options: The command line.
+        lists: A JSON file of what ``split_lists`` returns.
+        classes: Number of classes.
+
+    Returns:
+        What it came to.
+    """
+    if row in RATES:
+        return train_peer(row, options, given_to_peers(options, lists, classes), options.seed)
+    if row in RECIPES:
+        return train_with([f"--config=configs/recipes/{row}.yaml"], options, options.seed)
+    fit = ["--config=configs/stanford_cars.yaml", "--config=configs/backbone/efficientnet_lite0.yaml"]
+    return train_with([*fit, "--data.image_size=128", "--trainer.max_epochs=15"], options, options.seed)
+
+
+def print_rows(rows: dict[str, Trained], target: float) -> None:
+    """Print a table, the best test accuracy first.
+
+    Args:
+        rows: What each row came to.
+        target: The validation accuracy whose time is told.
+    """
+    print(f"| | test | test, TTA | best validation | minutes | minutes to {target:g} of the validation images |")
+    print("|---|---|---|---|---|---|")
+    for name, found in sorted(rows.items(), key=lambda item: -item[1].accuracy):
+        reached = found.time_to(target)
+        tta = "" if found.tta is None else f"{found.tta:.3f}"
+        best, to_target = max(share for _, share in found.epochs), "never" if reached is None else f"{reached / 60:.1f}"
+        print(f"| {name} | {found.accuracy:.3f} | {tta} | {best:.3f} | {found.seconds / 60:.1f} | {to_target} |")
+
+
+def main() -> None:
+    """Train the rows that there aren't yet, and print all."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--root", type=Path, required=True, help="Stanford Cars, in any layout")
+    parser.add_argument("--weights", type=Path, required=True, help="weights of timm's tf_efficientnet_lite0")
+    parser.add_argument("--rows", nargs="+", default=ROWS, choices=ROWS, help="some of the rows")
+    parser.add_argument("--seed", type=int, default=1, help="seed of all trainings")
+    parser.add_argument("--target", type=float, default=0.8, help="validation accuracy whose time is told")
+    parser.add_argument("--workers", type=int, default=min(os.cpu_count() or 1, 16), help="loading processes")
+    parser.add_argument("--peers", type=Path, default=Path(".venv-peers/bin/python"), help="Python with the peers")
+    parser.add_argument("--out", type=Path, default=Path("logs/leaderboard"), help="folder of the finished rows")
+    parser.set_defaults(**_PEERS_SEE, device="cpu", limit=None)
+    options = parser.parse_args()
+    options.rates = {name: rates[0] for name, rates in RATES.items()}
+    options.environment = {**os.environ, "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
+    options.out.mkdir(parents=True, exist_ok=True)
+    lists, data = split_lists(options.root)
+    peers = present_peers(options) if any(row in RATES for row in options.rows) else []
+    rows: dict[str, Trained] = {}
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump(lists, file)
+        file.flush()
+        begin = partial(train, options=options, lists=file.name, classes=len(data.class_names))
+        for row in (row for row in options.rows if row not in RATES or row in peers):
+            kept = options.out / f"{row.replace(' ', '_')}.json"
+            if not kept.exists():
+                try:
+                    found = begin(row)
+                except TrainingFailedError as error:  # the others are worth seeing all the same
+                    print(f"{row} is left out: {error}\n", file=sys.stderr)
+                    continue
+                kept.write_text(json.dumps({"machine": machine(), **found._asdict()}, indent=1) + "\n")
+            read = json.loads(kept.read_text())
+            if read.pop("machine") != machine():
+                raise SystemExit(f"{kept} was measured on another machine: choose another --out, or remove it.")
+            rows[row] = Trained(**read)
+            print(f"{row}: {rows[row].accuracy:.4f} in {rows[row].seconds / 60:.1f} minutes", file=sys.stderr)
+    print(f"EfficientNet-Lite0, {len(lists['train'])} photographs train, {len(lists['test'])} test; {machine()}\n")
+    print_rows(rows, options.target)
+
+
+if __name__ == "__main__":
+    main()
