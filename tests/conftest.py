@@ -40,6 +40,15 @@ TINY: dict[str, Any] = {
 }
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say what was left out, beside what was skipped."""
+    if "not heavy" in config.option.markexpr:
+        terminalreporter.write_line(
+            "Left out: the tests that start servers or several machines (object storage, SLURM, PostgreSQL, torchrun), "
+            "which make heavy runs."
+        )
+
+
 @pytest.fixture(autouse=True, scope="session")
 def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))

@@ -164,3 +164,27 @@ def test_a_disk_that_fails_is_one_sentence_and_uploads_go_on(mirror: Mirror, mon
     with pytest.warns(UserWarning, match="curve: Input/output error. Training goes on"):
         train()
     assert stored() == {"curve": "1"}
+
+
+def test_no_file_is_put_together_from_two_versions(
+    mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("command_line.remote_runs.mirror._IN_PARTS", 0)
+    put(mirror.folder, checkpoints__last="11")
+    mirror.upload()
+    other = Mirror(mirror.url, tmp_path / "other")
+    before, reads = other.storage.fetch, []
+
+    def in_parts(name: str, file: Path) -> None:
+        before(name, file)
+        reads.append(name)
+        if len(reads) == 1:  # the second half comes after training has gone on
+            put(mirror.folder, checkpoints__last="222")
+            mirror.upload()
+            file.write_text("12")
+
+    monkeypatch.setattr(other.storage, "fetch", in_parts)
+    other._stored = tmp_path / "other.json"
+    other.fetch()
+    assert (tmp_path / "other/checkpoints/last").read_text() == "222"
+    assert len(reads) == 2

@@ -20,6 +20,8 @@ from runs.whole_file import write_atomically
 _NOT_KEPT = (f"{CHECKPOINTS}/previous.ckpt",)  # for disks that damage files
 
 _CLAIM = ".claimed"
+_ATTEMPTS = 5
+_IN_PARTS = 32 << 20  # bytes, from somewhere above which storages are read in several requests
 _SENT = "sent"  # before the version that was there, and digests of what has been sent since without an answer
 
 State = tuple[int, int]  # bytes, and nanoseconds of the last change
@@ -68,7 +70,7 @@ class Mirror:
                 draft = file.with_name(f".{file.name}.fetched")
                 file.parent.mkdir(parents=True, exist_ok=True)
                 try:
-                    self.storage.fetch(name, draft)
+                    version = self._fetch(name, draft, version)
                     if here is not None and known is not None and _is_known(_digest(draft), known[0]):
                         states[name] = version, _OTHER  # it did arrive, though the answer didn't
                         continue
@@ -99,12 +101,21 @@ class Mirror:
         draft = file.with_name(f".{file.name}.fetched")
         with self._states() as states:
             try:
-                version = self.storage.version(name)
-                self.storage.fetch(name, draft)
+                version = self._fetch(name, draft, self.storage.version(name))
                 draft.replace(file)
             finally:
                 draft.unlink(missing_ok=True)
             states[name] = version, _state(file) or _OTHER
+
+    def _fetch(self, name: str, draft: Path, version: str) -> str:
+        """Copy a file, none of whose parts may be of another version; return its version."""
+        for _ in range(_ATTEMPTS):
+            self.storage.fetch(name, draft)
+            now = version if draft.stat().st_size < _IN_PARTS else self.storage.version(name)
+            if now == version:
+                return version
+            version = now
+        raise MisconfigurationException(f"{self.url}/{name} changes while it is read: try again when it doesn't.")
 
     @contextmanager
     def claimed(self) -> Iterator[None]:

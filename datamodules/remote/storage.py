@@ -204,7 +204,7 @@ class Storage:
                 if isinstance(error, OSError) and error.errno in OF_THE_DISK:
                     raise MisconfigurationException(
                         f"Can't keep {url} on this machine: {error.strerror}. Free space, lower data.cache_gb or "
-                        "choose another data.cache_dir."
+                        "choose another cache (data.cache_dir; of runs, XDG_CACHE_HOME)."
                     ) from error
                 if time.monotonic() - began > (longest := _PATIENCE if patience is None else patience):
                     raise MisconfigurationException(
