@@ -28,12 +28,15 @@ class StorageServer:
         asked: Paths of what was read, in order.
         fault: Given the number of a reading, returns a status to answer with in its place, 0 for the right answer, or
             ``CUT`` for half of it.
+        put_fault: The same of a writing, without ``CUT``.
         latency: Seconds before each answer.
     """
 
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.fault: Callable[[int], int] = lambda _: 0
+        self.put_fault: Callable[[int], int] = lambda _: 0
+        self._written = 0
         self.latency = 0.0
         self._moto = DomainDispatcherApplication(create_backend_app)
         self._port = 0
@@ -60,8 +63,12 @@ class StorageServer:
                 content = b"".join(self._moto(environ, start))
                 return [content[: len(content) // 2]]
             if status:
-                start(f"{status} Fault", [("Content-Type", "text/plain"), ("Content-Length", "5")])
-                return [b"fault"]
+                return _fault(status, start)
+        if environ["REQUEST_METHOD"] == "PUT":
+            self._written += 1
+            if status := self.put_fault(self._written):
+                environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+                return _fault(status, start)
         answer: Iterable[bytes] = self._moto(environ, start)
         return answer
 
@@ -81,6 +88,11 @@ class StorageServer:
         for file in sorted(folder.rglob("*")):
             if file.is_file():
                 client.upload_file(str(file), "cars", f"{prefix}/{file.relative_to(folder).as_posix()}")
+
+
+def _fault(status: int, start: Callable[..., Any]) -> list[bytes]:
+    start(f"{status} Fault", [("Content-Type", "text/plain"), ("Content-Length", "5")])
+    return [b"fault"]
 
 
 @contextmanager

@@ -106,7 +106,9 @@ def test_a_bucket_is_written_as_a_folder_is(
         keys = [item["Key"] for item in client.list_objects_v2(Bucket="cars", Prefix=prefix).get("Contents", [])]
         return {key[len(prefix) :]: client.get_object(Bucket="cars", Key=key)["Body"].read() for key in keys}
 
+    server.put_fault = lambda number: 503 if number % 3 == 0 else 0  # which are tried again
     run("convert", "--output=s3://cars/direct/")
+    server.put_fault = lambda _: 0
     assert objects("direct/").keys() == objects("stream/").keys()
     for name, content in objects("stream/").items():
         mine = objects("direct/")[name]
@@ -239,6 +241,21 @@ def test_what_cannot_be_read_is_one_sentence(
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert "AWS_ACCESS_KEY_ID" in answer("s3://cars/stream")
+
+
+def test_a_profile_of_the_aws_files_is_enough(
+    server: StorageServer, stream: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config").write_text(f"[profile lab]\nregion = us-east-1\nendpoint_url = {server.url}\n")
+    (tmp_path / "credentials").write_text(f"[lab]\naws_access_key_id = id\naws_secret_access_key = {SECRET}\n")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_PROFILE", "lab")
+    data = StreamingDataModule(root="s3://cars/stream", image_size=64, num_workers=0)
+    data.setup("test")
+    assert sum(len(labels) for _, labels in data.test_dataloader()) == 40
 
 
 def test_a_chunk_that_has_changed_is_not_read(server: StorageServer, stream: Path) -> None:
