@@ -5,7 +5,8 @@ python -m benchmarks.leaderboard --root ROOT --weights tf_efficientnet_lite0.saf
 EfficientNet-Lite0 on the same photographs and the same split. Ours are the documented commands; the peers see as many
 photographs as the recipe for 128 px and of its size, squeezed and evaluated as there (``benchmarks/training.py``). Each
 row is a training in processes of its own, one after the other, and is kept in ``--out``, so that an interrupted
-benchmark goes on; rows of another machine are refused there. Minutes count from the start of the process.
+benchmark goes on; rows of another machine, seed or data set are refused there. Remove a row whose recipe has changed.
+Minutes count from the start of the process.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from pathlib import Path
 from benchmarks.measuring import machine
 from benchmarks.training import RATES, given_to_peers, present_peers, split_lists
 from benchmarks.trainings import CHECKOUT, Trained, TrainingFailedError, train_peer, train_with
+from runs.whole_file import write_atomically
 
 RECIPES = sorted(path.stem for path in (CHECKOUT / "configs/recipes").glob("efficientnet_lite0_*.yaml"))
 ROWS = [*RECIPES, "stanford_cars", *RATES]
@@ -80,23 +82,25 @@ def main() -> None:
     lists, data = split_lists(options.root)
     peers = present_peers(options) if any(row in RATES for row in options.rows) else []
     rows: dict[str, Trained] = {}
+    given = {"machine": machine(), "seed": options.seed, "train": len(lists["train"]), "workers": options.workers}
+    kept_in = {row: options.out / f"{row.replace(' ', '_')}.json" for row in options.rows}
+    for kept in kept_in.values():
+        if kept.exists() and json.loads(kept.read_text())["given"] != given:
+            raise SystemExit(f"{kept} was measured otherwise, not with {given}: choose another --out, or remove it.")
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump(lists, file)
         file.flush()
         begin = partial(train, options=options, lists=file.name, classes=len(data.class_names))
         for row in (row for row in options.rows if row not in RATES or row in peers):
-            kept = options.out / f"{row.replace(' ', '_')}.json"
-            if not kept.exists():
+            if not kept_in[row].exists():
                 try:
                     found = begin(row)
                 except TrainingFailedError as error:  # the others are worth seeing all the same
                     print(f"{row} is left out: {error}\n", file=sys.stderr)
                     continue
-                kept.write_text(json.dumps({"machine": machine(), **found._asdict()}, indent=1) + "\n")
-            read = json.loads(kept.read_text())
-            if read.pop("machine") != machine():
-                raise SystemExit(f"{kept} was measured on another machine: choose another --out, or remove it.")
-            rows[row] = Trained(**read)
+                kept = {"given": given, "found": found._asdict()}
+                write_atomically(kept_in[row], json.dumps(kept, indent=1) + "\n")
+            rows[row] = Trained(**json.loads(kept_in[row].read_text())["found"])
             print(f"{row}: {rows[row].accuracy:.4f} in {rows[row].seconds / 60:.1f} minutes", file=sys.stderr)
     print(f"EfficientNet-Lite0, {len(lists['train'])} photographs train, {len(lists['test'])} test; {machine()}\n")
     print_rows(rows, options.target)

@@ -158,12 +158,13 @@ class ClassifierCLI(LightningCLI):
             return trainer
         claimed, start, resumed = self._claim(), self.start, self.start.step is not None
         trainer.loggers = [DummyLogger()] if config.trainer.fast_dev_run and claimed else claimed
+        callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+        callbacks.insert(0, same_checkpoint(start.checkpoint))
         if start.folder is not None:
             trainer.folder = start.folder
-            callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
             self.typed.trainer.precision = chosen.precision  # what a resumption has to have in common
             config_file = RunConfig(self._parser(str(self.subcommand)).dump(self.typed, skip_unset=False), resumed)
-            callbacks[:0] = [same_checkpoint(start.checkpoint), config_file, RunHistory(resumed)]
+            callbacks[:0] = [config_file, RunHistory(resumed)]
         if start.step is not None and is_first_process():
             loggers.keep_rows(trainer.loggers, start.step)
         return trainer

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.utilities import rank_zero_warn
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
 from command_line.loggers import logger_configs
 from command_line.place import place_run
@@ -139,9 +139,12 @@ def _take(start: Start, config: Any, command: str, request: Request) -> None:
     wanted = config.model
     for key in ("backbone", *(("optimizer",) if command == "fit" else ()), *_WITHOUT_WEIGHTS):
         known = stored.get(key, None if key in _WITHOUT_WEIGHTS else wanted[key])  # older ones had no such options
+        if wanted[key] == known:
+            continue
         if key in _WITHOUT_WEIGHTS and command != "fit" and not request.has(f"--model.{key}"):
             wanted[key] = known  # a config may be newer than the checkpoint, which says what it is
-        if wanted[key] != known:
+            rank_zero_info(f"model.{key} is {_yaml(known)}, as {start.checkpoint} was trained with.")
+        else:
             raise MisconfigurationException(
                 f"{start.checkpoint} was trained with model.{key} {_yaml(known)}, but it is set to "
                 f"{_yaml(wanted[key])}: use the config.yaml of its run."

@@ -143,11 +143,6 @@ class ImageDataModule(LoadingDataModule, ABC):
         return as_plain_dict(self.eval_pipeline)
 
     @property
-    def not_validated(self) -> str | None:
-        """Why there are no validation images, known before ``setup``; None if there are."""
-        return None
-
-    @property
     def crop_margin(self) -> float | None:
         """Margin of the boxes that pictures are cut out along; None leaves them whole."""
         return None

@@ -51,6 +51,11 @@ class LoadingDataModule(L.LightningDataModule):
     cache_gb: float | None
     _cache_folder: CacheFolder | None = None
 
+    @property
+    def not_validated(self) -> str | None:
+        """Why there are no validation images, known before ``setup``; None if there are."""
+        return None
+
     def labels(self, split: Split) -> npt.NDArray[np.int64]:
         """Return the labels of a split, after ``setup``.
 
@@ -122,7 +127,7 @@ class LoadingDataModule(L.LightningDataModule):
             Batches of images, uint8 (batch, 3, size, size), and labels, int64 (batch,); an empty list, for Lightning to
             validate nothing, if there are no validation images.
         """
-        if "val" not in self.datasets:
+        if "val" not in self.datasets and self.not_validated:
             return []
         return self._sharded_loader(self.datasets["val"], persistent_workers=self._workers() > 0)
 

@@ -3,25 +3,30 @@
 import shutil
 import tempfile
 import uuid
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import torch.distributed
 from lightning import Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from datamodules.samples import Samples
 
-_REFUSED, _COMPLETE = "refused.txt", "complete"
+_REFUSAL = "refusal.txt"
+_LONGEST = timedelta(days=7)  # a process group's own timeout is too short for a million files
 
 
 def once_a_node(make: Callable[[], Samples], trainer: Trainer | None) -> Samples:
     """List samples in the first process of each machine; the others map what it has found.
 
-    A million files are searched for, divided and kept in memory once, not once for each device. All processes have to
-    call this, since they wait for one another. What they map are files in the folder for temporary files, which are
-    removed as soon as all have mapped them; where that folder takes none, every process makes the list itself.
+    A million files are searched for and divided once, not once for each device, and take the memory of one device. All
+    processes have to call this, since they wait for one another. What they map are files in the folder for temporary
+    files, which are removed as soon as all have mapped them; where that folder takes none, every process makes the list
+    itself.
 
     Args:
         make: Makes the list.
@@ -38,18 +43,19 @@ def once_a_node(make: Callable[[], Samples], trainer: Trainer | None) -> Samples
     token = trainer.strategy.broadcast(uuid.uuid4().hex)
     folder = Path(tempfile.gettempdir(), f"carspotter-{token}-{trainer.node_rank}")
     made, refusal = None, None
-    if trainer.local_rank == 0:
-        try:
-            made = make()
-        except MisconfigurationException as error:
-            refusal = error
-        with suppress(OSError):  # the folder is full, or closed
-            _write(folder, made, refusal)
-    trainer.strategy.barrier()
-    samples = _mapped(folder)
-    if refusal is None and samples is None and made is None and (folder / _REFUSED).is_file():
-        refusal = MisconfigurationException((folder / _REFUSED).read_text(encoding="utf-8"))
-    trainer.strategy.barrier()
+    with patient_barrier(trainer) as wait_for_all:
+        if trainer.local_rank == 0:
+            try:
+                made = make()
+            except MisconfigurationException as error:
+                refusal = error
+            with suppress(OSError):  # the folder is full, or closed
+                _write(folder, made, refusal)
+        wait_for_all()
+        if trainer.local_rank != 0 and (folder / _REFUSAL).is_file():
+            refusal = MisconfigurationException((folder / _REFUSAL).read_text(encoding="utf-8"))
+        samples = _mapped(folder) if refusal is None else None
+        wait_for_all()
     if trainer.local_rank == 0:
         shutil.rmtree(folder, ignore_errors=True)
     if refusal is not None:
@@ -59,22 +65,43 @@ def once_a_node(make: Callable[[], Samples], trainer: Trainer | None) -> Samples
     return samples
 
 
-def _write(folder: Path, samples: Samples | None, refusal: MisconfigurationException | None) -> None:
-    folder.mkdir(mode=0o700)
-    if samples is None:
-        (folder / _REFUSED).write_text(str(refusal), encoding="utf-8")
+@contextmanager
+def patient_barrier(trainer: Trainer) -> Iterator[Callable[[], object]]:
+    """Let processes wait for one that works for long; they still end if it does.
+
+    Args:
+        trainer: The trainer, whose processes all have to call this.
+
+    Yields:
+        Waits until all processes have called it.
+    """
+    if not torch.distributed.is_available() or not torch.distributed.is_initialized():
+        yield trainer.strategy.barrier
         return
-    for name, values in _arrays(samples).items():
-        np.save(folder / f"{name}.npy", values)
-    (folder / _COMPLETE).touch()
+    group = torch.distributed.new_group(backend="gloo", timeout=_LONGEST)
+    try:
+        yield partial(torch.distributed.barrier, group=group)
+    finally:
+        torch.distributed.destroy_process_group(group)
+
+
+def _write(folder: Path, samples: Samples | None, refusal: MisconfigurationException | None) -> None:
+    draft = folder.with_suffix(".draft")
+    try:
+        draft.mkdir(mode=0o700)
+        if samples is None:
+            (draft / _REFUSAL).write_text(str(refusal), encoding="utf-8")
+        else:
+            for name, values in vars(samples).items():
+                if values is not None:
+                    np.save(draft / f"{name}.npy", values)
+        draft.rename(folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
 
 
 def _mapped(folder: Path) -> Samples | None:
-    """Map what was written; None if it wasn't, or not whole."""
-    if not (folder / _COMPLETE).exists():
+    """Map what was written; None if it wasn't."""
+    if not folder.is_dir():
         return None
     return Samples(**{file.stem: np.asarray(np.load(file, mmap_mode="r")) for file in folder.glob("*.npy")})
-
-
-def _arrays(samples: Samples) -> dict[str, np.ndarray]:
-    return {name: values for name, values in vars(samples).items() if values is not None}

@@ -162,13 +162,13 @@ class StreamingDataModule(ImageDataModule):
     def _kept_in(self) -> Path:
         return Path(self.cache_dir) if self.cache_dir else user_cache("chunks")
 
-    @property
+    @cached_property
     def not_validated(self) -> str | None:
-        """Why there are no validation images; None if there are."""
+        """Why there are no validation images; None if there are, or should be."""
         exists = (
             Storage(self.chunks).exists if is_remote(self.chunks) else lambda name: Path(self.chunks, name).exists()
         )
-        if exists("val/index.json") or not exists("train/index.json"):  # without either, the chunks aren't there
+        if exists("val/index.json") or "val" in recognise_layout(self._root / TABLE).parts:
             return None
         return f"{self._given} has been converted without any"
 

@@ -132,7 +132,7 @@ def test_a_full_disk_keeps_nothing_from_the_storage(mirror: Mirror, monkeypatch:
 
     put(mirror.folder, curve="1", checkpoints__last="1")
     with monkeypatch.context() as disk:
-        disk.setattr("command_line.remote_runs.mirror.shutil.copyfile", full)
+        disk.setattr("command_line.remote_runs.pins.shutil.copyfile", full)
         disk.setattr("runs.whole_file.tempfile.mkstemp", full)
         mirror.upload()
     assert stored() == {"curve": "1", "checkpoints/last": "1"}
@@ -153,7 +153,7 @@ def test_a_disk_that_fails_is_one_sentence_and_uploads_go_on(mirror: Mirror, mon
         raise OSError(errno.EIO, os.strerror(errno.EIO), "curve")
 
     broken = pytest.MonkeyPatch()
-    broken.setattr("command_line.remote_runs.mirror.shutil.copyfile", fail)
+    broken.setattr("command_line.remote_runs.pins.shutil.copyfile", fail)
 
     def train() -> None:
         with uploads.uploading(mirror):
@@ -169,7 +169,6 @@ def test_a_disk_that_fails_is_one_sentence_and_uploads_go_on(mirror: Mirror, mon
 def test_no_file_is_put_together_from_two_versions(
     mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("command_line.remote_runs.mirror._IN_PARTS", 0)
     put(mirror.folder, checkpoints__last="11")
     mirror.upload()
     other = Mirror(mirror.url, tmp_path / "other")

@@ -28,7 +28,7 @@ def answer(storage: Storage, error: Exception, monkeypatch: pytest.MonkeyPatch) 
 def test_a_server_that_is_away_is_waited_for_whatever_its_buckets_are_called(
     spelling: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    error = ConnectionError(f"Could not connect to the endpoint URL: http://host:1{spelling}/forbidden/signature.csv")
+    error = ConnectionError(f"No connection to {spelling}/forbidden/signature.csv: http://token-store:1{spelling}")
     found = answer(Storage(URL), error, monkeypatch)
     assert not found.startswith("1 ")
     assert "can't be reached; tried for" in found
@@ -39,6 +39,7 @@ def test_wrong_credentials_are_said_at_once(monkeypatch: pytest.MonkeyPatch) -> 
         type("NoCredentialsError", (Exception,), {})("Unable to locate them"),
         OSError("The security token included in the request is expired"),
         PermissionError("Access Denied"),
+        OSError("The provided token is malformed"),
     ):
         found = answer(Storage("memory://bucket"), error, monkeypatch)
         assert found.startswith("1 No access to memory://bucket/signature.csv")

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from filecmp import cmp
@@ -11,7 +10,9 @@ from tempfile import NamedTemporaryFile
 
 from filelock import FileLock
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.utilities import rank_zero_warn
 
+from command_line.remote_runs.pins import pinned
 from datamodules.cache.user_cache import user_cache
 from datamodules.remote.storage import OF_THE_DISK, Storage
 from runs.run import CHECKPOINTS
@@ -21,7 +22,6 @@ _NOT_KEPT = (f"{CHECKPOINTS}/previous.ckpt",)  # for disks that damage files
 
 _CLAIM = ".claimed"
 _ATTEMPTS = 5
-_IN_PARTS = 32 << 20  # bytes, from somewhere above which storages are read in several requests
 _SENT = "sent"  # before the version that was there, and digests of what has been sent since without an answer
 
 State = tuple[int, int]  # bytes, and nanoseconds of the last change
@@ -71,6 +71,9 @@ class Mirror:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 try:
                     version = self._fetch(name, draft, version)
+                    if not version:
+                        rank_zero_warn(f"{self.url}/{name} changes faster than it is read, and is left out.")
+                        continue
                     if here is not None and known is not None and _is_known(_digest(draft), known[0]):
                         states[name] = version, _OTHER  # it did arrive, though the answer didn't
                         continue
@@ -102,20 +105,22 @@ class Mirror:
         with self._states() as states:
             try:
                 version = self._fetch(name, draft, self.storage.version(name))
+                if not version:
+                    raise MisconfigurationException(f"{self.url}/{name} changes faster than it is read.")
                 draft.replace(file)
             finally:
                 draft.unlink(missing_ok=True)
             states[name] = version, _state(file) or _OTHER
 
     def _fetch(self, name: str, draft: Path, version: str) -> str:
-        """Copy a file, none of whose parts may be of another version; return its version."""
+        """Copy a file, no part of a checkpoint in another version; return the version, empty if that can't be had."""
         for _ in range(_ATTEMPTS):
             self.storage.fetch(name, draft)
-            now = version if draft.stat().st_size < _IN_PARTS else self.storage.version(name)
+            now = self.storage.version(name) if name.startswith(f"{CHECKPOINTS}/") else version
             if now == version:
                 return version
             version = now
-        raise MisconfigurationException(f"{self.url}/{name} changes while it is read: try again when it doesn't.")
+        return ""
 
     @contextmanager
     def claimed(self) -> Iterator[None]:
@@ -145,7 +150,7 @@ class Mirror:
             self._upload()
         except OSError as error:
             raise MisconfigurationException(
-                f"Can't upload {self.folder} to {self.url}: {error.filename}: {error.strerror}."
+                f"Can't upload {self.folder} to {self.url}: {error.filename or 'a file'}: {error.strerror}."
             ) from error
 
     def _upload(self) -> None:
@@ -153,10 +158,10 @@ class Mirror:
             changed = [(name, state) for name, state in self._files() if name not in states or states[name][1] != state]
             checkpoints = [name for name, _ in changed if name.startswith(f"{CHECKPOINTS}/")]
             with ExitStack() as pins:
-                pinned = {name: pins.enter_context(self._pinned(name)) for name in checkpoints}
-                for name, state in sorted(changed, key=lambda item: item[0] in pinned):
+                kept = {name: pins.enter_context(pinned(self.folder, name)) for name in checkpoints}
+                for name, state in sorted(changed, key=lambda item: item[0] in kept):
                     with ExitStack() as pin:
-                        file = pinned.get(name) or pin.enter_context(self._pinned(name))
+                        file = kept.get(name) or pin.enter_context(pinned(self.folder, name))
                         if not file.exists():
                             continue  # another has taken its place meanwhile
                         before = states[name][0] if name in states else ""
@@ -187,23 +192,6 @@ class Mirror:
                 yield name, state
 
     @contextmanager
-    def _pinned(self, name: str) -> Iterator[Path]:
-        """Keep a file as it is now: a checkpoint whatever takes its place, any other whatever is appended."""
-        pin = self.folder / f".pin-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
-        file, pinned = self.folder / name, pin
-        try:
-            pin.unlink(missing_ok=True)
-            with suppress(FileNotFoundError):
-                if name.startswith(f"{CHECKPOINTS}/"):
-                    with suppress(PermissionError, NotImplementedError):  # of a file system without links
-                        pin.hardlink_to(file)
-                if not pin.exists():
-                    pinned = pin if _copied(file, pin) else file
-            yield pinned
-        finally:
-            pin.unlink(missing_ok=True)
-
-    @contextmanager
     def _states(self) -> Iterator[dict[str, tuple[str, State]]]:
         """Read, and write afterwards, the states in which both sides were the same; one process at a time."""
         self._stored.parent.mkdir(parents=True, exist_ok=True)
@@ -224,18 +212,7 @@ class Mirror:
             write_atomically(self._stored, json.dumps(plain, indent=1))
         except MisconfigurationException as error:
             if getattr(error.__cause__, "errno", None) not in OF_THE_DISK:
-                raise  # else later commands compare files that they needn't
-
-
-def _copied(file: Path, pin: Path) -> bool:
-    """Copy a file, unless the disk is full."""
-    try:
-        shutil.copyfile(file, pin)
-    except OSError as error:
-        if error.errno not in OF_THE_DISK:
-            raise
-        return False
-    return True
+                raise  # else a later command may ask to remove the folder, if it finds other files than it knows of
 
 
 def _is_left_out(name: str) -> bool:

@@ -1,36 +1,29 @@
-"""Lets all machines of a job start from one checkpoint, each of which has copies of its own."""
+"""Lets all machines of a job start from one checkpoint, where each has a copy of its own."""
 
 import hashlib
 import zipfile
 from pathlib import Path
+from typing import Any
 
+import torch.distributed
 from lightning import Callback, LightningModule, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_info
 
 from command_line.remote_runs.mirror import Mirror
 from command_line.remote_runs.places import mirror_of
+from datamodules.once_a_node import patient_barrier
+from runs.checkpoints import read_checkpoint
 from runs.run import CHECKPOINTS
 
 
-def same_checkpoint(checkpoint: Path | None) -> "SameCheckpoint":
-    """Build the callback for what this device starts from.
-
-    Args:
-        checkpoint: The checkpoint; None for a new training.
-
-    Returns:
-        The callback, which knows whether the checkpoint's run lies in object storage.
-    """
-    folder = checkpoint.parent if checkpoint is not None else None
-    return SameCheckpoint(checkpoint, mirror_of(folder.parent) if folder and folder.name == CHECKPOINTS else None)
-
-
 class SameCheckpoint(Callback):
-    """Compares the checkpoints that the devices are about to load with that of the first one, which all then have.
+    """Compares the checkpoints that the devices are about to load, and refuses to go on with different ones.
 
     Machines keep copies of runs in object storage. That of the machine which trained may be newer than what it had
-    uploaded when the job was lost; another one would start from an older step, and train something else.
+    uploaded when the job was lost; another one would start from an older step, and train something else. Where the
+    first machine's is the newest, the others take it. Where another one's is, that one uploads it and the job ends, to
+    be started again, since curves and history are the first one's.
 
     Args:
         checkpoint: What this device starts from; None is a new training.
@@ -49,35 +42,72 @@ class SameCheckpoint(Callback):
             stage: ``fit`` or another.
 
         Raises:
-            MisconfigurationException: On all devices, if they can't have the same checkpoint.
+            MisconfigurationException: On all devices, if they haven't the same checkpoint.
         """
         if trainer.world_size == 1:
             return
-        strategy = trainer.strategy
-        first = strategy.broadcast(_fingerprint(self.checkpoint))
-        if self._all_have(first, trainer):
+        found = _of_all(trainer, _fingerprint(self.checkpoint))
+        if len({*found}) == 1:
             return
-        if trainer.is_global_zero and self.mirror is not None:
-            rank_zero_info(f"Other machines have an older copy of {self.mirror.url}, and take this one's.")
-            self.mirror.upload()
-        strategy.barrier()
-        other = self.checkpoint is not None and _fingerprint(self.checkpoint) != first
-        if other and trainer.local_rank == 0 and self.checkpoint is not None and self.mirror is not None:
-            self.mirror.replace(f"{CHECKPOINTS}/{self.checkpoint.name}")
-        strategy.barrier()
-        if not self._all_have(first, trainer):
-            raise MisconfigurationException(
-                f"The devices would start from different checkpoints, such as {self.checkpoint or 'none'}: the folder "
-                "of the runs (logs) has to be one that all machines share, or in object storage."
-            )
+        steps = _of_all(trainer, _steps(self.checkpoint))
+        newest = steps.index(max(steps))
+        problem = ""
+        with patient_barrier(trainer) as wait_for_all:
+            try:
+                if trainer.global_rank == newest and self.mirror is not None:
+                    self.mirror.upload()
+            except MisconfigurationException as error:
+                problem = str(error)
+            wait_for_all()
+            try:
+                other = found[trainer.global_rank] != found[0] and trainer.local_rank == 0
+                if newest == 0 and other and self.mirror is not None and self.checkpoint is not None:
+                    self.mirror.replace(f"{CHECKPOINTS}/{self.checkpoint.name}")
+            except MisconfigurationException as error:
+                problem = str(error)
+            wait_for_all()
+        problems = [said for said in _of_all(trainer, problem) if said]
+        if not problems and len({*_of_all(trainer, _fingerprint(self.checkpoint))}) == 1:
+            rank_zero_info("Other machines had an older copy of the checkpoint, and have taken that of this one.")
+            return
+        stored = any(_of_all(trainer, self.mirror is not None))
+        listed = ", ".join("none" if one < 0 else str(one) for one in steps)
+        advice = "The newest is in the storage now: start the command again"
+        if not stored:
+            advice = "The folder of the runs (logs) has to be one that all machines share"
+        raise MisconfigurationException(
+            problems[0]
+            if problems
+            else f"The devices would start from different checkpoints, after these steps: {listed}. {advice}."
+        )
 
-    def _all_have(self, first: str, trainer: Trainer) -> bool:
-        return trainer.strategy.reduce_boolean_decision(_fingerprint(self.checkpoint) == first, all=True)
+
+def same_checkpoint(checkpoint: Path | None) -> SameCheckpoint:
+    """Build the callback for what this device starts from.
+
+    Args:
+        checkpoint: The checkpoint; None for a new training.
+
+    Returns:
+        The callback, which knows whether the checkpoint's run lies in object storage.
+    """
+    folder = checkpoint.parent if checkpoint is not None else None
+    return SameCheckpoint(checkpoint, mirror_of(folder.parent) if folder and folder.name == CHECKPOINTS else None)
+
+
+def _of_all(trainer: Trainer, mine: Any) -> list[Any]:
+    everyone: list[Any] = [None] * trainer.world_size
+    torch.distributed.all_gather_object(everyone, mine)
+    return everyone
+
+
+def _steps(checkpoint: Path | None) -> int:
+    return -1 if checkpoint is None else int(read_checkpoint(checkpoint).get("global_step", 0))
 
 
 def _fingerprint(checkpoint: Path | None) -> str:
     """Tell checkpoints apart by the checksums that their archives list; folders by the names of their parts."""
-    if checkpoint is None or not checkpoint.exists():
+    if checkpoint is None:
         return ""
     if checkpoint.is_dir():
         parts = [f"{file.name} {file.stat().st_size}" for file in sorted(checkpoint.iterdir())]

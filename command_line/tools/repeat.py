@@ -41,6 +41,10 @@ def repeat(
         MisconfigurationException: If there is nothing to repeat, or the data can't be divided in folds.
     """
     _check(data, seeds, folds)
+    if folds is None and not test and data.not_validated:
+        raise MisconfigurationException(
+            f"There is no score to compare the trainings by: {data.not_validated}. Set --test true or --folds."
+        )
     if test:
         data.prepare_data()
         data.samples("test")  # which says now if there is none

@@ -226,9 +226,10 @@ def _version(about: dict[str, Any]) -> str:
 def _of_credentials(url: str, error: Exception) -> bool:
     """Check what an error is about, whatever the names are that its message repeats."""
     message = str(error)
-    for name in sorted(url.split("/"), key=len, reverse=True):
+    for name in sorted({*url.split("/")} - {""}, key=len, reverse=True):
         for spelling in (name, quote(name), quote_plus(name)):
-            message = message.replace(spelling, "") if spelling else message
+            message = re.sub(rf"(?<!\w){re.escape(spelling)}(?!\w)", "", message)
+    message = re.sub(r"\w+://\S+", "", message)
     return _CREDENTIALS.search(f"{type(error).__name__} {message}") is not None
 
 
