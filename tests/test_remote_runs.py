@@ -252,17 +252,33 @@ def test_devices_write_one_run(server: StorageServer, options: list[str], other_
     ]
 
 
-def test_two_machines_start_from_the_checkpoint_of_the_first(
-    server: StorageServer, options: list[str], tmp_path: Path
+@pytest.mark.parametrize("newer", ["first", "other"])
+def test_machines_start_from_one_checkpoint_the_newest(
+    server: StorageServer, options: list[str], tmp_path: Path, newer: str
 ) -> None:
     options = [*options, "--early_stopping.patience=null", "--confusion_matrix.enabled=false"]
     again_and_again = ["fit", *options, "--logs=s3://cars/logs", "--name=two", "--ckpt_path=last"]
-    states = tmp_path / "cache/carspotter/runs/.states"
+    ddp = ["--config", "configs/strategy/ddp.yaml", "--trainer.accelerator=cpu", "--trainer.max_epochs=3"]
+    caches = [tmp_path / "cache", tmp_path / "other"]
+
+    def job(*order: Path) -> list[int | None]:
+        common = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "1", "LOCAL_RANK": "0", "GROUP_WORLD_SIZE": "2"}
+        common |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "TORCHELASTIC_RUN_ID": "two"}
+        common |= {"TORCHELASTIC_USE_AGENT_STORE": "False"}
+        machines = [
+            start([*again_and_again, *ddp], {**common, "RANK": rank, "GROUP_RANK": rank, "XDG_CACHE_HOME": str(cache)})
+            for rank, cache in zip("01", order, strict=True)
+        ]
+        for machine in machines:
+            machine.join(150)
+        return [machine.exitcode for machine in machines]
+
     main([*again_and_again, "--trainer.max_epochs=1"])
     uploaded = objects(server, "logs/demo/two/")
+    states = caches[0] / "carspotter/runs/.states"
     shutil.copytree(states, tmp_path / "states")
     main([*again_and_again, "--trainer.max_epochs=2"])
-    second = (tmp_path / "cache" / COPY).read_bytes()
+    second = (caches[0] / COPY).read_bytes()
     # the machine is lost before it has uploaded the second epoch
     for name in objects(server, "logs/demo/two/"):
         server.client().delete_object(Bucket="cars", Key=f"logs/demo/two/{name}")
@@ -270,20 +286,14 @@ def test_two_machines_start_from_the_checkpoint_of_the_first(
         server.client().put_object(Bucket="cars", Key=f"logs/demo/two/{name}", Body=content)
     shutil.rmtree(states)
     shutil.move(tmp_path / "states", states)
-    port = str(free_port())
-    common = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "1", "LOCAL_RANK": "0", "GROUP_WORLD_SIZE": "2"}
-    common |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "TORCHELASTIC_USE_AGENT_STORE": "False"}
-    ddp = ["--config", "configs/strategy/ddp.yaml", "--trainer.accelerator=cpu", "--trainer.max_epochs=3"]
-    machines = [
-        start(
-            [*again_and_again, *ddp],
-            {**common, "TORCHELASTIC_RUN_ID": "two", "RANK": rank, "GROUP_RANK": rank, "XDG_CACHE_HOME": str(cache)},
-        )
-        for rank, cache in (("0", tmp_path / "cache"), ("1", tmp_path / "other"))
-    ]
-    for machine in machines:
-        machine.join(200)
-    assert [machine.exitcode for machine in machines] == [0, 0]
-    last = objects(server, "logs/demo/two/")["checkpoints/last.ckpt"]
-    assert torch.load(io.BytesIO(last), weights_only=True)["epoch"] == 2
-    assert (tmp_path / "other" / COPY).read_bytes() == second  # not the first epoch's, which was in the storage
+    if newer == "other":  # which isn't the one that writes: it uploads, and the job has to be started again
+        caches.reverse()
+        assert job(*caches) == [1, 1]
+        assert objects(server, "logs/demo/two/")["checkpoints/last.ckpt"] == second
+    assert job(*caches) == [0, 0]
+    if newer == "first":
+        assert (caches[1] / COPY).read_bytes() == second  # not the first epoch's, which was in the storage
+    kept = objects(server, "logs/demo/two/")
+    assert torch.load(io.BytesIO(kept["checkpoints/last.ckpt"]), weights_only=True)["epoch"] == 2
+    events = [json.loads(line)["event"] for line in kept["history.jsonl"].decode().splitlines()]
+    assert events == ["began", "finished", "resumed", "finished", "resumed", "finished"]
