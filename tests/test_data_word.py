@@ -19,7 +19,12 @@ from train import main
 
 SMALL = [
     *("--data.image_size=64", "--data.batch_size=8", "--data.num_workers=0", "--model.weights=null"),
-    *("--model.backbone=squeezenet1_1", "--trainer.max_epochs=1", "--trainer.enable_progress_bar=false"),
+    *(
+        "--model.backbone=squeezenet1_1",
+        "--model.cosine_scale=null",
+        "--trainer.max_epochs=1",
+        "--trainer.enable_progress_bar=false",
+    ),
     *("--previews.enabled=false", "--report.enabled=false"),
 ]
 
