@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import torch.distributed
-from lightning import Callback, LightningModule, Trainer
+from lightning import Callback, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.callbacks import LambdaCallback
 from lightning.pytorch.utilities import rank_zero_info
 
 from command_line.remote_runs.mirror import Mirror
@@ -17,7 +18,7 @@ from runs.checkpoints import read_checkpoint
 from runs.run import CHECKPOINTS
 
 
-class SameCheckpoint(Callback):
+class SameCheckpoint:
     """Compares the checkpoints that the devices are about to load, and refuses to go on with different ones.
 
     Machines keep copies of runs in object storage. That of the machine which trained may be newer than what it had
@@ -33,13 +34,11 @@ class SameCheckpoint(Callback):
     def __init__(self, checkpoint: Path | None, mirror: Mirror | None) -> None:
         self.checkpoint, self.mirror = checkpoint, mirror
 
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Compare, before anything is loaded.
+    def settle(self, trainer: Trainer) -> None:
+        """Compare, and copy what can be.
 
         Args:
-            trainer: The trainer.
-            pl_module: The classifier.
-            stage: ``fit`` or another.
+            trainer: The trainer, whose processes all have to call this.
 
         Raises:
             MisconfigurationException: On all devices, if they haven't the same checkpoint.
@@ -82,17 +81,19 @@ class SameCheckpoint(Callback):
         )
 
 
-def same_checkpoint(checkpoint: Path | None) -> SameCheckpoint:
-    """Build the callback for what this device starts from.
+def same_checkpoint(checkpoint: Path | None) -> Callback:
+    """Build a callback that lets all machines start from one checkpoint, before anything is loaded.
 
     Args:
-        checkpoint: The checkpoint; None for a new training.
+        checkpoint: What this device starts from; None is a new training.
 
     Returns:
-        The callback, which knows whether the checkpoint's run lies in object storage.
+        The callback.
     """
     folder = checkpoint.parent if checkpoint is not None else None
-    return SameCheckpoint(checkpoint, mirror_of(folder.parent) if folder and folder.name == CHECKPOINTS else None)
+    mirror = mirror_of(folder.parent) if folder and folder.name == CHECKPOINTS else None
+    # no class of its own, which would be one of those that --help lists for trainer.callbacks
+    return LambdaCallback(setup=lambda trainer, *_: SameCheckpoint(checkpoint, mirror).settle(trainer))
 
 
 def _of_all(trainer: Trainer, mine: Any) -> list[Any]:
