@@ -93,7 +93,7 @@ def same_checkpoint(checkpoint: Path | None) -> Callback:
     folder = checkpoint.parent if checkpoint is not None else None
     mirror = mirror_of(folder.parent) if folder and folder.name == CHECKPOINTS else None
     # no class of its own, which would be one of those that --help lists for trainer.callbacks
-    return LambdaCallback(setup=lambda trainer, *_: SameCheckpoint(checkpoint, mirror).settle(trainer))
+    return LambdaCallback(setup=lambda trainer, *_, **__: SameCheckpoint(checkpoint, mirror).settle(trainer))
 
 
 def _of_all(trainer: Trainer, mine: Any) -> list[Any]:
