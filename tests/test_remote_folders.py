@@ -80,7 +80,13 @@ def test_commands_take_folders_and_tables(
     server.upload(photos, "table")
     server.upload(photos.parent / "photos" / "Audi A4 #1", "folders/Audi")
     server.upload(photos.parent / "photos" / "Škoda 100%", "folders/Skoda")
-    common = ["--data.image_size=32", "--data.num_workers=0", "--data.batch_size=8", "--model.backbone=squeezenet1_1"]
+    common = [
+        "--data.image_size=32",
+        "--data.num_workers=0",
+        "--data.batch_size=8",
+        "--model.backbone=squeezenet1_1",
+        "--model.cosine_scale=null",
+    ]
     common += ["--model.weights=null", "--trainer.max_epochs=1", "--trainer.enable_progress_bar=false"]
     common += ["--previews.enabled=false", "--report.enabled=false", "--trainer.accelerator=cpu"]
     main(["fit", "s3://cars/folders", *common, "--name=folders"])
