@@ -14,6 +14,7 @@ import torch.distributed
 from lightning import Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+from datamodules.remote.draft import drafted
 from datamodules.samples import Samples
 
 _REFUSAL = "refusal.txt"
@@ -86,18 +87,13 @@ def patient_barrier(trainer: Trainer) -> Iterator[Callable[[], object]]:
 
 
 def _write(folder: Path, samples: Samples | None, refusal: MisconfigurationException | None) -> None:
-    draft = folder.with_suffix(".draft")
-    try:
+    with drafted(folder) as draft:
         draft.mkdir(mode=0o700)
         if samples is None:
             (draft / _REFUSAL).write_text(str(refusal), encoding="utf-8")
-        else:
-            for name, values in vars(samples).items():
-                if values is not None:
-                    np.save(draft / f"{name}.npy", values)
-        draft.rename(folder)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+        for name, values in ({} if samples is None else vars(samples)).items():
+            if values is not None:
+                np.save(draft / f"{name}.npy", values)
 
 
 def _mapped(folder: Path) -> Samples | None:
