@@ -19,6 +19,7 @@ CONFIG = """
 ClusterName=cars
 SlurmctldHost=localhost
 SlurmctldPort={port}
+FirstJobId={port}
 SlurmUser=root
 SlurmdUser=root
 SlurmdTimeout=5
@@ -58,6 +59,9 @@ def why_not() -> str | None:
 
 class Cluster:
     """The daemons.
+
+    Lightning derives the port that the processes of a job meet at from the last digits of the job's number, and two
+    clusters may run at once, one in each process of the tests: jobs are counted from the controller's port.
 
     Attributes:
         folder: All their files.
@@ -137,7 +141,7 @@ class Cluster:
             time.sleep(0.1)
 
     def logs(self) -> str:
-        """Read the ends of all logs."""
+        """Read the ends of all logs, and of what the jobs printed."""
         return "\n".join(f"{file.name}: {file.read_text()[-1500:]}" for file in sorted(self.folder.glob("*.log")))
 
     def stop(self) -> None:

@@ -37,15 +37,21 @@ def cluster() -> Iterator[Cluster]:
     running.stop()
 
 
-def submitted(cluster: Cluster, arguments: list[str], tmp_path: Path) -> str:
-    asked = ["--nodes=2", "--ntasks-per-node=1", "--cpus-per-task=1", "--gpus-per-node=0", f"--output={tmp_path}/out"]
+def submitted(cluster: Cluster, arguments: list[str]) -> str:
+    asked = [
+        "--nodes=2",
+        "--ntasks-per-node=1",
+        "--cpus-per-task=1",
+        "--gpus-per-node=0",
+        f"--output={cluster.folder}/job-%j.log",
+    ]
     return cluster.call("sbatch", "--parsable", *asked, "configs/strategy/slurm.sh", *arguments, *OPTIONS, cwd=CHECKOUT)
 
 
 def test_a_job_that_is_stopped_and_then_loses_a_node_ends_as_if_nothing_had_happened(
     cluster: Cluster, arguments: list[str], tmp_path: Path
 ) -> None:
-    job = submitted(cluster, arguments, tmp_path)
+    job = submitted(cluster, arguments)
     run = tmp_path / f"logs/demo/job-{job}"
 
     def events() -> list[str]:
@@ -88,7 +94,7 @@ def test_a_job_that_is_stopped_and_then_loses_a_node_ends_as_if_nothing_had_happ
 def test_a_job_that_is_cancelled_saves_and_stays_cancelled(
     cluster: Cluster, arguments: list[str], tmp_path: Path
 ) -> None:
-    job = submitted(cluster, arguments, tmp_path)
+    job = submitted(cluster, arguments)
     run = tmp_path / f"logs/demo/job-{job}"
     cluster.wait_for(lambda: (run / "checkpoints/best.ckpt").exists(), 120)
     cluster.call("scancel", job)
