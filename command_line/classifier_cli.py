@@ -20,7 +20,6 @@ from command_line.commands import STARTING_TRAININGS, Commands
 from command_line.defaults import CALLBACKS, RUN_DEFAULTS, add_evaluation_options
 from command_line.hardware.choice import choose, describe
 from command_line.hardware.torchrun_processes import started_processes
-from command_line.missing_package import missing_package
 from command_line.paths import expand_paths
 from command_line.place import claim, hold, is_first_process
 from command_line.remote_runs.places import as_typed, keep_here
@@ -29,6 +28,7 @@ from command_line.request import DATA_COMMANDS, RUN_COMMANDS, TOOLS, WORDS, Requ
 from command_line.start import Start
 from command_line.starting_point import find_start
 from command_line.trainings.typed import Typed
+from command_line.type_errors import readable_mistakes
 from datamodules import ImageDataModule
 from lightning_modules import ImageClassifier
 from lightning_modules.sharding import accept_sharded
@@ -110,23 +110,17 @@ class ClassifierCLI(LightningCLI):
         """Build everything, or for the commands that look at the data alone, the data."""
         if self.subcommand in TOOLS:
             return
-        if self.subcommand not in DATA_COMMANDS:
-            trainer = self.config[self.subcommand].trainer
-            self.loggers, trainer.logger = loggers.logger_configs(trainer), False
-            try:
-                super().instantiate_classes()
-            except (ImportError, ValueError) as error:
-                missing = missing_package(error)
-                if missing is None:
-                    raise
-                raise missing from error
-            if self.request.photographs:
-                self.datamodule.predict_dir = [*self.request.photographs]
-            return
-        parser = LightningArgumentParser()  # of the data: the whole one would build the model, and fetch its weights
-        parser.add_lightning_class_args(ImageDataModule, "data", subclass_mode=True)
-        config = parser.parse_object({"data": self.config[self.subcommand].data})
-        self.data = parser.instantiate(config).data
+        config = self.config[self.subcommand]
+        with readable_mistakes():
+            if self.subcommand in DATA_COMMANDS:
+                parser = LightningArgumentParser()  # the whole one would build the model, and fetch its weights
+                parser.add_lightning_class_args(ImageDataModule, "data", subclass_mode=True)
+                self.data = parser.instantiate(parser.parse_object({"data": config.data})).data
+                return
+            self.loggers, config.trainer.logger = loggers.logger_configs(config.trainer), False
+            super().instantiate_classes()
+        if self.request.photographs:
+            self.datamodule.predict_dir = [*self.request.photographs]
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Build the trainer, so that it writes into the folder of the run and can load what it is to start from.

@@ -5,6 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Union, get_args, get_origin
 
 _SIMPLE = {"int": int, "float": float, "bool": bool}
+_SPOKEN = {"int": "an integer", "float": "a number", "bool": "true or false", "str": "text", "list": "a list",
+    "tuple": "a list", "Iterable": "a list", "Sequence": "a list", "dict": "a mapping", "path": "a file that exists",
+    "class": "the import path of a class", "NoneType": "null"}  # fmt: skip
 _WORD = re.compile(r"[A-Za-z][A-Za-z_]*")
 _FRACTION = re.compile(r"\d+\.\d*[1-9]")
 _MEANT_BY_YAML = {"null", "none", "nan", "inf", "infinity", "true", "false", "yes", "no", "on", "off", "y", "n"}
@@ -32,6 +35,26 @@ def _simple(part: Any) -> str:
     return next((name for name, simple in _SIMPLE.items() if part is simple), "")
 
 
+def requirement(key: str, value: str | None, kinds: Sequence[str]) -> str:
+    """Say that a value isn't what its option takes.
+
+    Args:
+        key: The option's name.
+        value: The value as it was typed, or as Python shows it; None leaves it out.
+        kinds: Everything that it takes: names of types, and words as ``'a','b'``.
+
+    Returns:
+        One sentence without a full stop.
+    """
+    words = [word for kind in kinds if kind not in _SPOKEN for word in kind.split(",")]
+    taken = [_SPOKEN[kind] for kind in kinds if kind in _SPOKEN and not (kind == "int" and "float" in kinds)]
+    if words:
+        taken.insert(0, f"one of {', '.join(words)}" if len(words) > 2 else " or ".join(words))
+    *most, last = dict.fromkeys(sorted(taken, key=lambda kind: kind == "null"))
+    expected = f"{', '.join(most)} or {last}" if most else last
+    return f"{key} has to be {expected}" if value is None else f"{key} is {value}: it has to be {expected}"
+
+
 def wrong_values(options: Sequence[Sequence[str]], kinds: Mapping[str, str]) -> list[str]:
     """Find values that can't be right.
 
@@ -47,12 +70,9 @@ def wrong_values(options: Sequence[Sequence[str]], kinds: Mapping[str, str]) -> 
         name, sign, value = typed[0].removeprefix("--").partition("=")
         value = value if sign else typed[1] if len(typed) == 2 else ""
         kind = kinds.get(name, "")
-        if kind and _is_wrong(value, kind.removesuffix("?").split("|")):
-            expected = [_expected(part) for part in kind.removesuffix("?").split("|")]
-            several = len(expected) > 1 or kind.endswith("?")
-            said = " ".join(f"Expected a {part}" for part in expected)
-            key = name.removeprefix("data.")  # which the parser of the data's class doesn't know
-            found.append(f'Parser key "{key}": {said}.' + ("" if several else f" Got value: {value}."))
+        taken = kind.removesuffix("?").split("|")
+        if kind and _is_wrong(value, taken):
+            found.append(f"{requirement(name, value, taken + ['NoneType'] * kind.endswith('?'))}.")
     return found
 
 
@@ -61,7 +81,3 @@ def _is_wrong(value: str, kinds: Sequence[str]) -> bool:
     if _FRACTION.fullmatch(value):
         return [*kinds] == ["int"]
     return bool(_WORD.fullmatch(value)) and value.lower() not in _MEANT_BY_YAML and value not in words
-
-
-def _expected(kind: str) -> str:
-    return f"<class '{kind}'>" if kind in _SIMPLE else f"typing.Literal[{kind.replace(',', ', ')}]"

@@ -18,6 +18,7 @@ from command_line.options import CONFIG
 from command_line.other_names import command_meant, option_meant
 from command_line.strict_yaml import MODE, RepeatedKeyError
 from command_line.trusted_classes import TRUSTED, untrusted_names
+from command_line.type_errors import in_plain_words
 from runs.commands import program
 from runs.suggestions import did_you_mean
 
@@ -112,7 +113,8 @@ class StrictParser(LightningArgumentParser):
         """
         missing = missing_package(ex)
         hint = self._suggest(message) if suggestion is None else suggestion
-        sys.stderr.write(f"{program()}: error: {missing or f'{one_line(message)}.{hint}'}\n")
+        said = one_line(in_plain_words(message))
+        sys.stderr.write(f"{program()}: error: {missing or f'{said}.{hint}'}\n")
         sys.exit(2)
 
     def _suggest(self, message: str) -> str:

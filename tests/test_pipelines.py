@@ -58,7 +58,7 @@ def test_a_typo_in_a_step_is_an_error_not_a_default(mistake: Callable[..., str],
     steps = [{"class_path": "albumentations.CoarseDropout", "init_args": {"num_holes_rang": [1, 3]}}]
     (tmp_path / "typo.yaml").write_text(yaml.safe_dump({"data": {"init_args": {"train_transforms": steps}}}))
     answer = mistake("fit", "--config", str(tmp_path / "typo.yaml"))
-    assert "'num_holes_rang' is not accepted. Did you mean 'num_holes_range'?" in answer
+    assert "'num_holes_rang' of CoarseDropout is not accepted. Did you mean 'num_holes_range'?" in answer
 
 
 def test_shrinking_does_not_alias() -> None:
