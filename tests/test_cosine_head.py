@@ -3,12 +3,16 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch.nn.functional import cosine_similarity
 
 from lightning_modules import ImageClassifier
+from lightning_modules.export.exported_classifier import ExportedClassifier
+from lightning_modules.export.formats import to_onnx
+from lightning_modules.export.int8 import to_int8
 from lightning_modules.networks.heads import CosineHead
 from train import main
 
@@ -21,7 +25,23 @@ def test_logits_are_scaled_cosines() -> None:
     features = torch.randn(5, 7)
     expected = 16 * cosine_similarity(features[:, None], head.weight[None], dim=-1)
     torch.testing.assert_close(head(features), expected)
+    torch.testing.assert_close(head.folded()(features), expected)
     assert head.bias is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scale", [None, 16.0])
+def test_eight_bits_leave_the_head_in_floats(scale: float | None) -> None:
+    onnx, _ = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
+    torch.manual_seed(0)
+    network = ExportedClassifier(ImageClassifier("resnet18", None, ["a", "b"], 32, cosine_scale=scale).eval())
+    pictures = [np.random.default_rng(seed).integers(0, 256, (32, 32, 3), dtype=np.uint8) for seed in range(4)]
+    graph = onnx.load_model_from_string(to_int8(to_onnx(network, {}), pictures, 32)).graph
+    made_by = {output: node.op_type for node in graph.node for output in node.output}
+    layers = [node for node in graph.node if node.op_type in ("Conv", "Gemm", "MatMul")]
+    small = [node for node in layers if any(made_by.get(name) == "DequantizeLinear" for name in node.input)]
+    assert {node.op_type for node in small} == {"Conv"}  # neither the head nor the products that resize
+    assert len(small) == 19  # all but the first
 
 
 @pytest.mark.slow

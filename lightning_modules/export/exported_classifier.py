@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from lightning_modules.export.resizing import Resizing
 from lightning_modules.image_classifier import ImageClassifier
+from lightning_modules.networks.heads import CosineHead
 from lightning_modules.photograph_classifier import in_evaluation_mode
 
 
@@ -30,6 +31,9 @@ class ExportedClassifier(nn.Module):
         self.network = (
             copy.deepcopy(in_evaluation_mode(model.network)).cpu().float().to(memory_format=torch.contiguous_format)
         )
+        for name, layer in [*self.network.named_modules()]:
+            if isinstance(layer, CosineHead):  # whose weights aren't constants of the graph otherwise
+                self.network.set_submodule(name, layer.folded())
         self.requires_grad_(False)
         self.temperature = model.temperature if model.settings.calibrated else 1.0
 

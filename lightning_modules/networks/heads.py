@@ -54,6 +54,24 @@ class CosineHead(nn.Linear):
         """Compute logits, (batch, classes), from features, (batch, features)."""
         return self.scale * linear(normalize(features, dim=-1), normalize(self.weight, dim=-1))
 
+    def folded(self) -> nn.Sequential:
+        """Compute the same with weights that are normalised and scaled already, as in a file that isn't trained on.
+
+        Returns:
+            Features made as long as 1, and a linear layer of constant weights.
+        """
+        layer = nn.Linear(self.in_features, self.out_features, bias=False)
+        layer.weight.data = self.scale * normalize(self.weight.detach(), dim=-1)
+        return nn.Sequential(UnitLength(), layer)
+
+
+class UnitLength(nn.Module):
+    """Divides features by their Euclidean length."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Normalise features, (batch, features)."""
+        return normalize(features, dim=-1)
+
 
 def replace_head(network: nn.Module, num_classes: int) -> str:
     """Exchange the last layer, the one that makes logits.
