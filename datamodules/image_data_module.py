@@ -21,6 +21,7 @@ from datamodules.photograph_dataset import PhotographDataset
 from datamodules.photographs import list_photographs, tell_boxes
 from datamodules.pipelines import as_plain_dict, compose, default_eval_steps, default_train_steps
 from datamodules.preview import Row, preview_rows
+from datamodules.random_relative_crop import sized
 from datamodules.reading.image_reader import Image, UnreadableImageError
 from datamodules.samples import Samples
 from datamodules.scored_samples import scored_samples
@@ -111,7 +112,8 @@ class ImageDataModule(LoadingDataModule, ABC):
         self.index_of: Callable[[str], int | None] | None = None
         self.trained_elsewhere = False
         train_size, eval_size = default_eval_steps(image_size), default_eval_steps(self.eval_size)
-        train_steps = default_train_steps(image_size) if train_transforms is None else [*train_transforms, *train_size]
+        steps = [*train_transforms, *train_size] if train_transforms is not None else default_train_steps(image_size)
+        train_steps = [sized(step, image_size) for step in steps]
         erasing = [A.Erasing(scale=(0.02, 1 / 3), fill="random", p=random_erasing)] if random_erasing else []
         self.train_pipeline = compose([*train_steps, *erasing])
         self.eval_pipeline = compose(eval_size if eval_transforms is None else [*eval_transforms, *eval_size])

@@ -27,7 +27,7 @@ def test_the_spelt_out_default_is_the_default() -> None:
         == as_plain_dict(train)["transform"]["transforms"]
     )
     assert (
-        as_plain_dict(data.eval_pipeline)["transform"]["transforms"][:-1]
+        as_plain_dict(data.eval_pipeline)["transform"]["transforms"]
         == as_plain_dict(evaluation)["transform"]["transforms"]
     )
 
@@ -51,6 +51,18 @@ def test_crops_are_relative_to_the_picture() -> None:
         square = reference.get_params_dependent_on_data({"shape": (400, 400, 3)}, {})["crop_coords"]
         assert np.abs(np.array(wide) / [3, 1, 3, 1] - np.array(square)).max() <= 1
     assert relative.ratio == (0.75, 4 / 3)
+
+
+def test_crops_without_a_size_take_that_of_the_training_images(toy_data: Callable[..., ToyCarsDataModule]) -> None:
+    crop = RandomRelativeCrop(scale=(0.5, 1.0), area_for_downscale="image")
+    picture = np.random.default_rng(0).integers(0, 256, (90, 150, 3), dtype=np.uint8)
+    with pytest.raises(MisconfigurationException, match="needs a size"):
+        compose([crop])(image=picture)
+    for size in (32, 48):
+        data = toy_data(image_size=size, train_transforms=[A.OneOf([A.Sequential([crop])], p=1)])
+        assert data.train_pipeline.transforms[0].transforms[0].transforms[0].size == (size, size)
+        assert data.train_pipeline(image=picture)["image"].shape == (size, size, 3)
+    assert crop.size is None
 
 
 def test_a_typo_in_a_step_is_an_error_not_a_default(mistake: Callable[..., str], tmp_path: Path) -> None:
