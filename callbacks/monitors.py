@@ -33,7 +33,8 @@ def check_monitors(trainer: Trainer, module: ImageClassifier, not_validated: str
         MisconfigurationException: If there is no such score.
     """
     scores = module.metrics.names("val")
-    why = not_validated or _why_not_validated(trainer)
+    every = trainer.check_val_every_n_epoch
+    why = not_validated or why_not_validated(trainer.limit_val_batches, every, trainer.max_epochs)
     foreign = type(module) is not ImageClassifier or not all(
         map(_is_ours, trainer.callbacks)  # type: ignore[attr-defined]
     )
@@ -65,9 +66,18 @@ def _watched(trainer: Trainer) -> Iterator[tuple[str, str, list[str]]]:
             yield "unfreezing", callback.monitor, ["train/loss"]  # the accuracy is known after the validation
 
 
-def _why_not_validated(trainer: Trainer) -> str:
-    every, epochs = trainer.check_val_every_n_epoch, trainer.max_epochs
-    if trainer.limit_val_batches == 0:
+def why_not_validated(limit: float | None, every: int | None, epochs: int | None) -> str:
+    """Say which of the trainer's options keeps a run from being validated.
+
+    Args:
+        limit: ``limit_val_batches``.
+        every: ``check_val_every_n_epoch``.
+        epochs: ``max_epochs``.
+
+    Returns:
+        A clause without a full stop; nothing if there is a validation.
+    """
+    if limit == 0:
         return "trainer.limit_val_batches is 0"
     if every is not None and epochs is not None and 0 < epochs < every:
         return f"trainer.check_val_every_n_epoch is {every} and the run has {epochs} epoch{'s' * (epochs != 1)}"

@@ -78,8 +78,7 @@ class Commands(StrictTrainer):
         """
         from command_line.tools.repeat import repeat
 
-        options = typed.without("seeds", "folds", "test", "output")
-        repeat(datamodule, options, seeds or [], folds, test, Path(output))
+        repeat(datamodule, typed, seeds or [], folds, test, Path(output))
 
     @staticmethod
     def sweep(

@@ -107,3 +107,23 @@ def test_a_single_run_has_no_interval() -> None:
     assert spread_of([0.5]).low is None
     figure = repeats_figure({"seed-1": {1: 0.5}}, "val/accuracy", {"val/accuracy": [0.5]})
     assert len(figure.axes) == 2
+
+
+@pytest.mark.parametrize("arguments", [["fit", "--seeds", "1", "2"], ["repeat", "--folds=2"], ["sweep"]])
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("--trainer.limit_val_batches=0", "trainer.limit_val_batches is 0"),
+        ("--trainer.check_val_every_n_epoch=2", "check_val_every_n_epoch is 2 and the run has 1 epoch"),
+    ],
+)
+def test_without_validation_there_is_no_score_to_compare_by(
+    painted: Path, tmp_path: Path, arguments: list[str], option: str, said: str
+) -> None:
+    name, *more = arguments
+    typed = command(painted / "train", tmp_path / "repeat", option, "--early_stopping.patience=null", *more, name=name)
+    with pytest.raises(SystemExit) as stop:
+        main(typed)
+    assert "There is no score to" in str(stop.value.code)
+    assert said in str(stop.value.code)
+    assert not (tmp_path / "repeat").exists()

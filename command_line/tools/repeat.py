@@ -10,6 +10,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from command_line.trainings.fold_runs import divide_in_folds, fold_members
 from command_line.trainings.member_runs import Member, answers_of, train_members
+from command_line.trainings.typed import Typed
 from datamodules import ImageDataModule
 from results.evaluation.answer_table import answers_csv, read_evaluation
 from results.evaluation.intervals import share
@@ -24,13 +25,13 @@ from runs.whole_file import write_atomically
 
 
 def repeat(
-    data: ImageDataModule, options: Sequence[str], seeds: Sequence[int], folds: int | None, test: bool, output: Path
+    data: ImageDataModule, typed: Typed, seeds: Sequence[int], folds: int | None, test: bool, output: Path
 ) -> None:
     """Train once for each seed and fold, and report the mean and the spread of the scores.
 
     Args:
         data: The data.
-        options: Options of ``fit`` that all trainings have.
+        typed: What was typed, options of ``fit`` that all trainings have among it.
         seeds: Their seeds; without any, that of the config.
         folds: Number of folds, each of which validates a training on the others; None keeps the data's own division.
         test: Whether to test each run as well.
@@ -41,13 +42,15 @@ def repeat(
         MisconfigurationException: If there is nothing to repeat, or the data can't be divided in folds.
     """
     _check(data, seeds, folds)
-    if folds is None and not test and data.not_validated:
+    if not test and (lacking := typed.not_validated(data)):
+        more = " or --folds" * bool(folds is None and data.not_validated)
         raise MisconfigurationException(
-            f"There is no score to compare the trainings by: {data.not_validated}. Set --test true or --folds."
+            f"There is no score to compare the trainings by: {lacking}. Set --test true{more}."
         )
     if test:
         data.prepare_data()
         data.samples("test")  # which says now if there is none
+    options = typed.without("seeds", "folds", "test", "output")
     runs = train_members(_members(seeds, folds), options, output)
     if folds:
         tables = [answers_of(run) for run in runs]

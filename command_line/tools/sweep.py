@@ -50,8 +50,8 @@ def sweep(
         raise MisconfigurationException(f"--trials is {trials}: it has to be 1 or more.")
     for chosen in corners(space):
         typed.parse(chosen)
-    if data.not_validated:
-        raise MisconfigurationException(f"There is no score to search by: {data.not_validated}.")
+    if lacking := typed.not_validated(data):
+        raise MisconfigurationException(f"There is no score to search by: {lacking}.")
     data.prepare_data()
     keep_plan({"options": [*options], "space": {key: repr(values) for key, values in space.items()}}, output)
     with answering(database):

@@ -4,7 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from callbacks.monitors import why_not_validated
 from command_line.options import without
+from datamodules import ImageDataModule
 
 
 @dataclass(frozen=True)
@@ -34,3 +36,16 @@ class Typed:
         for name in names:
             options = without(options, f"--{name}")
         return options
+
+    def not_validated(self, data: ImageDataModule) -> str | None:
+        """Say why the trainings won't have scores of validation images.
+
+        Args:
+            data: The data.
+
+        Returns:
+            A clause without a full stop; None if they will have some.
+        """
+        names = ("limit_val_batches", "check_val_every_n_epoch", "max_epochs")
+        limit, every, epochs = (self.config.get(f"trainer.{name}") for name in names)
+        return data.not_validated or why_not_validated(limit, every, epochs) or None
