@@ -28,17 +28,20 @@ def train(settings: Settings, lists: Lists) -> Result:
     vision.set_seed(settings["seed"])
     method = vision.ResizeMethod.Squish if settings["squeeze"] else vision.ResizeMethod.Crop
     labels = dict([*lists["train"], *lists["val"], *lists["test"]])
-    block = vision.DataBlock(
-        blocks=(vision.ImageBlock, vision.CategoryBlock(vocab=[*range(settings["classes"])], sort=False)),
-        get_y=lambda path: labels[path],
-        splitter=vision.IndexSplitter([*range(len(lists["train"]), len(lists["train"]) + len(lists["val"]))]),
-        item_tfms=vision.Resize(settings["image_size"], method=method),
-        batch_tfms=vision.aug_transforms(),
-    )
-    files = [path for path, _ in [*lists["train"], *lists["val"]]]
-    loaders = block.dataloaders(
-        files, bs=settings["batch_size"], num_workers=settings["workers"], device=torch.device(settings["device"])
-    )
+    files, device = [path for path, _ in [*lists["train"], *lists["val"]]], torch.device(settings["device"])
+
+    def loaders_of(size: int) -> Any:
+        block = vision.DataBlock(
+            blocks=(vision.ImageBlock, vision.CategoryBlock(vocab=[*range(settings["classes"])], sort=False)),
+            get_y=lambda path: labels[path],
+            splitter=vision.IndexSplitter([*range(len(lists["train"]), len(files))]),
+            item_tfms=vision.Resize(size, method=method),
+            batch_tfms=vision.aug_transforms(),
+        )
+        return block.dataloaders(files, bs=settings["batch_size"], num_workers=settings["workers"], device=device)
+
+    evaluation = loaders_of(settings["eval_size"]).valid  # from which fastai also makes the loader of the test images
+    loaders = vision.DataLoaders(loaders_of(settings["image_size"]).train, evaluation, device=device)
     learner = vision.vision_learner(
         loaders,
         NETWORK,
