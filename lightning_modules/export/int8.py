@@ -20,8 +20,8 @@ def to_int8(model: bytes, pictures: Sequence[Pixels], side: int) -> bytes:
     """Quantise an ONNX file statically: weights per channel, activations by percentiles over pictures.
 
     Convolutions of single channels (depthwise ones), the first convolution and the head stay in floats, as products
-    without weights do, those of resizing among them: with the layers in eight bits, EfficientNet-Lite0 loses two to five
-    of a hundred answers, without none.
+    without weights do, those of resizing among them: with the layers in eight bits, EfficientNet-Lite0 loses two to
+    five of a hundred answers, without none.
 
     Args:
         model: What ``to_onnx`` has written.
