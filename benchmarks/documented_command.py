@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-_CHECKOUT = Path(__file__).parent.parent
+CHECKOUT = Path(__file__).parent.parent
 
 
 def call(*arguments: str) -> None:
@@ -17,7 +17,7 @@ def call(*arguments: str) -> None:
         SystemExit: With its last words, if it fails.
     """
     finished = subprocess.run(  # noqa: S603 - our own command line
-        [sys.executable, "train.py", *arguments], cwd=_CHECKOUT, capture_output=True, text=True, check=False
+        [sys.executable, "train.py", *arguments], cwd=CHECKOUT, capture_output=True, text=True, check=False
     )
     if finished.returncode:
         sys.exit(f"{' '.join(arguments)}\n{finished.stdout[-2000:]}\n{finished.stderr[-4000:]}")

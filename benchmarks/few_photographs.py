@@ -3,7 +3,8 @@
 python -m benchmarks.few_photographs --root ROOT --weights tf_efficientnet_lite0.safetensors --per-class 5 10 20
 
 Each run is the documented command with ``configs/own_photos.yaml``, on Stanford Cars but for a list of photographs that
-are left out (``data.exclude``); validation keeps its 15 %. All test photographs are tested. Finished runs are kept.
+are left out (``data.exclude``); validation keeps its 15 %. All test photographs are tested. Finished runs are kept in
+``--out``; other options need another folder.
 """
 
 import argparse
@@ -14,7 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.documented_command import call
+from benchmarks.documented_command import CHECKOUT, call
+from benchmarks.kept_results import digest_of, keep_result, kept_result
 from datamodules import StanfordCarsDataModule
 
 
@@ -56,24 +58,31 @@ def main() -> None:
     print("| photographs of a class | top-1 | macro F1 | top-1, TTA | training, minutes |\n|---|---|---|---|---|")
     for count in options.per_class:
         run = options.out.absolute() / f"{count}_of_a_class"
-        if not (run / "few.json").is_file():
+        fit = [
+            *("--config=configs/own_photos.yaml", f"--config=configs/backbone/{options.backbone}.yaml"),
+            f"--data.image_size={options.image_size}", f"--trainer.max_epochs={options.epochs}",
+            *(f"--{option}" for option in options.options),
+        ]  # fmt: skip
+        unused = left_out(options.root, count)
+        given = {"options": fit, "weights": digest_of([options.weights]), "photographs left out": len(unused)}
+        given["config"] = digest_of([CHECKOUT / "configs/own_photos.yaml"])
+        found = kept_result(run / "few.json", given)
+        if found is None:
             exclude = options.out / f"all_but_{count}.txt"
             exclude.parent.mkdir(parents=True, exist_ok=True)
-            exclude.write_text("\n".join(left_out(options.root, count)) + "\n", encoding="utf-8")
+            exclude.write_text("\n".join(unused) + "\n", encoding="utf-8")
             began = time.perf_counter()
             call(
-                *("fit", "--config=configs/own_photos.yaml", f"--config=configs/backbone/{options.backbone}.yaml"),
-                "--data=datamodules.StanfordCarsDataModule", f"--data.root={options.root.absolute()}",
-                f"--data.exclude={exclude.absolute()}", f"--data.image_size={options.image_size}",
-                f"--model.weights={options.weights.absolute()}", f"--trainer.max_epochs={options.epochs}",
-                "--trainer.enable_progress_bar=false", f"--logs={run.parent.parent}", f"--experiment={run.parent.name}",
-                f"--name={run.name}", *(f"--{option}" for option in options.options),
-            )  # fmt: skip
+                *("fit", *fit[:2], "--data=datamodules.StanfordCarsDataModule"),
+                *(f"--data.root={options.root.absolute()}", f"--data.exclude={exclude.absolute()}"),
+                *(f"--model.weights={options.weights.absolute()}", "--trainer.enable_progress_bar=false"),
+                *(f"--logs={run.parent.parent}", f"--experiment={run.parent.name}", f"--name={run.name}", *fit[2:]),
+            )
             minutes = (time.perf_counter() - began) / 60
             call("test", str(run))
             scores = json.loads((run / "test/test_scores.json").read_text(encoding="utf-8"))
-            (run / "few.json").write_text(json.dumps({**scores, "minutes": minutes}, indent=1), encoding="utf-8")
-        found = json.loads((run / "few.json").read_text(encoding="utf-8"))
+            found = {**scores, "minutes": minutes}
+            keep_result(run / "few.json", given, found)
         cells = [f"{found[name]:.3f}" for name in ("test/accuracy", "test/f1", "test_tta/accuracy")]
         print(f"| {count} | {' | '.join(cells)} | {found['minutes']:.1f} |", flush=True)
 

@@ -5,8 +5,8 @@ python -m benchmarks.leaderboard --root ROOT --weights tf_efficientnet_lite0.saf
 EfficientNet-Lite0 on the same photographs and the same split. Ours are the documented commands; the peers see as many
 photographs as the recipe for 128 px and of its size, squeezed and evaluated as there (``benchmarks/training.py``). Each
 row is a training in processes of its own, one after the other, and is kept in ``--out``, so that an interrupted
-benchmark goes on; rows of another machine, seed or data set are refused there. Remove a row whose recipe has changed.
-Minutes count from the start of the process.
+benchmark goes on; rows of another machine, seed, data set, weights or recipe are refused there. Minutes count from the
+start of the process; pixels are those of all training images, of the recipe for 128 px.
 """
 
 import argparse
@@ -16,15 +16,18 @@ import sys
 import tempfile
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+import yaml
+
+from benchmarks.kept_results import digest_of, keep_result, kept_result
 from benchmarks.measuring import machine
 from benchmarks.training import RATES, given_to_peers, present_peers, split_lists
 from benchmarks.trainings import CHECKOUT, Trained, TrainingFailedError, train_peer, train_with
-from runs.whole_file import write_atomically
 
 RECIPES = sorted(path.stem for path in (CHECKOUT / "configs/recipes").glob("efficientnet_lite0_*.yaml"))
 ROWS = [*RECIPES, "stanford_cars", *RATES]
-_PEERS_SEE = {"image_size": 128, "batch_size": 32, "epochs": 15, "eval_scale": 1.4, "squeeze": True}
+_PEERS_SEE: dict[str, Any] = {"image_size": 128, "batch_size": 32, "epochs": 15, "eval_scale": 1.4, "squeeze": True}
 
 
 def train(row: str, options: argparse.Namespace, lists: str, classes: int) -> Trained:
@@ -47,6 +50,31 @@ def train(row: str, options: argparse.Namespace, lists: str, classes: int) -> Tr
     return train_with([*fit, "--data.image_size=128", "--trainer.max_epochs=15"], options, options.seed)
 
 
+def pixels(row: str) -> float:
+    """Tell how many pixels a row trains on, as a multiple of those that the peers see.
+
+    Args:
+        row: One of ``ROWS``.
+
+    Returns:
+        Epochs times the area of an image, by the same of ``_PEERS_SEE``.
+    """
+    size, epochs = _PEERS_SEE["image_size"], _PEERS_SEE["epochs"]
+    if row not in RECIPES:
+        return 1.0
+    config = yaml.safe_load((CHECKOUT / f"configs/recipes/{row}.yaml").read_text(encoding="utf-8"))
+    side = config["data"]["init_args"]["image_size"]
+    return float(config["trainer"]["max_epochs"] * side**2 / (epochs * size**2))
+
+
+def _sources(row: str) -> list[Path]:
+    """List the files that say what a row does."""
+    if row in RATES:
+        return sorted((CHECKOUT / "benchmarks/peer_recipes").glob(f"{row.lower().replace(' ', '_')}*.py"))
+    names = [f"recipes/{row}"] if row in RECIPES else ["stanford_cars", "backbone/efficientnet_lite0"]
+    return [CHECKOUT / f"configs/{name}.yaml" for name in names]
+
+
 def print_rows(rows: dict[str, Trained], target: float) -> None:
     """Print a table, the best test accuracy first.
 
@@ -54,13 +82,21 @@ def print_rows(rows: dict[str, Trained], target: float) -> None:
         rows: What each row came to.
         target: The validation accuracy whose time is told.
     """
-    print(f"| | test | test, TTA | best validation | minutes | minutes to {target:g} of the validation images |")
-    print("|---|---|---|---|---|---|")
+    print(f"| | test | test, TTA | best validation | pixels | minutes | minutes to {target:g} of validation images |")
+    print("|---|---|---|---|---|---|---|")
     for name, found in sorted(rows.items(), key=lambda item: -item[1].accuracy):
         reached = found.time_to(target)
         tta = "" if found.tta is None else f"{found.tta:.3f}"
         best, to_target = max(share for _, share in found.epochs), "never" if reached is None else f"{reached / 60:.1f}"
-        print(f"| {name} | {found.accuracy:.3f} | {tta} | {best:.3f} | {found.seconds / 60:.1f} | {to_target} |")
+        cells = (
+            f"{found.accuracy:.3f}",
+            tta,
+            f"{best:.3f}",
+            f"{pixels(name):.2f}",
+            f"{found.seconds / 60:.1f}",
+            to_target,
+        )
+        print(f"| {name} | {' | '.join(cells)} |")
 
 
 def main() -> None:
@@ -80,27 +116,27 @@ def main() -> None:
     options.environment = {**os.environ, "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
     options.out.mkdir(parents=True, exist_ok=True)
     lists, data = split_lists(options.root)
-    peers = present_peers(options) if any(row in RATES for row in options.rows) else []
     rows: dict[str, Trained] = {}
-    given = {"machine": machine(), "seed": options.seed, "train": len(lists["train"]), "workers": options.workers}
-    kept_in = {row: options.out / f"{row.replace(' ', '_')}.json" for row in options.rows}
-    for kept in kept_in.values():
-        if kept.exists() and json.loads(kept.read_text())["given"] != given:
-            raise SystemExit(f"{kept} was measured otherwise, not with {given}: choose another --out, or remove it.")
+    photographs = digest_of((Path(path) for split in lists.values() for path, _ in split), whole=False)
+    given = {"machine": machine(), "seed": options.seed, "workers": options.workers, "photographs": photographs}
+    given["weights"] = digest_of([options.weights])
+    dependencies = {row: given | {"recipe": digest_of(_sources(row))} for row in options.rows}
+    files = {row: options.out / f"{row.replace(' ', '_')}.json" for row in options.rows}
+    kept = {row: kept_result(files[row], dependencies[row]) for row in options.rows}
+    peers = present_peers(options) if any(row in RATES and not kept[row] for row in options.rows) else []
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump(lists, file)
         file.flush()
         begin = partial(train, options=options, lists=file.name, classes=len(data.class_names))
-        for row in (row for row in options.rows if row not in RATES or row in peers):
-            if not kept_in[row].exists():
+        for row in (row for row in options.rows if kept[row] or row not in RATES or row in peers):
+            if kept[row] is None:
                 try:
-                    found = begin(row)
+                    kept[row] = begin(row)._asdict()
                 except TrainingFailedError as error:  # the others are worth seeing all the same
                     print(f"{row} is left out: {error}\n", file=sys.stderr)
                     continue
-                kept = {"given": given, "found": found._asdict()}
-                write_atomically(kept_in[row], json.dumps(kept, indent=1) + "\n")
-            rows[row] = Trained(**json.loads(kept_in[row].read_text())["found"])
+                keep_result(files[row], dependencies[row], kept[row])
+            rows[row] = Trained(**kept[row])
             print(f"{row}: {rows[row].accuracy:.4f} in {rows[row].seconds / 60:.1f} minutes", file=sys.stderr)
     print(f"EfficientNet-Lite0, {len(lists['train'])} photographs train, {len(lists['test'])} test; {machine()}\n")
     print_rows(rows, options.target)

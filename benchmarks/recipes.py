@@ -3,7 +3,8 @@
 python -m benchmarks.recipes --root ROOT --weights tf_efficientnet_lite0.safetensors --seeds 1 2
 
 Each run is the documented command line in a process of its own; finished runs are kept, so that an interrupted
-comparison continues. The table is printed and written beside the runs.
+comparison continues. All see the same number of images, but for the last three, which see as many pixels. The table is
+printed and written beside the runs.
 """
 
 import argparse
@@ -12,7 +13,8 @@ import statistics
 import time
 from pathlib import Path
 
-from benchmarks.documented_command import call
+from benchmarks.documented_command import CHECKOUT, call
+from benchmarks.kept_results import digest_of, keep_result, kept_result
 
 LAYER_RATES = "--model.layer_decay=0.8"
 
@@ -57,24 +59,24 @@ def run_once(name: str, seed: int, options: argparse.Namespace) -> dict[str, flo
     logs = options.out / name.replace(", ", "_").replace(" ", "_")
     run = logs / f"seed_{seed}" / "version_0"
     result = run / "recipe.json"
-    if result.is_file():
-        scores: dict[str, float] = json.loads(result.read_text())
-        return scores
-    fit = [
-        *("--config", "configs/stanford_cars.yaml", "--config", "configs/backbone/efficientnet_lite0.yaml"),
-        f"--data.root={options.root.absolute()}", f"--data.image_size={options.image_size}", "--data.num_workers=1",
-        f"--seed_everything={seed}", f"--trainer.max_epochs={options.epochs}", "--early_stopping.patience=null",
-        "--trainer.enable_progress_bar=false", "--name=version_0",
-        f"--logs={logs.absolute()}", f"--experiment=seed_{seed}",
-        f"--model.weights={options.weights.absolute()}", *RECIPES[name],
-    ]  # fmt: skip
+    recipe = [f"--data.image_size={options.image_size}", f"--trainer.max_epochs={options.epochs}", *RECIPES[name]]
+    configs = [CHECKOUT / "configs" / name for name in ("stanford_cars.yaml", "backbone/efficientnet_lite0.yaml")]
+    given = {"options": recipe, "weights": digest_of([options.weights]), "configs": digest_of(configs)}
+    kept: dict[str, float] | None = kept_result(result, given)
+    if kept is not None:
+        return kept
     began = time.perf_counter()
-    call("fit", *fit)
+    call(
+        *("fit", *(f"--config={config}" for config in configs), f"--data.root={options.root.absolute()}"),
+        *(f"--seed_everything={seed}", "--data.num_workers=1", "--early_stopping.patience=null"),
+        *("--trainer.enable_progress_bar=false", f"--model.weights={options.weights.absolute()}"),
+        *(f"--logs={logs.absolute()}", f"--experiment=seed_{seed}", "--name=version_0", *recipe),
+    )
     wall = time.perf_counter() - began
     call("test", str(run.absolute()))
     tested = json.loads((run / "test/test_scores.json").read_text())
     scores = {key: value for key, value in tested.items() if isinstance(value, float)} | {"seconds": wall}
-    result.write_text(json.dumps(scores, indent=2) + "\n")
+    keep_result(result, given, scores)
     return scores
 
 

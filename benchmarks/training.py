@@ -7,7 +7,8 @@ and number of epochs, batches of the same size, loaded by the same number of wor
 process to the end of training, with an evaluation of the validation images after each epoch. Ours is the documented
 command line with its config, to the end of its process; what the peers do stands in ``benchmarks/peer_recipes``. Each
 has its own augmentation, optimizer, schedule and precision, as it comes, so accuracy stands beside time. Test accuracy
-is that of the best checkpoint by validation accuracy, of the last weights for fastai.
+is that of the checkpoint that each keeps: the best by macro F1 on the validation images for ours, by accuracy for timm
+and Hugging Face, the last weights for fastai.
 
 Our config knows that these photographs are best squeezed into squares, which no peer does by default; with
 ``--squeeze`` the peers do so, too, and evaluate at the size that ours does. Peers' learning rates: ``--search`` trains
@@ -22,6 +23,7 @@ import argparse
 import json
 import math
 import os
+import shlex
 import statistics
 import sys
 import tempfile
@@ -66,6 +68,20 @@ def split_lists(root: Path) -> tuple[dict[str, list[tuple[str, int]]], StanfordC
         assert samples.labels is not None
         lists[split] = [*zip(samples.files.tolist(), samples.labels.tolist(), strict=True)]
     return lists, data
+
+
+def our_eval_scale(options: argparse.Namespace) -> float:
+    """Find the size of evaluation that our config and further options come to.
+
+    Args:
+        options: The command line.
+
+    Returns:
+        A multiple of the training size.
+    """
+    configs = [*(f"--config={config}" for config in CONFIGS), *shlex.split(options.ours)]
+    printed = call([sys.executable, "train.py", "fit", *configs, "--print_config"], options)
+    return float(yaml.safe_load(printed)["data"]["init_args"]["eval_scale"])
 
 
 def given_to_peers(options: argparse.Namespace, lists: str, classes: int) -> dict[str, Any]:
@@ -146,7 +162,7 @@ def compare(options: argparse.Namespace) -> None:
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump(lists, file)
         file.flush()
-        options.eval_scale = options.eval_scale or data.eval_size / data.image_size
+        options.eval_scale = options.eval_scale or our_eval_scale(options)
         given = given_to_peers(options, file.name, len(data.class_names))
         peers = [name for name in present_peers(options) if name in options.sides]
         if options.search:

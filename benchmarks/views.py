@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from datamodules import StanfordCarsDataModule
 from lightning_modules import ImageClassifier
+from lightning_modules.preprocessing import evaluated_size
 from lightning_modules.temperature import fit_temperature
 from lightning_modules.views import further_views
 
@@ -152,12 +153,13 @@ def main() -> None:
     parser.add_argument("run", type=Path, help="a run on Stanford Cars")
     parser.add_argument("--root", type=Path, required=True, help="Stanford Cars")
     parser.add_argument("--split", choices=("val", "test"), default="val", help="what is scored")
-    parser.add_argument("--eval-scale", type=float, default=1.15, help="data.eval_scale")
+    parser.add_argument("--eval-scale", type=float, help="data.eval_scale; the run's own if left out")
     options = parser.parse_args()
     model = ImageClassifier.load(options.run)
     side = int(model.hparams["image_size"])
+    scale = options.eval_scale or evaluated_size(model.hparams["preprocessing"], side) / side
     data = StanfordCarsDataModule(
-        root=str(options.root), val_fraction=0.1, image_size=side, eval_scale=options.eval_scale, num_workers=0
+        root=str(options.root), val_fraction=0.1, image_size=side, eval_scale=scale, num_workers=0
     )
     logits, labels = score(model, data, options.split)
     plain = logits["1.0"].argmax(1) == labels

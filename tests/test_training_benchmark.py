@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 
 from benchmarks.cars_copy import copy_cars
+from benchmarks.kept_results import digest_of, keep_result, kept_result
+from benchmarks.leaderboard import pixels
 from benchmarks.training import split_lists
 from datamodules import StanfordCarsDataModule, ToyCarsDataModule
 from datamodules.layouts.recognise import recognise_layout
+from tests.conftest import CHECKOUT
 
 
 def test_peers_are_given_the_split_of_the_config(toy_data: Callable[..., ToyCarsDataModule]) -> None:
@@ -22,6 +25,30 @@ def test_peers_are_given_the_split_of_the_config(toy_data: Callable[..., ToyCars
     train, val, test = ({path for path, _ in lists[split]} for split in ("train", "val", "test"))
     assert not train & val | train & test | val & test
     assert len(train | val | test) == sum(len(recognise_layout(root).read(part)) for part in ("train", "test"))
+
+
+@pytest.mark.parametrize("recipe", sorted((CHECKOUT / "benchmarks/peer_recipes").glob("*_recipe.py")), ids=str)
+@pytest.mark.parametrize("setting", ["image_size", "eval_size", "epochs", "batch_size", "workers", "seed", "rate"])
+def test_peers_heed_every_setting(recipe: Path, setting: str) -> None:
+    text = recipe.read_text(encoding="utf-8")
+    assert f'"{setting}"' in text or f'settings["image_size" if training else "{setting}"]' in text
+
+
+def test_results_of_another_set_up_are_refused(tmp_path: Path) -> None:
+    file, given = tmp_path / "rows/a.json", {"seed": 1, "weights": digest_of([Path(__file__)])}
+    assert kept_result(file, given) is None
+    keep_result(file, given, {"accuracy": 0.5})
+    assert kept_result(file, given) == {"accuracy": 0.5}
+    for other in ({**given, "seed": 2}, {"seed": 1}, {**given, "options": []}):
+        with pytest.raises(SystemExit, match="was measured otherwise: "):
+            kept_result(file, other)
+    names = [Path(__file__), CHECKOUT / "train.py"]
+    assert len({digest_of(names), digest_of(reversed(names)), digest_of(names, whole=False)}) == 3
+
+
+def test_the_leaderboard_tells_what_each_row_sees() -> None:
+    assert pixels("efficientnet_lite0_128px") == pixels("timm") == 1
+    assert pixels("efficientnet_lite0_160px") == (160 / 128) ** 2
 
 
 @pytest.mark.parametrize("side", [None, 31])
