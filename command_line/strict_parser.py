@@ -128,7 +128,7 @@ class StrictParser(LightningArgumentParser):
             return _suggest_command(command[1] or "", self.typed, list(commands))
         known = known_names(next((commands[word] for word in self.typed[:1] if word in commands), self))
         section = _SECTION.search(one_line(message))
-        if section:
+        if section and "subclass of" not in message:
             switch = f"{section[1]}.enabled"
             meant = switch if switch in known else option_meant(section[1], known - {section[1]})
             return f" Did you mean {meant!r}?" if meant else ""

@@ -14,8 +14,8 @@ from command_line.simple_values import requirement
 _KEY = re.compile(r'Parser key "([\w.]+)":\s*')
 _FRAME = re.compile(r"Does not validate against any of|Subtypes:|Errors:|Given value type:|Not of type Path")
 _EXPECTED = re.compile(
-    r"Expected a (?:<class '(?:[\w.]*\.)?(?P<type>\w+)'>|typing\.Literal\[(?P<words>[^\]]*)\]|(?P<path>path) but .*"
-    r"|dot import path (?P<dotted>string): .*?)(?:\. Got value: (?P<value>.*))?"
+    r"Expected a (?:<class '(?:[\w.]*\.)?(?P<type>\w+)'>|typing\.Literal\[(?P<words>[^\]]*)\]"
+    r"|(?P<path>path) but (?P<tried>.*) either .*|dot import path (?P<dotted>string): .*?)(?:\. Got value: (?P<value>.*))?"
 )
 _STEP = re.compile(
     r"validation errors? for InitSchema\n(?P<faults>.*?)\n *(?:- |Given value).*?class_path='(?P<step>[\w.]+)'",
@@ -48,7 +48,8 @@ def in_plain_words(message: str) -> str:
     values = [line.removeprefix(_GIVEN) for line, _ in found if line.startswith(_GIVEN)]
     kinds = [expected for _, expected in found if expected]
     if not kinds or len(kinds) + len(values) < len(found):
-        return f"{name}: " + "\n".join(line for line, expected in found if not expected or not expected["path"])
+        tried = next((f" is {expected['tried']}" for expected in kinds if expected["path"]), "")
+        return f"{name}{tried}: " + "\n".join(line for line, expected in found if not expected or not expected["path"])
     items = [expected for expected in kinds if expected["value"]]
     if items and values:  # of a list
         return requirement(f"an item of {name}", items[0]["value"], [_kind(expected) for expected in items])
