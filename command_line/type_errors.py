@@ -15,7 +15,8 @@ _KEY = re.compile(r'Parser key "([\w.]+)":\s*')
 _FRAME = re.compile(r"Does not validate against any of|Subtypes:|Errors:|Given value type:|Not of type Path")
 _EXPECTED = re.compile(
     r"Expected a (?:<class '(?:[\w.]*\.)?(?P<type>\w+)'>|typing\.Literal\[(?P<words>[^\]]*)\]"
-    r"|(?P<path>path) but (?P<tried>.*) either .*|dot import path (?P<dotted>string): .*?)(?:\. Got value: (?P<value>.*))?"
+    r"|(?P<path>path) but (?P<tried>.*) either .*|dot import path (?P<dotted>string): .*?)"
+    r"(?:\. Got value: (?P<value>.*))?"
 )
 _STEP = re.compile(
     r"validation errors? for InitSchema\n(?P<faults>.*?)\n *(?:- |Given value).*?class_path='(?P<step>[\w.]+)'",
