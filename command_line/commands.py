@@ -129,16 +129,17 @@ class Commands(StrictTrainer):
         list_runs(found, sort, None if output is None else Path(output))
 
     @staticmethod
-    def explain(words: Sequence[str], output: str = "explanation.png") -> None:
+    def explain(words: Sequence[str], output: str = "explanation.png", eval_scale: float | None = None) -> None:
         """Draw photographs beside what a run answers, and where in them its network looked (Grad-CAM).
 
         Args:
             words: The run, and photographs, folders or patterns.
             output: The PNG file to write; an earlier figure is replaced.
+            eval_scale: Side of evaluated images as a multiple of the training size; null keeps that of the run.
         """
         from command_line.tools.explain import explain  # here and below: what no other command needs
 
-        explain(run_named("explain", words), words[1:], Path(output))
+        explain(run_named("explain", words), words[1:], Path(output), eval_scale)
 
     @staticmethod
     def export(
@@ -146,6 +147,7 @@ class Commands(StrictTrainer):
         output: str | None = None,
         format: Literal["onnx", "torch", "hub", "web"] = "onnx",  # noqa: A002 - the option's name
         int8: bool = False,
+        eval_scale: float | None = None,
     ) -> None:
         """Write a run's classifier for other programs: it takes pixels of any size and returns probabilities.
 
@@ -155,13 +157,14 @@ class Commands(StrictTrainer):
             int8: Write ONNX with eight bits, if that costs no more than one of a hundred right answers.
             format: ``onnx``, ``torch`` for ``torch.export.load``, ``hub``, a folder with weights, config and card, or
                 ``web``, a folder with a page whose network runs in the browser.
+            eval_scale: Side of evaluated images as a multiple of the training size; null keeps that of the run.
 
         Raises:
             MisconfigurationException: If more than one run is named.
         """
         from command_line.tools.export import export
 
-        export(only_run("export", words), None if output is None else Path(output), format, int8)
+        export(only_run("export", words), None if output is None else Path(output), format, int8, eval_scale)
 
     @staticmethod
     def compare(words: Sequence[str], output: str = "comparison") -> None:
@@ -182,6 +185,7 @@ class Commands(StrictTrainer):
         min_confidence: float | None = None,
         coverage: float | None = None,
         score: Certainty = "probability",
+        eval_scale: float | None = None,
     ) -> None:
         """Open a local page on which photographs can be tried; it can be reached from this computer alone.
 
@@ -191,13 +195,14 @@ class Commands(StrictTrainer):
             min_confidence: Answer unknown below this probability; null answers always.
             coverage: The same with the probability that this share of the validation images reached, 0.9 for instance.
             score: What coverage goes by: probability, max_logit or normalized_logit.
+            eval_scale: Side of evaluated images as a multiple of the training size; null keeps that of the run.
 
         Raises:
             MisconfigurationException: If more than one run is named.
         """
         from command_line.tools.app import app
 
-        app(only_run("app", words), port, AnswerRule(score, min_confidence, coverage, prefix="--"))
+        app(only_run("app", words), port, AnswerRule(score, min_confidence, coverage, prefix="--"), eval_scale)
 
     @staticmethod
     def convert(datamodule: ImageDataModule, output: str = "data/stream", max_side: int | None = None) -> None:

@@ -17,7 +17,7 @@ from lightning_modules.certainty import Fitted
 from lightning_modules.network_call import NetworkCall
 from lightning_modules.networks import PixelNormalization
 from lightning_modules.prediction_settings import PredictionSettings
-from lightning_modules.preprocessing import pipeline_of
+from lightning_modules.preprocessing import at_scale, pipeline_of
 from lightning_modules.stage_metrics import Scores, Views, scores_over_views
 from runs.checkpoints import read_trained
 from runs.finding import find_checkpoint, named_path
@@ -64,20 +64,21 @@ class PhotographClassifier(LightningModule):
         self.fitted = Fitted(value, self.fitted.percentiles, self.fitted.norm_order)
 
     @classmethod
-    def load(cls, source: str | Path, which: Literal["best", "last"] = "best") -> Self:
+    def load(cls, source: str | Path, which: Literal["best", "last"] = "best", eval_scale: float | None = None) -> Self:
         """Load a trained classifier for use, without running any code that a checkpoint may hold.
 
         Args:
             source: The folder of a run, also relative to ``logs`` as commands take it, a checkpoint file or its http(s)
                 URL, or the folder of a sharded checkpoint.
             which: The checkpoint of a run's folder.
+            eval_scale: Side of evaluated images as a multiple of the training size; None keeps that of the run.
 
         Returns:
             The classifier on the CPU, in evaluation mode, with the precision of the run. ``Trainer.fit`` may continue
             training it.
 
         Raises:
-            MisconfigurationException: If there is no such checkpoint, or it can't be read.
+            MisconfigurationException: If there is no such checkpoint, it can't be read, or the scale makes no sense.
         """
         if not is_url(str(source)):
             source = named_path(str(source))
@@ -100,6 +101,9 @@ class PhotographClassifier(LightningModule):
                 f"The weights of {checkpoint} don't fit the network that it names: {reason}"
             ) from error
         model.settings = PredictionSettings.from_config(training_config(checkpoint, content))
+        if eval_scale is not None:
+            size = model.hparams["image_size"]
+            model.hparams["preprocessing"] = at_scale(model.hparams["preprocessing"], size, eval_scale)
         return model.to(model.settings.dtype).eval()
 
     @overload

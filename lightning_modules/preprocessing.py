@@ -9,6 +9,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 if TYPE_CHECKING:
     import albumentations as A
 
+_SCALES = (0.25, 4)  # as data.eval_scale
 _USUAL = ((300, 400), (1200, 1600), (3000, 4000))  # heights and widths of photographs
 
 
@@ -29,6 +30,35 @@ def pipeline_of(stored: dict[str, Any] | None, image_size: int) -> "A.Compose":
         return A.Compose([A.Resize(image_size, image_size, area_for_downscale="image")])
     pipeline: A.Compose = A.from_dict(stored)
     return pipeline
+
+
+def at_scale(stored: dict[str, Any] | None, image_size: int, eval_scale: float) -> dict[str, Any]:
+    """Change the size at which evaluation shows pictures to the network.
+
+    Args:
+        stored: As that of ``pipeline_of``.
+        image_size: As that of ``pipeline_of``.
+        eval_scale: Side of evaluated images as a multiple of ``image_size``.
+
+    Returns:
+        The pipeline with another last step, as a plain dict.
+
+    Raises:
+        MisconfigurationException: If the scale makes no sense, or the pipeline doesn't end with a resizing.
+    """
+    least, most = _SCALES
+    if not least <= eval_scale <= most:
+        raise MisconfigurationException(f"eval_scale is {eval_scale}: it has to be between {least} and {most}.")
+    import albumentations as A
+
+    made: dict[str, Any] = A.to_dict(pipeline_of(stored, image_size))
+    steps = made["transform"]["transforms"]
+    if not steps or not steps[-1]["__class_fullname__"].endswith("Resize"):
+        raise MisconfigurationException(
+            "eval_scale needs an evaluation that resizes pictures, which this run's doesn't."
+        )
+    steps[-1]["height"] = steps[-1]["width"] = round(image_size * eval_scale)
+    return made
 
 
 def evaluated_size(stored: dict[str, Any] | None, image_size: int) -> int:

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from PIL import Image
 
+import carspotter
 from callbacks import PredictionFile
 from lightning_modules import ImageClassifier
 from lightning_modules.prediction_settings import PredictionSettings
@@ -148,3 +150,26 @@ def test_settings_that_are_no_numbers_are_refused(config: dict[str, Any]) -> Non
 
 def test_no_scales_are_none() -> None:
     assert PredictionSettings.from_config({"tta": {"scales": []}}).scales == ()
+
+
+@pytest.mark.slow
+def test_another_size_of_evaluation_is_that_of_predict(
+    run: Callable[..., None], predicted: list[dict[str, torch.Tensor]], toy_root: Path, tmp_path: Path
+) -> None:
+    folder, file = tmp_path / "logs/demo/version_0", tmp_path / "car.pt2"
+    run("fit", *QUICK, "--model.backbone=resnet18")
+    photographs = sorted(str(path) for path in toy_root.glob("edition*/cars_test/*.jpg"))[:3]
+    main(["predict", str(folder), *photographs, "--trainer.enable_progress_bar=false", "--data.eval_scale=1.5"])
+    model = carspotter.load(folder, eval_scale=1.5)
+    answers = model.classify(photographs)  # in the batches of predict
+    assert [[answer[name] for name in model.class_names] for answer in answers] == [
+        probabilities.tolist() for probabilities in predicted[0].values()
+    ]
+    assert answers != ImageClassifier.load(folder).classify(photographs)
+    main(["export", str(folder), "--format=torch", f"--output={file}", "--eval_scale=1.5"])
+    pixels = torch.from_numpy(np.asarray(Image.open(photographs[0]))).clone()[None]
+    (probabilities,) = torch.export.load(file).module()(pixels)
+    assert probabilities.tolist() == pytest.approx([answers[0][name] for name in model.class_names], abs=1e-3)
+    main(["explain", str(folder), photographs[0], f"--output={tmp_path / 'why.png'}", "--eval_scale=1.5"])
+    with pytest.raises(MisconfigurationException, match="eval_scale is 9: it has to be between 0.25 and 4"):
+        ImageClassifier.load(folder, eval_scale=9)

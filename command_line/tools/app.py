@@ -10,13 +10,14 @@ from results.report.templates import template
 from runs.finding import run_of
 
 
-def app(run: Path, port: int, rule: AnswerRule) -> None:
+def app(run: Path, port: int, rule: AnswerRule, eval_scale: float | None = None) -> None:
     """Serve the page until the process is interrupted.
 
     Args:
         run: The folder of a run, or a checkpoint.
         port: The port; 0 takes a free one.
         rule: When to answer ``unknown``.
+        eval_scale: As that of ``ImageClassifier.load``.
 
     Raises:
         MisconfigurationException: If a package is missing, the port is taken, or a number makes no sense.
@@ -29,7 +30,7 @@ def app(run: Path, port: int, rule: AnswerRule) -> None:
         raise MisconfigurationException(f"--port is {port}: it has to be between 0 and 65535.")
     from command_line.app.app_classifier import AppClassifier
 
-    model = ImageClassifier.load(run)
+    model = ImageClassifier.load(run, eval_scale=eval_scale)
     classifier = AppClassifier(model, rule)
     found = run_of(run)
     subtitle = f"{len(model.class_names):,} classes, {model.hparams['backbone']}"

@@ -21,13 +21,14 @@ _MOST = 40  # photographs in a figure
 _TOP = 5
 
 
-def explain(run: Path, photographs: Sequence[str], output: Path) -> None:
+def explain(run: Path, photographs: Sequence[str], output: Path, eval_scale: float | None = None) -> None:
     """Draw photographs beside heat maps of where the network looked, and its answers.
 
     Args:
         run: The folder of a run, or a checkpoint.
         photographs: Files, folders, patterns and CSV lists.
         output: The PNG file to write; an earlier figure is replaced.
+        eval_scale: As that of ``ImageClassifier.load``.
 
     Raises:
         MisconfigurationException: If no photograph can be read, or something else than a figure has that name.
@@ -39,7 +40,7 @@ def explain(run: Path, photographs: Sequence[str], output: Path) -> None:
             f"--output is {output}, which exists and is no figure: choose another name, or remove it."
         )
     found = list_photographs([*photographs], cropping=False)
-    model = ImageClassifier.load(run)
+    model = ImageClassifier.load(run, eval_scale=eval_scale)
     pipeline = pipeline_of(model.hparams["preprocessing"], model.hparams["image_size"])
     heat = HeatMaps(model)
     explained: list[Explanation] = []

@@ -23,7 +23,7 @@ Kind: TypeAlias = Literal["onnx", "torch", "hub", "web"]
 _SUFFIXES = {"onnx": ".onnx", "torch": ".pt2"}
 
 
-def export(run: Path, output: Path | None, kind: Kind, int8: bool = False) -> None:
+def export(run: Path, output: Path | None, kind: Kind, int8: bool = False, eval_scale: float | None = None) -> None:
     """Write a classifier for other programs, and compare its answers.
 
     Args:
@@ -31,6 +31,7 @@ def export(run: Path, output: Path | None, kind: Kind, int8: bool = False) -> No
         output: The file or folder to write, which must not exist; None names it after the run.
         kind: ``onnx``, ``torch``, ``hub`` for a folder that hubs read, or ``web`` for one with a static page.
         int8: Write weights and activations with eight bits.
+        eval_scale: As that of ``ImageClassifier.load``.
 
     Raises:
         MisconfigurationException: If the file is there already, the network can't be written, or the file answers
@@ -47,7 +48,7 @@ def export(run: Path, output: Path | None, kind: Kind, int8: bool = False) -> No
     if file.exists():
         raise MisconfigurationException(f"--output is {file}, which exists already: choose another name.")
     runtime = runtime_files() if kind == "web" else {}  # what may be missing, before the work
-    model = ImageClassifier.load(run)
+    model = ImageClassifier.load(run, eval_scale=eval_scale)
     model.settings = replace(model.settings, precision="32-true")
     model.float()
     exported = ExportedClassifier(model).eval()
