@@ -21,6 +21,7 @@ _SCORES = ("val/accuracy", "val/f1", "val/loss", "test/accuracy", "test/f1", "te
 _SETTINGS = (
     *("seed_everything", "trainer.max_epochs", "trainer.accumulate_grad_batches", "trainer.precision"),
     *("trainer.gradient_clip_val", "ema.decay", "progressive_resizing.start", "unfreezing.patience"),
+    *("distillation.teacher", "distillation.weight"),
 )
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 _SIMPLE = {"int": int, "float": float, "bool": bool}
 _SPOKEN = {"int": "an integer", "float": "a number", "bool": "true or false", "str": "text", "list": "a list",
     "tuple": "a list", "Iterable": "a list", "Sequence": "a list", "dict": "a mapping", "path": "a file that exists",
-    "class": "the import path of a class", "NoneType": "null"}  # fmt: skip
+    "class": "the import path of a class", "Path": "a path", "NoneType": "null"}  # fmt: skip
 _WORD = re.compile(r"[A-Za-z][A-Za-z_]*")
 _FRACTION = re.compile(r"\d+\.\d*[1-9]")
 _MEANT_BY_YAML = {"null", "none", "nan", "inf", "infinity", "true", "false", "yes", "no", "on", "off", "y", "n"}
