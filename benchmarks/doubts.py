@@ -15,11 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.documented_command import CHECKOUT
 from datamodules import StanfordCarsDataModule
 from datamodules.samples import joined
 from results.evaluation.groups import class_groups
-
-CHECKOUT = Path(__file__).parent.parent
 
 
 def exchange(root: Path, share: float, file: Path, similar: bool) -> dict[str, str]:

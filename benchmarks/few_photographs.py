@@ -58,25 +58,22 @@ def main() -> None:
     print("| photographs of a class | top-1 | macro F1 | top-1, TTA | training, minutes |\n|---|---|---|---|---|")
     for count in options.per_class:
         run = options.out.absolute() / f"{count}_of_a_class"
-        fit = [
-            *("--config=configs/own_photos.yaml", f"--config=configs/backbone/{options.backbone}.yaml"),
-            f"--data.image_size={options.image_size}", f"--trainer.max_epochs={options.epochs}",
-            *(f"--{option}" for option in options.options),
-        ]  # fmt: skip
-        unused = left_out(options.root, count)
-        given = {"options": fit, "weights": digest_of([options.weights]), "photographs left out": len(unused)}
-        given["config"] = digest_of([CHECKOUT / "configs/own_photos.yaml"])
+        recipe = [f"--data.image_size={options.image_size}", f"--trainer.max_epochs={options.epochs}"]
+        recipe += [f"--{option}" for option in options.options]
+        configs = [CHECKOUT / f"configs/{name}.yaml" for name in ("own_photos", f"backbone/{options.backbone}")]
+        given = {"options": recipe, "weights": digest_of([options.weights]), "configs": digest_of(configs)}
+        given["root"] = str(options.root.absolute())
         found = kept_result(run / "few.json", given)
         if found is None:
             exclude = options.out / f"all_but_{count}.txt"
             exclude.parent.mkdir(parents=True, exist_ok=True)
-            exclude.write_text("\n".join(unused) + "\n", encoding="utf-8")
+            exclude.write_text("\n".join(left_out(options.root, count)) + "\n", encoding="utf-8")
             began = time.perf_counter()
             call(
-                *("fit", *fit[:2], "--data=datamodules.StanfordCarsDataModule"),
+                *("fit", *(f"--config={config}" for config in configs), "--data=datamodules.StanfordCarsDataModule"),
                 *(f"--data.root={options.root.absolute()}", f"--data.exclude={exclude.absolute()}"),
                 *(f"--model.weights={options.weights.absolute()}", "--trainer.enable_progress_bar=false"),
-                *(f"--logs={run.parent.parent}", f"--experiment={run.parent.name}", f"--name={run.name}", *fit[2:]),
+                *(f"--logs={run.parent.parent}", f"--experiment={run.parent.name}", f"--name={run.name}", *recipe),
             )
             minutes = (time.perf_counter() - began) / 60
             call("test", str(run))

@@ -20,10 +20,11 @@ from typing import Any
 
 import yaml
 
+from benchmarks.documented_command import CHECKOUT
 from benchmarks.kept_results import digest_of, keep_result, kept_result
 from benchmarks.measuring import machine
 from benchmarks.training import RATES, given_to_peers, present_peers, split_lists
-from benchmarks.trainings import CHECKOUT, Trained, TrainingFailedError, train_peer, train_with
+from benchmarks.trainings import Trained, TrainingFailedError, train_peer, train_with
 
 RECIPES = sorted(path.stem for path in (CHECKOUT / "configs/recipes").glob("efficientnet_lite0_*.yaml"))
 ROWS = [*RECIPES, "stanford_cars", *RATES]
@@ -70,7 +71,7 @@ def pixels(row: str) -> float:
 def _sources(row: str) -> list[Path]:
     """List the files that say what a row does."""
     if row in RATES:
-        return sorted((CHECKOUT / "benchmarks/peer_recipes").glob(f"{row.lower().replace(' ', '_')}*.py"))
+        return [CHECKOUT / f"benchmarks/peer_recipes/{row.lower().replace(' ', '_')}_recipe.py"]
     names = [f"recipes/{row}"] if row in RECIPES else ["stanford_cars", "backbone/efficientnet_lite0"]
     return [CHECKOUT / f"configs/{name}.yaml" for name in names]
 
@@ -88,15 +89,8 @@ def print_rows(rows: dict[str, Trained], target: float) -> None:
         reached = found.time_to(target)
         tta = "" if found.tta is None else f"{found.tta:.3f}"
         best, to_target = max(share for _, share in found.epochs), "never" if reached is None else f"{reached / 60:.1f}"
-        cells = (
-            f"{found.accuracy:.3f}",
-            tta,
-            f"{best:.3f}",
-            f"{pixels(name):.2f}",
-            f"{found.seconds / 60:.1f}",
-            to_target,
-        )
-        print(f"| {name} | {' | '.join(cells)} |")
+        scores, costs = f"{found.accuracy:.3f} | {tta} | {best:.3f}", f"{pixels(name):.2f} | {found.seconds / 60:.1f}"
+        print(f"| {name} | {scores} | {costs} | {to_target} |")
 
 
 def main() -> None:
@@ -114,7 +108,6 @@ def main() -> None:
     options = parser.parse_args()
     options.rates = {name: rates[0] for name, rates in RATES.items()}
     options.environment = {**os.environ, "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
-    options.out.mkdir(parents=True, exist_ok=True)
     lists, data = split_lists(options.root)
     rows: dict[str, Trained] = {}
     photographs = digest_of((Path(path) for split in lists.values() for path, _ in split), whole=False)

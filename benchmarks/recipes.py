@@ -62,6 +62,7 @@ def run_once(name: str, seed: int, options: argparse.Namespace) -> dict[str, flo
     recipe = [f"--data.image_size={options.image_size}", f"--trainer.max_epochs={options.epochs}", *RECIPES[name]]
     configs = [CHECKOUT / "configs" / name for name in ("stanford_cars.yaml", "backbone/efficientnet_lite0.yaml")]
     given = {"options": recipe, "weights": digest_of([options.weights]), "configs": digest_of(configs)}
+    given["root"] = str(options.root.absolute())
     kept: dict[str, float] | None = kept_result(result, given)
     if kept is not None:
         return kept

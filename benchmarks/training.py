@@ -35,8 +35,9 @@ from typing import Any
 import yaml
 
 from benchmarks.cars_copy import copy_cars
+from benchmarks.documented_command import CHECKOUT
 from benchmarks.measuring import Side, arguments, has_peers, report, take_turns
-from benchmarks.trainings import CHECKOUT, CONFIGS, Trained, TrainingFailedError, call, train_ours, train_peer
+from benchmarks.trainings import CONFIGS, Trained, TrainingFailedError, call, train_ours, train_peer
 from datamodules import StanfordCarsDataModule
 
 OURS = "Carspotter"

@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-CHECKOUT = Path(__file__).parent.parent
+from benchmarks.documented_command import CHECKOUT
+
 CONFIGS = ("configs/stanford_cars.yaml", "configs/backbone/efficientnet_lite0.yaml")
 
 

@@ -18,7 +18,7 @@ from command_line.options import CONFIG
 from command_line.other_names import command_meant, option_meant
 from command_line.strict_yaml import MODE, RepeatedKeyError
 from command_line.trusted_classes import TRUSTED, untrusted_names
-from command_line.type_errors import in_plain_words
+from command_line.type_errors import FRAME, in_plain_words
 from runs.commands import program
 from runs.suggestions import did_you_mean
 
@@ -26,11 +26,11 @@ _SWITCH = "--trusted_only"
 _LONGEST = 1000  # characters of a message, which may quote a whole table that was taken for a config
 
 # What a message about nested types says besides the mistake itself.
-_NOISE = re.compile(
-    r"^(- )?(Does not validate against any of|Subtypes:|Errors:|Given value|Expected a <class 'NoneType'>)"
-)
+_NOISE = re.compile(rf"^(- )?({FRAME}|Given value|Expected a <class 'NoneType'>)")
 _NAME = re.compile(r"(?:[Oo]ption '|unrecognized arguments: --?)([\w.+-]+)")
-_SECTION = re.compile(r'^Parser key "(\w+)":.*?(?:Unable to load config|Expected a path|Unexpected import path)')
+_SECTION = re.compile(
+    r'^Parser key "(\w+)":(?!.* subclass of ).*?(?:Unable to load config|Expected a path|Unexpected import path)'
+)
 _COMMAND = re.compile(r"argument subcommand: invalid choice: '(.*?)'|^expected \"subcommand\" to be one of")
 _CLASS = re.compile(r"module '([\w.]+)' has no attribute '(\w+)'")
 
@@ -128,7 +128,7 @@ class StrictParser(LightningArgumentParser):
             return _suggest_command(command[1] or "", self.typed, list(commands))
         known = known_names(next((commands[word] for word in self.typed[:1] if word in commands), self))
         section = _SECTION.search(one_line(message))
-        if section and "subclass of" not in message:
+        if section:
             switch = f"{section[1]}.enabled"
             meant = switch if switch in known else option_meant(section[1], known - {section[1]})
             return f" Did you mean {meant!r}?" if meant else ""

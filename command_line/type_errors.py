@@ -11,8 +11,9 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from command_line.missing_package import missing_package
 from command_line.simple_values import requirement
 
+FRAME = "Does not validate against any of|Subtypes:|Errors:"  # around what jsonargparse says of each nested type
 _KEY = re.compile(r'Parser key "([\w.]+)":\s*')
-_FRAME = re.compile(r"Does not validate against any of|Subtypes:|Errors:|Given value type:|Not of type Path")
+_FRAME = re.compile(rf"{FRAME}|Given value type:|Not of type Path")
 _EXPECTED = re.compile(
     r"Expected a (?:<class '(?:[\w.]*\.)?(?P<type>\w+)'>|typing\.Literal\[(?P<words>[^\]]*)\]"
     r"|(?P<path>path) but (?P<tried>.*) either .*|dot import path (?P<dotted>string): .*?)"

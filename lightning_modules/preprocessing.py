@@ -1,6 +1,7 @@
 """Rebuilds the evaluation pipeline from a checkpoint alone."""
 
 import os
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,9 +50,7 @@ def at_scale(stored: dict[str, Any] | None, image_size: int, eval_scale: float) 
     least, most = _SCALES
     if not least <= eval_scale <= most:
         raise MisconfigurationException(f"eval_scale is {eval_scale}: it has to be between {least} and {most}.")
-    import albumentations as A
-
-    made: dict[str, Any] = A.to_dict(pipeline_of(stored, image_size))
+    made = pipeline_of(None, image_size).to_dict() if stored is None else deepcopy(stored)
     steps = made["transform"]["transforms"]
     if not steps or not steps[-1]["__class_fullname__"].endswith("Resize"):
         raise MisconfigurationException(

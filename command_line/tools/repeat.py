@@ -43,7 +43,7 @@ def repeat(
     """
     _check(data, seeds, folds)
     if not test and (lacking := typed.not_validated(data)):
-        more = " or --folds" * bool(folds is None and data.not_validated)
+        more = " or --folds" * bool(data.not_validated)
         raise MisconfigurationException(
             f"There is no score to compare the trainings by: {lacking}. Set --test true{more}."
         )
