@@ -20,7 +20,7 @@ from typing import Any
 
 from benchmarks.distributed.cable import cable
 from benchmarks.distributed.cost_model import GPU_STEPS, LINKS, Exchange, efficiency, fit_overlap
-from benchmarks.measuring import as_options, machine
+from benchmarks.measuring.turns import as_options, machine
 
 _BATCHES = 40
 TABLES = ("traffic", "bandwidth", "foretold")

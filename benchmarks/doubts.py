@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.documented_command import CHECKOUT
+from benchmarks.measuring.documented_command import CHECKOUT
 from datamodules import StanfordCarsDataModule
 from datamodules.samples import joined
 from results.evaluation.groups import class_groups

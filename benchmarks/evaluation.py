@@ -12,8 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.epoch_clock import EvaluationClock
-from benchmarks.measuring import Side, arguments, as_options, report, summarize, take_turns
+from benchmarks.measuring.epoch_clock import EvaluationClock
+from benchmarks.measuring.turns import Side, arguments, as_options, report, summarize, take_turns
 from command_line import main as command_line
 
 VIEWS: dict[str, tuple[int, dict[str, Any]]] = {
@@ -46,7 +46,7 @@ def main() -> None:
         begun = {"trainer.max_epochs": 1, "trainer.limit_train_batches": 1, "trainer.limit_val_batches": 1}
         command_line(["fit", *as_options({**common, **begun, "previews.enabled": "false"})])
         run = next(Path(name, "logs").rglob("best.ckpt"))
-        clock = {"ckpt_path": run, "trainer.callbacks+": "benchmarks.epoch_clock.EvaluationClock"}
+        clock = {"ckpt_path": run, "trainer.callbacks+": "benchmarks.measuring.epoch_clock.EvaluationClock"}
 
         def seconds(views: dict[str, Any]) -> float:
             command_line(["test", *as_options({**common, **clock, **views})])

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.documented_command import CHECKOUT, call
-from benchmarks.kept_results import digest_of, keep_result, kept_result
+from benchmarks.measuring.documented_command import CHECKOUT, call
+from benchmarks.measuring.kept_results import digest_of, keep_result, kept_result
 from datamodules import StanfordCarsDataModule
 
 

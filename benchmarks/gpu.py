@@ -21,8 +21,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmarks.measuring import Side, arguments, as_options, report, take_turns
-from benchmarks.step_clock import StepClock
+from benchmarks.measuring.step_clock import StepClock
+from benchmarks.measuring.turns import Side, arguments, as_options, report, take_turns
 from command_line import main as command_line
 from datamodules.loading.worker_count import choose_workers
 from lightning_modules import ImageClassifier
@@ -115,7 +115,7 @@ def fit(options: argparse.Namespace, backbone: str, side: int, compiled: bool) -
             "trainer.limit_val_batches": 0,
             "early_stopping.patience": "null",
             "previews.enabled": "false",
-            "trainer.callbacks+": "benchmarks.step_clock.StepClock",
+            "trainer.callbacks+": "benchmarks.measuring.step_clock.StepClock",
             "trainer.callbacks.skipped": _SKIPPED,
             "trainer.callbacks.counted": options.steps,
         }

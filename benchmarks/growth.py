@@ -15,7 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.measuring import arguments, as_options, machine
+from benchmarks.measuring.turns import arguments, as_options, machine
 from benchmarks.million_files import make_links
 
 _BATCHES = 20
@@ -53,7 +53,7 @@ def fit(root: Path, folder: Path, processes: int) -> dict[str, list[float]]:
         "trainer.enable_progress_bar": "false",
         "early_stopping.patience": "null",
         "previews.enabled": "false",
-        "trainer.callbacks+": "benchmarks.epoch_clock.EpochClock",
+        "trainer.callbacks+": "benchmarks.measuring.epoch_clock.EpochClock",
         "trainer.callbacks.file": clock,
     }
     if processes > 1:

@@ -15,7 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from benchmarks.measuring import Side, arguments, report, take_turns
+from benchmarks.measuring.turns import Side, arguments, report, take_turns
 from datamodules import ImageFolderDataModule
 from datamodules.image_dataset import SamplerKey
 

@@ -20,11 +20,11 @@ from typing import Any
 
 import yaml
 
-from benchmarks.documented_command import CHECKOUT
-from benchmarks.kept_results import digest_of, keep_result, kept_result
-from benchmarks.measuring import machine
+from benchmarks.measuring.documented_command import CHECKOUT
+from benchmarks.measuring.kept_results import digest_of, keep_result, kept_result
+from benchmarks.measuring.trainings import Trained, TrainingFailedError, train_peer, train_with
+from benchmarks.measuring.turns import machine
 from benchmarks.training import RATES, given_to_peers, present_peers, split_lists
-from benchmarks.trainings import Trained, TrainingFailedError, train_peer, train_with
 
 RECIPES = sorted(path.stem for path in (CHECKOUT / "configs/recipes").glob("efficientnet_lite0_*.yaml"))
 ROWS = [*RECIPES, "stanford_cars", *RATES]
@@ -71,7 +71,7 @@ def pixels(row: str) -> float:
 def _sources(row: str) -> list[Path]:
     """List the files that say what a row does."""
     if row in RATES:
-        return [CHECKOUT / f"benchmarks/peer_recipes/{row.lower().replace(' ', '_')}_recipe.py"]
+        return [CHECKOUT / f"benchmarks/peers/{row.lower().replace(' ', '_')}_recipe.py"]
     names = [f"recipes/{row}"] if row in RECIPES else ["stanford_cars", "backbone/efficientnet_lite0"]
     return [CHECKOUT / f"configs/{name}.yaml" for name in names]
 

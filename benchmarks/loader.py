@@ -21,7 +21,7 @@ from typing import Any
 
 import cv2
 
-from benchmarks.measuring import Side, arguments, as_options, from_process, has_peers, report, take_turns
+from benchmarks.measuring.turns import Side, arguments, as_options, from_process, has_peers, report, take_turns
 from datamodules import ColorJitter, StanfordCarsDataModule
 from datamodules.image_dataset import ImageDataset, SamplerKey
 from datamodules.pipelines import augment, compose, default_train_steps
@@ -31,7 +31,7 @@ PEERS = {
     "default": ["torchvision reference", "timm", "fastai", "Hugging Face example"],
 }
 _WARM = 12  # batches
-_PEER_SCRIPT = Path(__file__).with_name("peer_loaders.py")
+_PEER_SCRIPT = Path(__file__).parent / "peers/loaders.py"
 
 
 def training_set(options: argparse.Namespace, jittered: bool) -> StanfordCarsDataModule:

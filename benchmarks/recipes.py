@@ -13,8 +13,8 @@ import statistics
 import time
 from pathlib import Path
 
-from benchmarks.documented_command import CHECKOUT, call
-from benchmarks.kept_results import digest_of, keep_result, kept_result
+from benchmarks.measuring.documented_command import CHECKOUT, call
+from benchmarks.measuring.kept_results import digest_of, keep_result, kept_result
 
 LAYER_RATES = "--model.layer_decay=0.8"
 

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 
-from benchmarks.measuring import Side, arguments, report, take_turns
+from benchmarks.measuring.turns import Side, arguments, report, take_turns
 from callbacks.saving.background_writer import BackgroundWriter, write
 from lightning_modules import ImageClassifier
 from runs.whole_file import publish

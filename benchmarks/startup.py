@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks.measuring import Side, arguments, report, take_turns
+from benchmarks.measuring.turns import Side, arguments, report, take_turns
 
 _BARE = "import torch; from lightning.pytorch.cli import LightningCLI"
 _DEMO = ["fit", "--config", "configs/demo.yaml", "--trainer.enable_progress_bar=false"]
@@ -50,7 +50,7 @@ def main() -> None:
     options = arguments(__doc__).parse_args()
     with tempfile.TemporaryDirectory() as folder:
         demo = [*_DEMO, f"--data.root={Path(folder) / 'toy_cars'}", f"--logs={Path(folder) / 'logs'}"]
-        first_step = ["train.py", *demo, "--trainer.callbacks+=benchmarks.first_step.FirstStep"]
+        first_step = ["train.py", *demo, "--trainer.callbacks+=benchmarks.measuring.first_step.FirstStep"]
         sides = [
             Side("import torch and LightningCLI", seconds(["-c", _BARE])),
             Side("import torch", seconds(["-c", "import torch"])),

@@ -21,9 +21,9 @@ import torch
 from lightning import LightningModule, Trainer
 from torch import Tensor
 
-from benchmarks.measuring import Side, apart, arguments, as_options, report, take_turns
-from benchmarks.resident_data import ResidentToyCars, SameBatch
-from benchmarks.step_clock import StepClock
+from benchmarks.measuring.resident_data import ResidentToyCars, SameBatch
+from benchmarks.measuring.step_clock import StepClock
+from benchmarks.measuring.turns import Side, apart, arguments, as_options, report, take_turns
 from command_line import main as command_line
 from lightning_modules import ImageClassifier
 
@@ -109,7 +109,7 @@ def fit(case: Case) -> float:
     """Time the command; returns milliseconds a step."""
     with tempfile.TemporaryDirectory(dir=case.folder) as logs:
         given = {
-            "data": "benchmarks.resident_data.ResidentToyCars",
+            "data": "benchmarks.measuring.resident_data.ResidentToyCars",
             **{f"data.{name}": value for name, value in case.options.items()},
             "logs": logs,
             "model.backbone": case.backbone,
@@ -122,7 +122,7 @@ def fit(case: Case) -> float:
             "trainer.limit_val_batches": 0,
             "early_stopping.patience": "null",
             "previews.enabled": "false",
-            "trainer.callbacks+": "benchmarks.step_clock.StepClock",
+            "trainer.callbacks+": "benchmarks.measuring.step_clock.StepClock",
             "trainer.callbacks.skipped": _SKIPPED,
             "trainer.callbacks.counted": case.steps,
         }

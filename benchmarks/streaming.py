@@ -20,7 +20,7 @@ from typing import Any
 
 import psutil
 
-from benchmarks.measuring import Side, arguments, report, take_turns
+from benchmarks.measuring.turns import Side, arguments, report, take_turns
 from datamodules import StanfordCarsDataModule, StreamingDataModule, ToyCarsDataModule
 from datamodules.conversion import convert
 from datamodules.image_data_module import ImageDataModule

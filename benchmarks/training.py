@@ -5,7 +5,7 @@ python -m benchmarks.training --root ROOT --weights tf_efficientnet_lite0.safete
 Each side trains EfficientNet-Lite0 in a process of its own, from the same weights, on the same photographs, split, size
 and number of epochs, batches of the same size, loaded by the same number of workers. Time counts from the start of the
 process to the end of training, with an evaluation of the validation images after each epoch. Ours is the documented
-command line with its config, to the end of its process; what the peers do stands in ``benchmarks/peer_recipes``. Each
+command line with its config, to the end of its process; what the peers do stands in ``benchmarks/peers``. Each
 has its own augmentation, optimizer, schedule and precision, as it comes, so accuracy stands beside time. Test accuracy
 is that of the checkpoint that each keeps: the best by macro F1 on the validation images for ours, by accuracy for timm
 and Hugging Face, the last weights for fastai.
@@ -35,9 +35,9 @@ from typing import Any
 import yaml
 
 from benchmarks.cars_copy import copy_cars
-from benchmarks.documented_command import CHECKOUT
-from benchmarks.measuring import Side, arguments, has_peers, report, take_turns
-from benchmarks.trainings import CONFIGS, Trained, TrainingFailedError, call, train_ours, train_peer
+from benchmarks.measuring.documented_command import CHECKOUT
+from benchmarks.measuring.trainings import CONFIGS, Trained, TrainingFailedError, call, train_ours, train_peer
+from benchmarks.measuring.turns import Side, arguments, has_peers, report, take_turns
 from datamodules import StanfordCarsDataModule
 
 OURS = "Carspotter"
@@ -114,7 +114,7 @@ def present_peers(options: argparse.Namespace) -> list[str]:
     """
     if not has_peers(options.peers):
         return []
-    command = [options.peers.absolute(), "-m", "benchmarks.peer_training", "missing"]
+    command = [options.peers.absolute(), "-m", "benchmarks.peers.training", "missing"]
     missing: dict[str, list[str]] = json.loads(call(command, options).splitlines()[-1])
     for name, packages in missing.items():
         if packages:

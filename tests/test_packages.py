@@ -15,7 +15,7 @@ MAY_IMPORT = {
     "callbacks": {"lightning_modules", "runs", "results"},
     "command_line": {"callbacks", "lightning_modules", "runs", "results", "datamodules"},
 }
-BENCHMARKS = [path for path in sorted((CHECKOUT / "benchmarks").glob("*.py")) if "\ndef main(" in path.read_text()]
+BENCHMARKS = [path for path in sorted((CHECKOUT / "benchmarks").rglob("*.py")) if "\ndef main(" in path.read_text()]
 MAY_READ_PHOTOGRAPHS = "lightning_modules/photograph_classifier.py"  # one file, by one module, when it is asked to
 
 
@@ -45,6 +45,7 @@ def test_the_door_holds_no_logic_and_configs_no_code() -> None:
 
 @pytest.mark.parametrize("path", BENCHMARKS, ids=lambda path: path.stem)
 def test_benchmarks_start_as_they_say(path: Path) -> None:
-    module = importlib.import_module(f"benchmarks.{path.stem}")
-    assert f"\npython -m benchmarks.{path.stem} " in str(module.__doc__)
+    name = ".".join(path.relative_to(CHECKOUT).with_suffix("").parts)
+    module = importlib.import_module(name)
+    assert f"\npython -m {name} " in str(module.__doc__)
     assert callable(module.main)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from benchmarks.cars_copy import copy_cars
-from benchmarks.kept_results import digest_of, keep_result, kept_result
 from benchmarks.leaderboard import pixels
+from benchmarks.measuring.kept_results import digest_of, keep_result, kept_result
 from benchmarks.training import split_lists
 from datamodules import StanfordCarsDataModule, ToyCarsDataModule
 from datamodules.layouts.recognise import recognise_layout
@@ -27,7 +27,7 @@ def test_peers_are_given_the_split_of_the_config(toy_data: Callable[..., ToyCars
     assert len(train | val | test) == sum(len(recognise_layout(root).read(part)) for part in ("train", "test"))
 
 
-@pytest.mark.parametrize("recipe", sorted((CHECKOUT / "benchmarks/peer_recipes").glob("*_recipe.py")), ids=str)
+@pytest.mark.parametrize("recipe", sorted((CHECKOUT / "benchmarks/peers").glob("*_recipe.py")), ids=str)
 @pytest.mark.parametrize("setting", ["image_size", "eval_size", "epochs", "batch_size", "workers", "seed", "rate"])
 def test_peers_heed_every_setting(recipe: Path, setting: str) -> None:
     text = recipe.read_text(encoding="utf-8")

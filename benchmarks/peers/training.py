@@ -1,8 +1,8 @@
 """Fine-tunes a network as timm, fastai or Hugging Face's Trainer does, for benchmarks/training.py.
 
-python -m benchmarks.peer_training SIDE SETTINGS.json
+python -m benchmarks.peers.training SIDE SETTINGS.json
 
-Runs in the peers' environment and imports nothing of this project but the recipes in ``peer_recipes``, which say what
+Runs in the peers' environment and imports nothing of this project but the recipes beside it, which say what
 each peer does. Writes to the file ``result`` of the settings: when training ended, time and validation accuracy of each
 epoch, and the test accuracy. ``SIDE`` may be ``missing``: prints which packages each side lacks.
 """
@@ -28,7 +28,7 @@ def main() -> None:
     settings = json.loads(Path(files[0]).read_text())
     listed = json.loads(Path(settings["lists"]).read_text())
     lists = {split: [(path, label) for path, label in pairs] for split, pairs in listed.items()}
-    recipe = import_module(f"benchmarks.peer_recipes.{RECIPES[side]}")
+    recipe = import_module(f"benchmarks.peers.{RECIPES[side]}")
     ended, epochs, accuracy = recipe.train(settings, lists)
     result = {"ended": ended, "epochs": epochs, "accuracy": accuracy}
     Path(settings["result"]).write_text(json.dumps(result) + "\n")

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.documented_command import CHECKOUT
+from benchmarks.measuring.documented_command import CHECKOUT
 
 CONFIGS = ("configs/stanford_cars.yaml", "configs/backbone/efficientnet_lite0.yaml")
 
@@ -103,7 +103,7 @@ def train_peer(name: str, options: argparse.Namespace, given: dict[str, Any], se
         files = {"folder": folder, "result": f"{folder}/result.json"}
         settings = Path(folder) / "settings.json"
         settings.write_text(json.dumps(given | files | {"rate": options.rates[name], "seed": seed}))
-        command = [options.peers.absolute(), "-m", "benchmarks.peer_training", name, settings]
+        command = [options.peers.absolute(), "-m", "benchmarks.peers.training", name, settings]
         began = time.time()
         call(command, options)
         result = json.loads(Path(files["result"]).read_text())

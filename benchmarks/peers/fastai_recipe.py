@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.peer_recipes.given import NETWORK, Epochs, Lists, Result, Settings
+from benchmarks.peers.given import NETWORK, Epochs, Lists, Result, Settings
 
 
 def train(settings: Settings, lists: Lists) -> Result:

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.peer_recipes.given import NETWORK, SQUEEZED, Epochs, Lists, Result, Settings
+from benchmarks.peers.given import NETWORK, SQUEEZED, Epochs, Lists, Result, Settings
 
 
 class Pictures(torch.utils.data.Dataset[Any]):

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.peer_recipes.given import NETWORK, SQUEEZED, Lists, Result, Settings
+from benchmarks.peers.given import NETWORK, SQUEEZED, Lists, Result, Settings
 
 _PARTS = ("timm", "timm.data", "timm.utils", "timm.loss", "timm.optim", "timm.scheduler")  # partly without types
 
