@@ -43,7 +43,7 @@ notebook: .venv/installed ## Execute main.ipynb from top to bottom, in place
 	$(BIN)/jupyter-execute --inplace main.ipynb
 
 help-texts: .venv/installed ## Store what --help prints, after an option has changed
-	$(BIN)/python -m command_line.stored_help
+	$(BIN)/python -m command_line.help.stored_help
 
 docs: .venv/installed ## Build the documentation into site/, to be read offline
 	$(BIN)/mkdocs build --strict --quiet

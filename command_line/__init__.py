@@ -19,7 +19,7 @@ def main(args: Sequence[str] | None = None) -> None:
     Raises:
         SystemExit: With code 1 or 2, after one line on what to correct, if the user made a mistake.
     """
-    from command_line.quick_answers import answer
+    from command_line.help.quick_answers import answer
 
     if answer([str(argument) for argument in (sys.argv[1:] if args is None else args)]):
         return

@@ -15,20 +15,20 @@ from lightning.pytorch.utilities import rank_zero_info
 
 from callbacks import RunConfig, RunHistory
 from command_line import loggers
+from command_line.arguments.paths import expand_paths
+from command_line.arguments.request import DATA_COMMANDS, RUN_COMMANDS, TOOLS, WORDS, Request
 from command_line.before_run import check_before, forget_monitors, is_search
 from command_line.commands import STARTING_TRAININGS, Commands
 from command_line.defaults import CALLBACKS, RUN_DEFAULTS, add_evaluation_options
 from command_line.hardware.choice import choose, describe
 from command_line.hardware.torchrun_processes import started_processes
-from command_line.paths import expand_paths
+from command_line.parsing.type_errors import readable_mistakes
 from command_line.place import claim, hold, is_first_process
 from command_line.remote_runs.places import as_typed, keep_here
 from command_line.remote_runs.same_checkpoint import same_checkpoint
-from command_line.request import DATA_COMMANDS, RUN_COMMANDS, TOOLS, WORDS, Request
 from command_line.start import Start
 from command_line.starting_point import find_start
 from command_line.trainings.typed import Typed
-from command_line.type_errors import readable_mistakes
 from datamodules import ImageDataModule
 from lightning_modules import ImageClassifier
 from lightning_modules.sharding import accept_sharded

@@ -7,8 +7,8 @@ from typing import Literal
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+from command_line.arguments.request import only_run, run_named
 from command_line.remote_runs.places import fetched_runs, in_storage
-from command_line.request import only_run, run_named
 from command_line.strict_trainer import StrictTrainer
 from command_line.tools.list_runs import list_runs
 from command_line.trainings.typed import Typed

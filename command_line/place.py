@@ -8,10 +8,10 @@ from typing import Any
 
 from lightning.pytorch.utilities import rank_zero_info
 
+from command_line.arguments.request import Request
 from command_line.loggers import DEFAULT_FOLDER, asked_for
 from command_line.remote_runs.places import mirror_of, see_names
 from command_line.remote_runs.uploads import uploading
-from command_line.request import Request
 from command_line.start import Start
 from runs.commands import address
 from runs.history import Lock

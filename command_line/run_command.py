@@ -6,13 +6,13 @@ from contextlib import ExitStack
 
 import torch
 
+from command_line.arguments.request import read_request
 from command_line.classifier_cli import ClassifierCLI
 from command_line.commands import Commands
 from command_line.console import mistakes_in_one_line, quieten
 from command_line.defaults import TRAINER_DEFAULTS
 from command_line.encoding import print_any_text, restart_in_utf8
-from command_line.request import read_request
-from command_line.strict_parser import StrictParser
+from command_line.parsing.strict_parser import StrictParser
 from datamodules import ImageDataModule
 from lightning_modules import ImageClassifier
 from runs.commands import note_typed

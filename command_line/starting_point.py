@@ -6,12 +6,12 @@ from typing import Any
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
+from command_line.arguments.request import Request
+from command_line.arguments.stored_config import is_elsewhere
 from command_line.loggers import logger_configs
 from command_line.place import place_run
 from command_line.remote_runs.places import fetch_meant
-from command_line.request import Request
 from command_line.start import Start
-from command_line.stored_config import is_elsewhere
 from runs.checkpoints import read_checkpoint
 from runs.commands import program, shown
 from runs.finding import find_checkpoint, run_of, runs_of

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from command_line.other_names import COMMANDS
+from command_line.arguments.other_names import COMMANDS
 
 CHECKOUT = Path(__file__).parent.parent
 COMPLETE = """

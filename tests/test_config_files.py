@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
-from command_line.options import files_first
-from command_line.paths import expand
-from command_line.strict_yaml import load_strictly, repeated_keys
+from command_line.arguments.options import files_first
+from command_line.arguments.paths import expand
+from command_line.parsing.strict_yaml import load_strictly, repeated_keys
 from train import main
 
 CHECKOUT = Path(__file__).parent.parent

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import yaml
 
-from command_line.data_word import holds_data
-from command_line.request import read_request
+from command_line.arguments.data_word import holds_data
+from command_line.arguments.request import read_request
 from datamodules import ToyCarsDataModule
 from datamodules.conversion import convert
 from datamodules.remote.storage import Storage

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from command_line.other_names import COMMANDS
-from command_line.short_help import TEXTS
+from command_line.arguments.other_names import COMMANDS
+from command_line.help.short_help import TEXTS
 from tests.conftest import CHECKOUT
 
 PAGES = [CHECKOUT / "README.md", CHECKOUT / "CONTRIBUTING.md", *sorted((CHECKOUT / "docs").glob("*.md"))]

@@ -31,6 +31,16 @@ def test_packages_import_only_what_they_may(package: str) -> None:
             assert not {name.split(".")[0] for name in names} & forbidden, path
 
 
+def test_words_are_read_without_the_parser_and_help_without_commands() -> None:
+    may = {"arguments": {"loggers", "remote_runs", "trusted_classes"}, "parsing": {"arguments", "trusted_classes"}}
+    may["help"] = {*may["parsing"], "parsing", "encoding", "run_command"}
+    for package, allowed in may.items():
+        for path in (CHECKOUT / "command_line" / package).glob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.ImportFrom) and str(node.module).startswith("command_line."):
+                    assert str(node.module).split(".")[1] in allowed | {package}, path
+
+
 def test_files_hold_one_idea_each() -> None:
     for package in MAY_IMPORT:
         for path in (CHECKOUT / package).rglob("*.py"):

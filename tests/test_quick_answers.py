@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from command_line import quick_answers
-from command_line.other_names import COMMANDS
+from command_line.arguments.other_names import COMMANDS
+from command_line.help import quick_answers
+from command_line.help.short_help import TEXTS, all_options
 from command_line.run_command import run_command
-from command_line.short_help import TEXTS, all_options
 from tests.conftest import CHECKOUT
 from train import main
 
@@ -34,7 +34,7 @@ def test_nothing_heavy_is_imported(typed: list[str]) -> None:
 
 @pytest.mark.slow
 def test_the_stored_texts_are_those_of_the_parsers() -> None:
-    ask = "import json; from command_line import stored_help; print(json.dumps(dict(stored_help.texts())))"
+    ask = "import json; from command_line.help import stored_help; print(json.dumps(dict(stored_help.texts())))"
     # in a process of its own: the texts name all classes that have been imported, those of tests as well
     answered = subprocess.run([sys.executable, "-c", ask], cwd=CHECKOUT, capture_output=True, text=True, check=True)
     found = json.loads(answered.stdout)

@@ -26,7 +26,7 @@ def validator() -> Any:
 @pytest.mark.slow
 def test_the_schema_is_that_of_the_parser() -> None:
     # in a process of its own: other tests define classes that the parser would name
-    ask = "from command_line import stored_help; print(stored_help.schema(), end='')"
+    ask = "from command_line.help import stored_help; print(stored_help.schema(), end='')"
     answered = subprocess.run([sys.executable, "-c", ask], cwd=CHECKOUT, capture_output=True, text=True, check=True)
     assert answered.stdout == (CHECKOUT / "configs/schema.json").read_text(encoding="utf-8"), "call make help-texts"
 

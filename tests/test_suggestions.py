@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from command_line.config_names import config_meant
-from command_line.other_names import COMMANDS, OPTIONS, command_meant, option_meant
+from command_line.arguments.config_names import config_meant
+from command_line.arguments.other_names import COMMANDS, OPTIONS, command_meant, option_meant
 from train import main
 
 CHECKOUT = Path(__file__).parent.parent

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from callbacks.monitors import why_not_validated
-from command_line.options import without
+from command_line.arguments.options import without
 from datamodules import ImageDataModule
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
 import datamodules
-from command_line.strict_parser import StrictParser
+from command_line.parsing.strict_parser import StrictParser
 
 _SIMPLE = {bool: "boolean", int: "integer", float: "number", str: "string", Path: "string", type(None): "null"}
 _DATA = ("StanfordCarsDataModule", "ImageFolderDataModule", "StreamingDataModule", "ToyCarsDataModule")

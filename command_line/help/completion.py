@@ -3,8 +3,8 @@
 import argparse
 import re
 
-from command_line.other_names import COMMANDS
-from command_line.short_help import all_options, options_of, purpose_of
+from command_line.arguments.other_names import COMMANDS
+from command_line.help.short_help import all_options, options_of, purpose_of
 
 SHELLS = ("bash", "zsh", "tcsh")
 PROGRAM = "carspotter"

@@ -8,8 +8,8 @@ from traceback import walk_stack
 from lightning import LightningDataModule
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from command_line.missing_package import missing_package
-from command_line.simple_values import requirement
+from command_line.parsing.missing_package import missing_package
+from command_line.parsing.simple_values import requirement
 
 FRAME = "Does not validate against any of|Subtypes:|Errors:"  # around what jsonargparse says of each nested type
 _KEY = re.compile(r'Parser key "([\w.]+)":\s*')

@@ -10,13 +10,13 @@ from zipfile import is_zipfile
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from command_line.config_names import SUFFIXES, config_meant, installed_config
-from command_line.data_word import data_options, holds_data, options_for_words
-from command_line.options import CONFIG, command_of, files_first, gathered, split_words, value_of, without
-from command_line.paths import expand
-from command_line.relative_paths import data_paths
+from command_line.arguments.config_names import SUFFIXES, config_meant, installed_config
+from command_line.arguments.data_word import data_options, holds_data, options_for_words
+from command_line.arguments.options import CONFIG, command_of, files_first, gathered, split_words, value_of, without
+from command_line.arguments.paths import expand
+from command_line.arguments.relative_paths import data_paths
+from command_line.arguments.stored_config import config_from_checkpoint
 from command_line.remote_runs.places import copy_of, fetched, in_storage
-from command_line.stored_config import config_from_checkpoint
 from datamodules.remote.storage import Storage, is_remote
 from runs.finding import find_runs, named_path, run_of
 from runs.remote_file import fetch, is_url

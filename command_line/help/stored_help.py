@@ -1,6 +1,6 @@
 """Stores the parsers' help texts and options, for ``quick_answers`` and for editors.
 
-python -m command_line.stored_help
+python -m command_line.help.stored_help
 
 Run it when an option or its description has changed (``make help-texts``).
 """
@@ -14,14 +14,14 @@ from collections.abc import Iterator
 from typing import Any, NoReturn, get_type_hints
 from unittest.mock import patch
 
-from command_line import strict_parser
-from command_line.other_names import COMMANDS
-from command_line.quick_answers import OVERVIEW, PROGRAM, SHORT
-from command_line.request import WORDS
+from command_line.arguments.other_names import COMMANDS
+from command_line.arguments.request import WORDS
+from command_line.help.quick_answers import OVERVIEW, PROGRAM, SHORT
+from command_line.help.schema import fit_schema
+from command_line.help.short_help import SCHEMA, TEXTS, all_options, overview, short_help
+from command_line.parsing import strict_parser
+from command_line.parsing.simple_values import kind_of
 from command_line.run_command import run_command
-from command_line.schema import fit_schema
-from command_line.short_help import SCHEMA, TEXTS, all_options, overview, short_help
-from command_line.simple_values import kind_of
 from datamodules import ImageDataModule
 from runs.commands import program
 

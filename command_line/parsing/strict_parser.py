@@ -12,13 +12,13 @@ import yaml
 from jsonargparse import Namespace
 from lightning.pytorch.cli import LightningArgumentParser
 
-from command_line.config_names import SUFFIXES, config_meant
-from command_line.missing_package import missing_package
-from command_line.options import CONFIG
-from command_line.other_names import command_meant, option_meant
-from command_line.strict_yaml import MODE, RepeatedKeyError
+from command_line.arguments.config_names import SUFFIXES, config_meant
+from command_line.arguments.options import CONFIG
+from command_line.arguments.other_names import command_meant, option_meant
+from command_line.parsing.missing_package import missing_package
+from command_line.parsing.strict_yaml import MODE, RepeatedKeyError
+from command_line.parsing.type_errors import FRAME, in_plain_words
 from command_line.trusted_classes import TRUSTED, untrusted_names
-from command_line.type_errors import FRAME, in_plain_words
 from runs.commands import program
 from runs.suggestions import did_you_mean
 

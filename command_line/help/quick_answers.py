@@ -5,13 +5,13 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from command_line.completion import SHELLS, completion
-from command_line.config_names import SUFFIXES
+from command_line.arguments.config_names import SUFFIXES
+from command_line.arguments.options import command_of
+from command_line.arguments.other_names import COMMANDS, command_meant, option_meant
 from command_line.encoding import print_any_text
-from command_line.options import command_of
-from command_line.other_names import COMMANDS, command_meant, option_meant
-from command_line.short_help import ALL, TEXTS, option_help, options_of
-from command_line.simple_values import wrong_values
+from command_line.help.completion import SHELLS, completion
+from command_line.help.short_help import ALL, TEXTS, option_help, options_of
+from command_line.parsing.simple_values import wrong_values
 from runs.commands import program
 from runs.suggestions import did_you_mean
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from runs.commands import shown
 
 SUFFIXES = (".yaml", ".yml", ".json")
-_CONFIGS = Path(__file__).parent.parent / "configs"
+_CONFIGS = Path(__file__).parents[2] / "configs"
 
 
 def installed_config(name: str) -> Path | None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from command_line.config_names import SUFFIXES
+from command_line.arguments.config_names import SUFFIXES
 
 _WITHOUT_VALUE = {"-h", "--help", "--print_config", "--trusted_only"}
 CONFIG = ("--config", "-c")

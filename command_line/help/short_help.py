@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from command_line.other_names import option_meant
+from command_line.arguments.other_names import option_meant
 from runs.suggestions import did_you_mean
 
-TEXTS = Path(__file__).parent / "help"
-SCHEMA = Path(__file__).parent.parent / "configs/schema.json"
+TEXTS = Path(__file__).parent / "texts"
+SCHEMA = Path(__file__).parents[2] / "configs/schema.json"
 ALL = "all"
 _PURPOSES = {
     "Train": {

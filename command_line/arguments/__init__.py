@@ -1,0 +1,1 @@
+"""What was typed: words, options, paths and configs, put together into the request of a command."""

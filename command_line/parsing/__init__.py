@@ -1,0 +1,1 @@
+"""The parser: jsonargparse's, with one sentence for each mistake."""
