@@ -7,8 +7,25 @@ import numpy as np
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
+from datamodules.check_range import check_range
 from datamodules.division import units
 from datamodules.samples import Samples
+
+
+def check_folds(folds: int | None, fold: int) -> None:
+    """Refuse a fold that there isn't.
+
+    Args:
+        folds: How many there are; None for no cross-validation.
+        fold: The one that validates, counting from 0.
+
+    Raises:
+        MisconfigurationException: If a number is out of range.
+    """
+    check_range("folds", folds or 2, 2, 1_000)
+    if fold and folds is None:
+        raise MisconfigurationException(f"data.fold is {fold}, but data.folds is null: say how many folds there are.")
+    check_range("fold", fold, 0, (folds or 1) - 1)
 
 
 def divide_fold(

@@ -15,10 +15,11 @@ from datamodules.amendments import Amendments
 from datamodules.check_range import check_range
 from datamodules.divider import Divider
 from datamodules.file_search import PassedOver
+from datamodules.folds import check_folds
 from datamodules.image_data_module import ImageDataModule
 from datamodules.layouts import ClassLevel, Layout, Part, recognise_layout, require_labels
 from datamodules.loading_data_module import Split
-from datamodules.recorded_division import record_division
+from datamodules.recorded_division import TEST_FRACTION, compare_share, record_division
 from datamodules.remote.copied_folder import on_this_machine
 from datamodules.samples import NO_LABEL, Samples, joined
 
@@ -65,7 +66,7 @@ class ImageFolderDataModule(ImageDataModule):
         self,
         root: str = "data/photos",
         val_fraction: float = 0.1,
-        test_fraction: float = 0.2,
+        test_fraction: float = TEST_FRACTION,
         split_seed: int = 0,
         crop_to_box: bool = False,
         box_margin: float = 0.05,
@@ -78,10 +79,8 @@ class ImageFolderDataModule(ImageDataModule):
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        if not 0 <= box_margin < 10:
-            raise MisconfigurationException(f"data.box_margin is {box_margin}: it has to be 0 or more.")
-        check_range("folds", folds or 2, 2, 1_000)
-        check_range("fold", fold, 0, (folds or 1) - 1)
+        check_range("box_margin", box_margin, 0, 10)
+        check_folds(folds, fold)
         self.given = root
         self.val_fraction, self.test_fraction, self.split_seed = val_fraction, test_fraction, split_seed
         self.crop_to_box, self.box_margin = crop_to_box, box_margin
@@ -158,6 +157,8 @@ class ImageFolderDataModule(ImageDataModule):
         tell(passed, self.folder, listed - passed.count(MISSING))
         if layout.split_file is not None and not self._is_whole():
             record_division(layout, self._divided(), self.root, self.given)
+        elif layout.divided_by is not None:
+            compare_share(layout.divided_by, self._parts, self.test_fraction)
 
     def account(self) -> PassedOver:
         """Find out what isn't used of the files below ``root``.

@@ -9,6 +9,9 @@ from datamodules.layouts import Layout, Part, write_split
 from datamodules.remote.copied_folder import put_back
 from datamodules.samples import Samples
 
+TEST_FRACTION = 0.2
+_TOLERANCE = 0.05  # classes have whole numbers of photographs, and some were added or deleted since
+
 
 def record_division(layout: Layout, parts: dict[Part, Samples], root: Path, given: str) -> None:
     """Write the division into the layout's ``split_file``, so that the test set stays; warn where that can't be done.
@@ -28,3 +31,19 @@ def record_division(layout: Layout, parts: dict[Part, Samples], root: Path, give
         rank_zero_warn(f"Can't write {layout.split_file} ({reason}): new photographs will change the test set.")
     else:
         rank_zero_info(f"{layout.split_file} records which {len(parts['test'])} photographs are for testing.")
+
+
+def compare_share(record: Path, parts: dict[Part, Samples], fraction: float) -> None:
+    """Warn where a record keeps another share for testing than was asked for.
+
+    Args:
+        record: The file that records the division.
+        parts: The recorded parts.
+        fraction: ``data.test_fraction``; its default asks for nothing.
+    """
+    test, total = len(parts.get("test", ())), sum(map(len, parts.values()))
+    if fraction != TEST_FRACTION and total and abs(test / total - fraction) > _TOLERANCE:
+        rank_zero_warn(
+            f"data.test_fraction={fraction:g} has no effect: {record} keeps {test} of {total} photographs for testing. "
+            "Delete it to divide anew."
+        )

@@ -10,7 +10,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from PIL import Image
 
 from datamodules import ImageFolderDataModule, StanfordCarsDataModule
-from datamodules.layouts import CAR_NAMES
+from datamodules.layouts import CAR_NAMES, recognise_layout
 from datamodules.samples import Samples
 from tests import layouts
 from tests.layouts import CLASSES, DIVIDED, Car, cars, save
@@ -107,6 +107,53 @@ def test_class_folders_without_a_split_are_divided_once(tmp_path: Path) -> None:
         again.prepare_data()
     assert found(again.samples("test")) == test
     assert again.class_names == data.class_names
+
+
+def test_a_recorded_test_set_names_the_fraction_that_it_overrules(tmp_path: Path) -> None:
+    for number, car in enumerate(cars()):
+        save(car, tmp_path / str(car.label) / f"{number}.png")
+    ImageFolderDataModule(root=str(tmp_path)).prepare_data()
+    for fraction in (0.5, 1.0):
+        with pytest.warns(UserWarning, match=rf"data.test_fraction={fraction:g} has no effect: .*split.csv keeps"):
+            ImageFolderDataModule(root=str(tmp_path), test_fraction=fraction).prepare_data()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ImageFolderDataModule(root=str(tmp_path), test_fraction=0.21).prepare_data()
+
+
+def test_a_record_divides_the_table_as_it_is_now(tmp_path: Path) -> None:
+    path = layouts.table_file(tmp_path)
+    _header, *rows = [line.split(",") for line in path.read_text().splitlines()]
+    plain = [[row[0], row[1], f"g{number // 2}"] for number, row in enumerate(rows)]
+
+    def write(lines: list[list[str]]) -> None:
+        path.write_text("".join(",".join(line) + "\n" for line in [["path", "label", "group"], *lines]))
+
+    write(plain)
+    data = ImageFolderDataModule(root=str(path), val_fraction=0.3)
+    data.prepare_data()
+    test, val = (set(data.samples(split).files.tolist()) for split in ("test", "val"))
+    again = ImageFolderDataModule(root=str(path), val_fraction=0.3)
+    assert set(again.samples("val").files.tolist()) == val  # by the same groups, which the record doesn't have
+    renamed = [[name, f"My {label}", group] for name, label, group in plain]
+    write(renamed[1:])  # other names, a row less
+    edited = ImageFolderDataModule(root=str(path))
+    edited.prepare_data()
+    assert all(name.startswith("My ") for name in edited.class_names)
+    gone = str(tmp_path / plain[0][0])
+    assert set(edited.samples("test").files.tolist()) == test - {gone}
+    listed = {name for split in ("train", "val", "test") for name in edited.samples(split).files.tolist()}
+    assert listed == {str(tmp_path / row[0]) for row in plain[1:]}
+
+    record = path.with_suffix(".split.csv")
+    lines = record.read_text().splitlines()
+    record.write_text("\n".join([lines[0], *lines[4:]]) + "\n")
+    write(renamed)
+    layout = recognise_layout(path)
+    assert any("lacks 3 of the " in note and "they train" in note for note in layout.notes)
+    record.write_text(record.read_text().replace('"test"', '"exam"'))
+    with pytest.raises(MisconfigurationException, match=r"split\.csv has the split 'exam'"):
+        recognise_layout(path)
 
 
 def test_a_table_without_a_split_is_divided_once(tmp_path: Path) -> None:

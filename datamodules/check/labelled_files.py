@@ -97,5 +97,5 @@ def list_files(data: ImageDataModule) -> LabelledFiles:
         np.concatenate(boxes) if len(boxes) == len(parts) else None,
         data.class_names,
         missing,
-        data.layout.folder if isinstance(data, ImageFolderDataModule) and data.layout.is_record else None,
+        data.layout.divided_by if isinstance(data, ImageFolderDataModule) else None,
     )

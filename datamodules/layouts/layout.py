@@ -32,6 +32,7 @@ class Layout:
         image_folders: Where the photographs of each part lie, as far as the layout says so.
         annotations: The files that labels come from, by part.
         split_file: Where to record the division into parts, if there is only ``all``.
+        divided_by: The file that records the division of what had none; None if the data set came with its parts.
         own_files: Files of the data set that aren't photographs, as far as they aren't in ``annotations``.
         notes: What was inferred and may differ from the author's intent, in sentences.
         stored: Photographs that lie in tables, to be unpacked before they are read.
@@ -46,6 +47,7 @@ class Layout:
     image_folders: tuple[Path, ...] = ()
     annotations: Mapping[Part, Path] | None = None
     split_file: Path | None = None
+    divided_by: Path | None = None
     own_files: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
     stored: tuple[StoredImages, ...] = ()
@@ -56,11 +58,6 @@ class Layout:
     def base(self) -> Path:
         """The folder that paths are relative to."""
         return self.folder if self.folder.is_dir() else self.folder.parent
-
-    @property
-    def is_record(self) -> bool:
-        """Whether this is the division that this program has recorded of a data set that had none."""
-        return self.folder.name == SPLIT_FILE or self.folder.name.endswith(f".{SPLIT_FILE}")
 
     def read(self, part: Part) -> Samples:
         """List the samples of a part.

@@ -11,7 +11,8 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from datamodules.layouts.columns import Columns
 from datamodules.layouts.layout import SPLIT_FILE, Layout, Part
-from datamodules.layouts.part_names import PARTS, part_of
+from datamodules.layouts.part_names import PARTS, part_of, parts_of
+from datamodules.layouts.recorded_parts import recorded_parts
 from datamodules.layouts.table_file import SPREADSHEETS, TABLE_SUFFIXES
 from datamodules.layouts.table_rows import Rows, open_table, part_layout, require_labels
 from datamodules.samples import Samples
@@ -49,8 +50,7 @@ def recognise_table(place: Path, evaluation: bool = False) -> Layout | None:
         place = tables[0]
     elif not place.is_file():
         return None
-    record = place.with_suffix(_RECORD)
-    return _single(record if not _is_record(place) and record.is_file() else place, place, evaluation)
+    return _single(place, evaluation)
 
 
 def list_tables(folder: Path) -> list[Path]:
@@ -101,21 +101,25 @@ def _listed(paths: Sequence[Path]) -> str:
     return ", ".join(path.name for path in paths[:5]) + (f" and {len(paths) - 5} more" if len(paths) > 5 else "")
 
 
-def _single(path: Path, given: Path, evaluation: bool) -> Layout:
+def _single(path: Path, evaluation: bool) -> Layout:
     columns = open_table(path)
     columns.require("path", "label")
     rows = Rows(columns)
     missing = rows.missing()
     names = sorted({label for label in rows.labels if label is not None})
     samples = rows.samples({name: number for number, name in enumerate(names)})
+    record = path.with_suffix(_RECORD)
     split = _splits(path, columns, rows)
+    recorded = split is None and record.is_file()
+    if recorded:
+        split = recorded_parts(record, rows)
     whole = Layout(
         "table without a split",
         path,
         names,
         {"all": lambda: samples},
-        split_file=path.with_suffix(_RECORD),
-        own_files=tuple({path, given}),
+        split_file=record,
+        own_files=(path, record) if recorded else (path,),
         notes=tuple(dict.fromkeys(rows.notes)),
         stored=(rows.stored,) if rows.stored else (),
     )
@@ -130,18 +134,14 @@ def _single(path: Path, given: Path, evaluation: bool) -> Layout:
         return samples.take(np.flatnonzero(split == part))
 
     parts = {part: partial(read, part) for part in PARTS if part in split}
-    return replace(whole, kind="table", parts=parts, split_file=None)
+    divided_by = record if recorded else path if _is_record(path) or path.name == SPLIT_FILE else None
+    return replace(whole, kind="table", parts=parts, split_file=None, divided_by=divided_by)
 
 
 def _splits(path: Path, columns: Columns, rows: Rows) -> npt.NDArray[np.str_] | None:
     """Find the part of each row: from the column, or from the folders that its files are in."""
     if "split" in columns:
-        cells = columns.splits()
-        part_by_cell = {cell: part_of(cell) for cell in {*cells}}
-        unknown = sorted(cell for cell, part in part_by_cell.items() if part is None)
-        if unknown:
-            raise MisconfigurationException(f"{path} has the split {unknown[0]!r}: it has to be train, val or test.")
-        return np.array([part_by_cell[cell] for cell in cells], dtype=np.str_)
+        return np.array(parts_of(columns.splits(), path), dtype=np.str_)
     if rows.stored or not len(rows.files):
         return None
     base = "" if str(path.parent) == "." else f"{path.parent}/"
