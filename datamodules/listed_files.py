@@ -47,10 +47,10 @@ class ListedFiles:
             MisconfigurationException: If there is none.
         """
         path = self.path(written)
-        if not os.path.lexists(path):
-            raise MisconfigurationException(f"{self.source}, lists {path}, which doesn't exist.")
         place = os.path.realpath(path) if os.path.isdir(path) else _real(path, self._real_folder)  # noqa: PTH112
         meant = self._by_place.get(place, [])
+        if not meant and not os.path.lexists(path):  # one that a table lists may be missing
+            raise MisconfigurationException(f"{self.source}, lists {path}, which doesn't exist.")
         if not meant and os.path.isdir(path):  # noqa: PTH112
             self._below = self._below or _by_folder(self._by_place)
             meant = self._below.get(place, [])

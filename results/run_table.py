@@ -12,12 +12,13 @@ from typing import Any, TypeAlias
 import yaml
 
 from runs.history import is_running
-from runs.run import Run
+from runs.run import CONFIG, Run
 
 Row: TypeAlias = dict[str, Any]
 
 FACTS = ("run", "state", "epochs", "begun", "length")
 SCORES = ("val/accuracy", "val/f1", "test/accuracy", "test/f1", "test_tta/accuracy", "test_tta/f1")
+TESTED_ON = "tested on"
 # What names a run or says where it lies differs always, and says nothing.
 _UNINTERESTING = ("logs", "name", "experiment", "ckpt_path", "output", "trainer.logger", "trainer.default_root_dir")
 
@@ -50,7 +51,8 @@ def run_rows(runs: Iterable[Run], folder: Path) -> tuple[list[str], list[Row]]:
                 **{_short(key): value for key, value in values.items()},
             }
         )
-    columns = [*FACTS, *(name for name in scores if any(name in row for row in rows)), *map(_short, differing)]
+    known = [name for name in (*scores, TESTED_ON) if any(name in row for row in rows)]
+    columns = [*FACTS, *known, *map(_short, differing)]
     return columns, rows
 
 
@@ -103,19 +105,31 @@ def _facts(run: Run) -> Row:
 
 
 def scores_of(run: Run, names: Iterable[str]) -> Row:
-    """Read scores of the best epoch and of the newest test.
+    """Read scores of the best epoch and of the newest test on the run's own data.
 
     Args:
         run: The run.
         names: Names of the scores.
 
     Returns:
-        Those that are known.
+        Those that are known. Where a run was tested on other data alone, they are of the newest of these tests, and
+        ``tested on`` says where the data lie.
     """
     tests = [*run.folder.glob("test/test_scores.json"), *run.folder.glob("test-*/test_scores.json")]
-    newest = max(tests, key=lambda file: file.stat().st_mtime, default=run.folder / "test_scores.json")
+    tests.sort(key=lambda file: file.stat().st_mtime, reverse=True)
+    root = _root(run.config)
+    elsewhere = {file: other for file in tests if root and (other := _root(file.with_name(CONFIG))) not in (None, root)}
+    tests.sort(key=lambda file: file in elsewhere)
+    newest = tests[0] if tests else run.folder / "test_scores.json"
     known = {**_read_json(run.folder / "fit_scores.json"), **_read_json(newest)}
-    return {name: known[name] for name in names if isinstance(known.get(name), float)}
+    row: Row = {name: known[name] for name in names if isinstance(known.get(name), float)}
+    return row | ({TESTED_ON: str(elsewhere[newest])} if newest in elsewhere else {})
+
+
+def _root(config: Path | None) -> Path | str | None:
+    """Find the data of a config; relative paths are those of the working directory."""
+    root = _flat(_read_yaml(config)).get("data.init_args.root")
+    return None if root is None else root if "://" in str(root) else Path(root).resolve()
 
 
 def _differing(configs: list[dict[str, Any]]) -> list[str]:

@@ -120,6 +120,17 @@ def test_everything_is_found_in_one_pass_and_can_be_left_out(photos: Path, check
     assert test[0].exists()
 
 
+def test_what_a_table_lists_but_is_missing_can_be_left_out(photos: Path, check: Check, tmp_path: Path) -> None:
+    rows = [f"train/{file.parent.name}/{file.name},{file.parent.name}" for file in images(photos, "train")]
+    images(photos, "train")[3].unlink()
+    (photos / "cars.csv").write_text("\n".join(["path,label", *rows]) + "\n")
+    code, problems = check(photos / "cars.csv")
+    assert code == 1
+    assert titles(problems, "error") == {"in the table but missing"}
+    code, problems = check(photos / "cars.csv", f"--data.exclude={tmp_path / 'out/exclude.txt'}")
+    assert (code, titles(problems, "error")) == (0, set())
+
+
 def test_boxes_and_missing_labels_are_checked(tmp_path: Path, check: Check) -> None:
     root = layouts.devkit(tmp_path / "cars")
     samples = StanfordCarsDataModule(root=str(root)).read("train")

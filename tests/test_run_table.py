@@ -1,6 +1,8 @@
 import csv
 import json
+import os
 import platform
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -51,6 +53,39 @@ def test_a_row_says_how_far_a_run_is_what_it_scored_and_what_differs(logs: Path)
     assert [row.get("test/accuracy") for row in rows] == [0.75, None]
 
 
+def test_tests_on_other_data_are_not_the_scores_of_the_run(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+
+    def tested(folder: str, root: str, accuracy: float, changed: float) -> None:
+        place = run / folder
+        place.mkdir(parents=True, exist_ok=True)
+        (place / "config.yaml").write_text(f"data:\n  init_args: {{root: {root}}}\n")
+        (place / "test_scores.json").write_text(json.dumps({"test/accuracy": accuracy}))
+        os.utime(place / "test_scores.json", (changed, changed))
+
+    tested("", "own", 0.5, 0)  # the run's own config
+    (run / "test_scores.json").unlink()
+    tested("test-2", f"{tmp_path}/others", 0.1, 9)
+    columns, (row,) = run_rows([Run(run)], tmp_path)
+    assert (row["test/accuracy"], row["tested on"]) == (0.1, f"{tmp_path}/others")
+    assert columns[-1] == "tested on"
+    tested("test", str(Path("own").absolute()), 0.7, 3)
+    columns, (row,) = run_rows([Run(run)], tmp_path)
+    assert row["test/accuracy"] == 0.7
+    assert "tested on" not in columns
+
+
+def test_a_narrow_terminal_keeps_the_scores(
+    logs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "70")
+    main(["runs", str(logs)])
+    header, *_, left = capsys.readouterr().out.splitlines()
+    assert header.split() == ["run", "state", "test/accuracy", "test_tta/accuracy"]
+    assert left.endswith("epochs, begun, length, val/f1, model.learning_rate")
+
+
 def test_a_run_on_another_machine_is_not_said_to_have_stopped(tmp_path: Path) -> None:
     begun = {"event": "resumed", "time": 2000.0, "epochs": 8, "host": "elsewhere.example"}
     write_run(tmp_path / "there", [begun], 0.01, {})
@@ -94,6 +129,7 @@ def test_real_runs_are_listed(run: Callable[..., None], tmp_path: Path, capsys: 
         (["nowhere"], "no folder nowhere"),
         (["{empty}"], "no run in"),
         (["{logs}", "--sort=begin"], "Did you mean 'begun'?"),
+        (["{logs}", "--sort=acc"], "There are run, state, epochs"),
     ],
 )
 def test_mistakes_get_one_line(

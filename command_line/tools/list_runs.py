@@ -7,13 +7,16 @@ from typing import Any
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from results.run_table import Row, rows_csv, run_rows
+from results.run_table import FACTS, TESTED_ON, Row, rows_csv, run_rows
 from results.tables import write_csv
 from results.text_table import display_width, text_table
 from runs.commands import program
 from runs.copies import url_of
 from runs.finding import find_runs
 from runs.suggestions import did_you_mean
+
+_STAGES = ("train", "val", "test", "test_tta")
+_LAST = ("run", "state")  # stay until the end
 
 
 def list_runs(folder: Path, sort: str, output: Path | None) -> None:
@@ -35,7 +38,8 @@ def list_runs(folder: Path, sort: str, output: Path | None) -> None:
         raise MisconfigurationException(f"There is no run in {place}: train one by {program()} fit --config FILE.")
     key = sort.removeprefix("-")
     if key not in columns:
-        raise MisconfigurationException(f"--sort is {sort}, which is not a column.{did_you_mean(key, columns)}")
+        hint = did_you_mean(key, columns) or f" There are {', '.join(columns)}."
+        raise MisconfigurationException(f"--sort is {sort}, which is not a column.{hint}")
     known = sorted((row for row in rows if key in row), key=lambda row: _order(row[key]), reverse=sort.startswith("-"))
     rows = [*known, *(row for row in rows if key not in row)]
     if output is not None:
@@ -55,14 +59,19 @@ def _order(value: Any) -> tuple[int, Any]:
 
 
 def _fit(columns: list[str], rows: list[Row]) -> tuple[list[str], list[str]]:
-    """Drop columns on the right that don't fit the terminal; a file or a pipe gets all."""
+    """Drop columns that don't fit the terminal, scores last; a file or a pipe gets all."""
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
+    scores = [name for name in columns if name.partition("/")[0] in _STAGES]
+    facts = [name for name in FACTS if name not in _LAST]
+    options = [name for name in columns if name not in (*FACTS, *scores, TESTED_ON)]
+    less = [name for name in scores if not name.endswith("/accuracy")]
+    to_drop = [*reversed(options), *reversed(facts), *reversed(less)]
     shown = list(columns)
     while True:
         lines = text_table(shown, [[_cell(name, row.get(name)) for name in shown] for row in rows])
-        if max(map(display_width, lines)) <= width or len(shown) <= 2:
+        if max(map(display_width, lines)) <= width or not to_drop:
             return shown, lines
-        shown.pop()
+        shown.remove(to_drop.pop(0))
 
 
 def _cell(name: str, value: Any) -> str:
