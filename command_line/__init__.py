@@ -5,8 +5,11 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from runs.commands import program
+
 __all__ = ["main"]
 
+_NEEDED = ("torch", "torchvision", "lightning", "torchmetrics", "albumentations", "jsonargparse", "tensorboard")
 _ALL = "command_line.run_command"
 
 
@@ -38,6 +41,13 @@ def _import_all() -> None:
     gc.disable()
     try:
         import_module(_ALL)
+    except ModuleNotFoundError as error:
+        if error.name not in _NEEDED:
+            raise
+        sys.exit(
+            f"{program()}: error: {error.name} isn't installed for {sys.executable}: activate the environment that "
+            "has it (. .venv/bin/activate after make demo), or install this project (pip install -e .)."
+        )
     finally:
         if collects:
             gc.enable()

@@ -47,7 +47,7 @@ def _is_whole(file: Path) -> bool:
 
 
 def epochs_of(checkpoint: Path) -> int | None:
-    """Read how many epochs were complete when a checkpoint was saved, without reading its weights.
+    """Read how many epochs had been trained when a checkpoint was saved, without reading its weights.
 
     Args:
         checkpoint: The file, or the folder of a sharded checkpoint.
@@ -60,7 +60,7 @@ def epochs_of(checkpoint: Path) -> int | None:
             content = read_rest(checkpoint)
         else:
             content = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
-        return int(content["loops"]["fit_loop"]["epoch_progress"]["current"]["completed"])
+        return int(content["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"])
     except Exception:  # PyTorch raises whatever damaged bytes lead to
         return None
 

@@ -32,6 +32,17 @@ def test_nothing_heavy_is_imported(typed: list[str]) -> None:
     assert done.stdout.startswith("usage: train.py") == (typed[-1] in ("-h", "--help"))
 
 
+def test_a_python_without_the_packages_is_named() -> None:
+    bare = [sys.executable, "-S", "-I", "-c"]
+    program = (
+        f"import sys; sys.path.insert(0, {str(CHECKOUT)!r}); sys.argv = ['train.py', 'fit']; import train; train.main()"
+    )
+    done = subprocess.run([*bare, program], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"train.py: error: torch isn't installed for {sys.executable}: activate")
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.slow
 def test_the_stored_texts_are_those_of_the_parsers() -> None:
     ask = "import json; from command_line.help import stored_help; print(json.dumps(dict(stored_help.texts())))"

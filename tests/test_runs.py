@@ -79,6 +79,15 @@ def test_training_from_the_checkpoint_of_another_run_leaves_that_alone(
     assert checksums(other) == before
 
 
+def test_a_new_run_needs_epochs_that_its_checkpoint_does_not_have(
+    fit: Fit, mistake: Callable[..., str], tmp_path: Path
+) -> None:
+    first = fit("first")
+    message = mistake("fit", str(first), "--name=second", "--trainer.max_epochs=1")
+    assert "last.ckpt was trained for 1 epoch, and trainer.max_epochs is 1" in message
+    assert not (tmp_path / "logs/demo/second").exists()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", HARD_NAMES)
 def test_a_name_of_any_kind_goes_on_and_is_tested_also_when_it_is_renamed(
