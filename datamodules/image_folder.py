@@ -118,13 +118,11 @@ class ImageFolderDataModule(ImageDataModule):
     @property
     def class_names(self) -> list[str]:
         """Names of the classes, sorted unless the layout has an order of its own; two or more, unless relabelled."""
-        layout = self.layout
-        if len(layout.class_names) < 2 and self.index_of is None:
-            raise MisconfigurationException(
-                f"{layout.folder} ({layout.kind}) names {len(layout.class_names)} classes, but it takes two to tell "
-                "apart."
-            )
-        return layout.class_names
+        layout, names = self.layout, self.layout.class_names
+        if len(names) < 2 and self.index_of is None:
+            found = f"{layout.folder} ({layout.kind}) has {f'only the class {names[0]!r}' if names else 'no class'}"
+            raise MisconfigurationException(f"{found}, but it takes two to tell apart.")
+        return names
 
     @property
     def crop_margin(self) -> float | None:
@@ -252,7 +250,7 @@ class ImageFolderDataModule(ImageDataModule):
         if self._division is None:
             everything = self.read("all")
             if everything.labels is not None:
-                require_labels(self.layout.folder, everything.labels == NO_LABEL)
+                require_labels(self.layout.folder, everything.files[everything.labels == NO_LABEL])
             train, test = self._divider().in_two(everything, self.test_fraction, "data.test_fraction")
             self._division = {"train": train, "test": test}
         return self._division

@@ -385,10 +385,10 @@ def test_training_needs_labels_and_two_classes_but_no_labelled_test(
     train(own(arguments, root), small)
     options = [OWN, f"--data.root={root}", small]
     table(root, [*rows, (rows[0][0], "", "train")])
-    with pytest.raises(SystemExit, match="cars.csv has no label in row 21"):
+    with pytest.raises(SystemExit, match="cars.csv has no label for "):
         main(["fit", *own(arguments, root), *options])
     table(root, [row for row in rows if row[1] == next(iter(pictures))])
-    with pytest.raises(SystemExit, match="names 1 classes, but it takes two to tell apart"):
+    with pytest.raises(SystemExit, match="but it takes two to tell apart"):
         main(["fit", *own(arguments, root), *options])
 
 

@@ -152,7 +152,7 @@ def test_a_record_divides_the_table_as_it_is_now(tmp_path: Path) -> None:
     layout = recognise_layout(path)
     assert any("lacks 3 of the " in note and "they train" in note for note in layout.notes)
     record.write_text(record.read_text().replace('"test"', '"exam"'))
-    with pytest.raises(MisconfigurationException, match=r"split\.csv has the split 'exam'"):
+    with pytest.raises(MisconfigurationException, match=r"split\.csv has the split 'exam' in line"):
         recognise_layout(path)
 
 
@@ -172,13 +172,29 @@ def test_a_table_without_a_split_is_divided_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("path,label,split\na.jpg,x,tset\nb.jpg,y,test\n", "the split 'tset': it has to be train, val or test"),
-        ("path,label\na.jpg,\nb.jpg,y\n", "has no label in row 1"),
+        (
+            "path,label,split\na.jpg,x,tset\nb.jpg,y,test\n",
+            "has the split 'tset' in line 2 (it has to be train, val or test).",
+        ),
+        (
+            "path,label\na.jpg,\nb.jpg,y\n",
+            "has no label in line 2 (only rows whose split is val or test may do without).",
+        ),
         ("path,label,x1,y1,x2\na.jpg,x,1,2,3\nb.jpg,y,1,2,3\n", "no column y2"),
-        ("path,label,x1,y1,x2,y2\na.jpg,x,1,2,3,4\nb.jpg,y,1,,3,4\n", "incomplete box in row 2"),
-        ("path,label,x1,y1,x2,y2\na.jpg,x,1,2,3,4\nb.jpg,y,1,?,3,4\n", "a box that is no number"),
-        ("path,label\na.jpg,x\n", "names 1 classes"),
-        ("path,label\na.jpg,x\nb.jpg\n", "Can't read the table"),
+        ("path,label,x1,y1,x2,y2\na.jpg,x,1,2,3,4\nb.jpg,y,1,,3,4\n", "has an incomplete box in line 3."),
+        ("path,label,x1,y1,x2,y2\na.jpg,x,1,2,3,4\nb.jpg,y,1,?,3,4\n", "a box that is no number in line 3"),
+        ("path,label\n", "lists no photographs"),
+        (
+            'path,label\na.jpg,x\n\n,y\nb.jpg,\n,"a\nb"\nc.jpg,\n',
+            "has no path in lines 4 and 6; no label in lines 5 and 8 (",
+        ),
+        (
+            "path,label,split,x1,y1,x2,y2\n" + "".join(f"{n}.jpg,x,{n % 4},1,2,,4\n" for n in range(12)),
+            "an incomplete box in lines 2, 3, 4, 5, 6 and 7 more; the split '0' in lines 2, 6 and 10 (it has to be "
+            "train, val or test); the split '1' in lines 3, 7 and 11",
+        ),
+        ("path,label\na.jpg,x\n", "has only the class 'x', but it takes two to tell apart"),
+        ("path,label\na.jpg,x\nb.jpg\nc.jpg\n", "line 3 has 1 cell, but there are 2 columns (nor have line 4)."),
         ("bild,klasse\na.jpg,x\n", "columns path and label"),
     ],
 )

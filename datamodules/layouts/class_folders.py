@@ -11,6 +11,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from datamodules.file_search import PassedOver, find_images, holds_images, reason_by_name
 from datamodules.folder_entries import holds_runs, is_folder
+from datamodules.in_words import listed
 from datamodules.layouts.car_names import CAR_NAMES, official_index
 from datamodules.layouts.class_name import class_name, respelled
 from datamodules.layouts.layout import SPLIT_FILE, ClassLevel, Layout, Part
@@ -153,6 +154,7 @@ def _read(
             f"{folders[unknown[0]][0]} is a class that the first of the parts doesn't have: rename or remove it."
         )
     files: list[str] = []
+    empty: list[str] = []
     noted = passed[part] = PassedOver()
     counts = np.zeros(len(class_names), dtype=np.int64)
     for label, name in enumerate(class_names):
@@ -161,10 +163,15 @@ def _read(
         images = [file for place in places for file in find_images(place, here, recursive=level == "outer")]
         noted.add(here)
         if places and not images and full:
-            found = f", only {here.summary()}" if here.by_reason else ""
-            raise MisconfigurationException(f"The class folder {places[0]} holds no images{found}.")
+            empty.append(f"{places[0]} (only {here.summary()})" if here.by_reason else str(places[0]))
         counts[label] = len(images)
         files += images
+    if empty:
+        one = len(empty) == 1
+        raise MisconfigurationException(
+            f"The class folder{'s' * (not one)} {listed(empty)} hold{'s' * one} no images: add some, or remove "
+            f"{'it' if one else 'them'}."
+        )
     return Samples(np.array(files, dtype=np.str_), np.repeat(np.arange(len(class_names)), counts))
 
 

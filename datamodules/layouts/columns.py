@@ -2,7 +2,6 @@
 
 import hashlib
 import math
-from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -10,6 +9,9 @@ import numpy.typing as npt
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from datamodules.layouts.class_name import class_name, respelled
+from datamodules.layouts.layout import Part
+from datamodules.layouts.part_names import part_of
+from datamodules.layouts.table_faults import TableFaults
 from datamodules.layouts.table_file import Table
 from datamodules.path_spelling import found_file
 from datamodules.samples import NO_LABEL
@@ -66,10 +68,12 @@ class Columns:
         names: The column of each role that there is.
         boxes_named: The columns of boxes that there are.
         notes: What was inferred and may differ from the author's intent.
+        faults: What is wrong in rows, to be said when all that is needed has been read.
     """
 
     def __init__(self, table: Table) -> None:
         self.table = table
+        self.faults = TableFaults(table.path, table.lines)
         self.names: dict[Role, str] = {}
         self.notes: list[str] = []
         by_key: dict[str, str] = {}
@@ -153,15 +157,11 @@ class Columns:
             base: What they are relative to.
 
         Returns:
-            Paths, shape (n,).
-
-        Raises:
-            MisconfigurationException: If a row has none.
+            Paths, shape (n,); a row without one is a fault.
         """
-        names = self.texts("path")
-        self._require_all("path", names)
+        names = self._required("path")
         folder = "" if base == "." else base
-        return np.array([found_file(folder, str(name)) for name in names], dtype=np.str_)
+        return np.array([found_file(folder, name) for name in names], dtype=np.str_)
 
     def labels(self) -> list[str | None]:
         """Read the names of classes.
@@ -179,18 +179,18 @@ class Columns:
             self.notes.append(f"{self.table.path.name}: blanks around {blanks} labels are dropped.")
         return [None if cell is None else spelled[cell] or None for cell in cells]
 
-    def splits(self) -> list[str]:
+    def splits(self) -> list[Part]:
         """Read the column ``split``.
 
         Returns:
-            A text for each row.
-
-        Raises:
-            MisconfigurationException: If a row has none.
+            The part of each row; a row without one, or with another word, is a fault.
         """
-        cells = self.texts("split")
-        self._require_all("split", cells)
-        return [str(cell) for cell in cells]
+        cells = self._required("split")
+        parts = {cell: part_of(cell) for cell in {*cells}}
+        for cell in sorted(cell for cell, part in parts.items() if part is None and cell.strip()):
+            rows = [row for row, other in enumerate(cells) if other == cell]
+            self.faults.add(f"the split {cell!r}", rows, "it has to be train, val or test")
+        return [parts[cell] or "train" for cell in cells]
 
     def groups(self) -> npt.NDArray[np.int64] | None:
         """Number the groups by hashes of their names, so that a group has the same number in all tables.
@@ -207,10 +207,10 @@ class Columns:
         """Read the boxes.
 
         Returns:
-            Boxes (x1, y1, x2, y2), int64 of shape (n, 4); None if there are none.
+            Boxes (x1, y1, x2, y2), int64 of shape (n, 4); None if there are none. One that makes no sense is a fault.
 
         Raises:
-            MisconfigurationException: If columns are missing, or a box makes no sense.
+            MisconfigurationException: If columns are missing.
         """
         path = self.table.path
         if not self.boxes_named:
@@ -220,22 +220,18 @@ class Columns:
             missing = next(name for name in BOX if name not in present)
             raise MisconfigurationException(f"{path} has {', '.join(self.boxes_named)}, but no column {missing}.")
         columns = [[_number(cell) for cell in self.table.columns[name]] for name in self.boxes_named]
-        if any(value is None for column in columns for value in column):
-            row = next(row for row, values in enumerate(zip(*columns, strict=True), start=1) if None in values)
-            raise MisconfigurationException(f"{path} has a box that is no number in row {row}.")
-        boxes = np.array(columns, dtype=np.float64).reshape(len(BOX), -1).T
-        if (np.abs(boxes) > _FARTHEST).any():
-            row = np.argwhere(np.abs(boxes) > _FARTHEST)[0][0]
-            raise MisconfigurationException(f"{path} has a box in row {row + 1} that no picture is large enough for.")
-        if not np.isfinite(boxes).all():
-            row = np.argwhere(~np.isfinite(boxes))[0][0]
-            raise MisconfigurationException(f"{path} has an incomplete box in row {row + 1}.")
-        return np.round(boxes).astype(np.int64)
+        wrong = [row for row, values in enumerate(zip(*columns, strict=True)) if None in values]
+        boxes = np.array(columns, dtype=np.float64).reshape(len(BOX), -1).T  # None becomes nan
+        huge, incomplete = (np.abs(boxes) > _FARTHEST).any(axis=1), np.isnan(boxes).any(axis=1)
+        self.faults.add("a box that is no number", wrong)
+        self.faults.add("a box that no picture is large enough for", np.flatnonzero(huge))
+        self.faults.add("an incomplete box", np.setdiff1d(np.flatnonzero(incomplete), wrong))
+        return np.where(np.reshape(huge | incomplete, (-1, 1)), 0, boxes).round().astype(np.int64)
 
-    def _require_all(self, role: Role, cells: Sequence[str | None]) -> None:
-        empty = next((row for row, cell in enumerate(cells, start=1) if cell is None or not cell.strip()), None)
-        if empty is not None:
-            raise MisconfigurationException(f"{self.table.path} has no {role} in row {empty}.")
+    def _required(self, role: Role) -> list[str]:
+        cells = self.texts(role)
+        self.faults.add(f"no {role}", (row for row, cell in enumerate(cells) if cell is None or not cell.strip()))
+        return [cell or "" for cell in cells]
 
 
 def _number(cell: Any) -> float | None:

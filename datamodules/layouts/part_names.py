@@ -7,7 +7,6 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from datamodules.layouts.layout import Part
 
-_NAMED = 3  # in a message
 PARTS: tuple[Part, ...] = ("train", "val", "test")
 _NAMES: dict[str, Part] = {
     **dict.fromkeys(("train", "training", "trn"), "train"),
@@ -41,32 +40,6 @@ def part_of(name: str) -> Part | None:
     joined = re.fullmatch(r"([a-z]+?)(set|data|images)", meant[0]) if len(meant) == 1 else None
     word = joined[1] if joined and meant[0] not in _NAMES else "".join(meant)
     return _NAMES.get(word) if len(meant) == 1 else None
-
-
-def parts_of(cells: Iterable[str], table: object) -> list[Part]:
-    """Recognise the cells of a column ``split``.
-
-    Args:
-        cells: The cells.
-        table: The table, for the message.
-
-    Returns:
-        The part of each.
-
-    Raises:
-        MisconfigurationException: If one means none, with all that don't.
-    """
-    cells = [*cells]
-    part_by_cell = {cell: part_of(cell) for cell in {*cells}}
-    unknown = sorted(cell for cell, part in part_by_cell.items() if part is None)
-    if unknown:
-        named = ", ".join(map(repr, unknown[:_NAMED])) + (
-            f" and {len(unknown) - _NAMED} more" * (len(unknown) > _NAMED)
-        )
-        raise MisconfigurationException(
-            f"{table} has the split{'s' * (len(unknown) > 1)} {named}: it has to be train, val or test."
-        )
-    return [part for cell in cells if (part := part_by_cell[cell]) is not None]
 
 
 def by_part(names: Iterable[str], place: object) -> dict[Part, str]:

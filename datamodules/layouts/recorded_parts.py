@@ -7,7 +7,6 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from datamodules.layouts.part_names import parts_of
 from datamodules.layouts.table_rows import Rows, open_table
 
 _Key: TypeAlias = tuple[str, tuple[int, ...]]
@@ -29,7 +28,8 @@ def recorded_parts(record: Path, rows: Rows) -> npt.NDArray[np.str_]:
     columns = open_table(record)
     columns.require("path", "split")
     known = Rows(columns)
-    parts = parts_of(columns.splits(), record)
+    parts = columns.splits()
+    columns.faults.refuse()
     by_row = dict(zip(_keys(known), parts, strict=True))  # a photograph may be listed once for each of its boxes
     by_file = dict(zip(known.files.tolist(), parts, strict=True))
     found = [by_row.get(key) or by_file.get(file) for key, file in zip(_keys(rows), rows.files.tolist(), strict=True)]

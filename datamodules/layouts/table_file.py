@@ -11,6 +11,7 @@ import pyarrow as pa
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from pyarrow import parquet
 
+from datamodules.in_words import listed
 from datamodules.layouts.csv_text import read_csv
 from datamodules.layouts.stored_images import StoredImages, holds_images, stored_images
 from datamodules.text_files import decode_text
@@ -28,12 +29,14 @@ class Table:
         columns: Cells of each column, by the name in the header without blanks at its ends.
         format: How the file is written, for messages.
         stored: The photographs that columns hold, by name.
+        lines: The line that each row begins in, counting from 1; empty for Parquet.
     """
 
     path: Path
     columns: dict[str, Sequence[Any]]
     format: str
     stored: Mapping[str, StoredImages] = field(default_factory=dict)
+    lines: Sequence[int] = ()
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()), ()))
@@ -120,6 +123,7 @@ def _stored_class_names(schema: pa.Schema) -> dict[str, list[str]]:
 
 def _read_json_lines(path: Path) -> Table:
     rows: list[dict[str, Any]] = []
+    lines: list[int] = []
     for number, line in enumerate(decode_text(path.read_bytes())[0].split("\n"), start=1):
         if not line.strip():
             continue
@@ -130,8 +134,9 @@ def _read_json_lines(path: Path) -> Table:
         if not isinstance(row, dict):
             raise MisconfigurationException(f"Can't read the table {path}: line {number} is no JSON object.")
         rows.append({name.strip(): value for name, value in row.items()})
+        lines.append(number)
     names = dict.fromkeys(name for row in rows for name in row)
-    return Table(path, {name: [row.get(name) for row in rows] for name in names}, "JSON lines")
+    return Table(path, {name: [row.get(name) for row in rows] for name in names}, "JSON lines", lines=lines)
 
 
 def _read_csv(path: Path, roles: Callable[[str], object]) -> Table:
@@ -139,16 +144,22 @@ def _read_csv(path: Path, roles: Callable[[str], object]) -> Table:
     header = [name.strip() for name in rows[0][1]] if rows else []
     _require_unique(path, header, roles, form)
     width = len(header)
+    uneven: list[tuple[int, list[str]]] = []
     for number, row in rows[1:]:
         if not any(row[width:]):  # spreadsheets leave separators at the ends of lines
             del row[width:]
         if len(row) != width:
-            raise MisconfigurationException(
-                f"Can't read the table {path} ({form}): line {number} has {len(row)} cell{'s' * (len(row) != 1)}, but "
-                f"there are {width} columns" + (": a quote isn't closed." if "\n" in "".join(row) else ".")
-            )
+            uneven.append((number, row))
+    if uneven:
+        number, row = uneven[0]
+        others = [f"line {other}" for other, _ in uneven[1:]]
+        more = f" (nor have {listed(others)})" if others else ""
+        raise MisconfigurationException(
+            f"Can't read the table {path} ({form}): line {number} has {len(row)} cell{'s' * (len(row) != 1)}, but "
+            f"there are {width} columns{more}" + (": a quote isn't closed." if "\n" in "".join(row) else ".")
+        )
     cells = [list(column) for column in zip(*(row for _, row in rows[1:]), strict=True)] or [[] for _ in header]
-    return Table(path, dict(zip(header, cells, strict=True)), form)
+    return Table(path, dict(zip(header, cells, strict=True)), form, lines=[number for number, _ in rows[1:]])
 
 
 def _require_unique(path: Path, names: list[str], roles: Callable[[str], object], form: str) -> None:

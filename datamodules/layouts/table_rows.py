@@ -1,5 +1,6 @@
 """Tables as lists of samples."""
 
+import os
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+from datamodules.in_words import listed
 from datamodules.layouts.columns import Columns, role_of
 from datamodules.layouts.layout import Layout, Part
 from datamodules.layouts.part_names import PARTS
@@ -35,6 +37,9 @@ def open_table(path: Path) -> Columns:
             f"({', '.join(TABLE_SUFFIXES)})."
         )
     return Columns(read_table(path, role_of))
+
+
+LABELS_NEEDED = "only rows whose split is val or test may do without"
 
 
 class Rows:
@@ -100,6 +105,8 @@ def part_layout(tables: dict[Part, list[Path]], folder: Path, kind: str) -> Layo
             if part == "train":
                 one.require("label")
         lists[part] = [Rows(one) for one in found]
+        for one in found:
+            one.faults.refuse()
     every = [one for found in lists.values() for one in found]
     names = sorted({label for one in every for label in one.labels if label is not None})
     index = {name: number for number, name in enumerate(names)}
@@ -108,7 +115,7 @@ def part_layout(tables: dict[Part, list[Path]], folder: Path, kind: str) -> Layo
         found = [one.samples(index) for one in lists[part]]
         if part == "train":
             for one in lists[part]:
-                require_labels(one.path, one.missing())
+                require_labels(one.path, one.files[one.missing()])
         return joined(found)
 
     return Layout(
@@ -122,18 +129,16 @@ def part_layout(tables: dict[Part, list[Path]], folder: Path, kind: str) -> Layo
     )
 
 
-def require_labels(path: Path, missing: npt.NDArray[np.bool_]) -> None:
-    """Refuse rows without a label.
+def require_labels(path: Path, missing: npt.NDArray[np.str_]) -> None:
+    """Refuse photographs without a label.
 
     Args:
         path: The table.
-        missing: Which of its rows need a label and have none, bool of shape (n,).
+        missing: Those of its files that need a label and have none, shape (n,).
 
     Raises:
-        MisconfigurationException: If there are such rows.
+        MisconfigurationException: If there are such.
     """
-    if missing.any():
-        raise MisconfigurationException(
-            f"{path} has no label in row {np.flatnonzero(missing)[0] + 1}: only rows whose split is val or test may "
-            "do without."
-        )
+    if len(missing):
+        names = listed([os.path.relpath(file, path.parent) for file in missing.tolist()])
+        raise MisconfigurationException(f"{path} has no label for {names}: {LABELS_NEEDED}.")

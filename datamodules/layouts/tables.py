@@ -9,12 +9,13 @@ import numpy as np
 import numpy.typing as npt
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+from datamodules.in_words import listed
 from datamodules.layouts.columns import Columns
 from datamodules.layouts.layout import SPLIT_FILE, Layout, Part
-from datamodules.layouts.part_names import PARTS, part_of, parts_of
+from datamodules.layouts.part_names import PARTS, part_of
 from datamodules.layouts.recorded_parts import recorded_parts
 from datamodules.layouts.table_file import SPREADSHEETS, TABLE_SUFFIXES
-from datamodules.layouts.table_rows import Rows, open_table, part_layout, require_labels
+from datamodules.layouts.table_rows import LABELS_NEEDED, Rows, open_table, part_layout, require_labels
 from datamodules.samples import Samples
 
 _RECORD = ".split.csv"  # cars.split.csv divides what cars.csv lists
@@ -83,33 +84,38 @@ def _several(folder: Path, tables: list[Path]) -> Layout:
         if part is None:
             open_table(path).require("path", "label")
             raise MisconfigurationException(
-                f"{folder} has several tables, {_listed(tables)}: give one of them as data.root, or call them "
+                f"{folder} has several tables, {_named(tables)}: give one of them as data.root, or call them "
                 "train.csv, val.csv and test.csv if they are the parts."
             )
         parts.setdefault(part, []).append(path)
     for part, paths in parts.items():
         if len(paths) > 1 and not all("-of-" in path.stem for path in paths):
             raise MisconfigurationException(
-                f"{folder} has {_listed(paths)}, which all mean the {part} part: rename or remove all but one of them."
+                f"{folder} has {_named(paths)}, which all mean the {part} part: rename or remove all but one of them."
             )
     if "train" not in parts and len(parts) < len(tables):
-        raise MisconfigurationException(f"{folder} has {_listed(tables)}, but no table of the train part.")
+        raise MisconfigurationException(f"{folder} has {_named(tables)}, but no table of the train part.")
     return part_layout(parts, folder, "tables")
 
 
-def _listed(paths: Sequence[Path]) -> str:
-    return ", ".join(path.name for path in paths[:5]) + (f" and {len(paths) - 5} more" if len(paths) > 5 else "")
+def _named(paths: Sequence[Path]) -> str:
+    return listed([path.name for path in paths])
 
 
 def _single(path: Path, evaluation: bool) -> Layout:
     columns = open_table(path)
     columns.require("path", "label")
     rows = Rows(columns)
+    if not len(rows.files):
+        raise MisconfigurationException(f"{path} lists no photographs: it has its first line, and no row after it.")
     missing = rows.missing()
     names = sorted({label for label in rows.labels if label is not None})
     samples = rows.samples({name: number for number, name in enumerate(names)})
     record = path.with_suffix(_RECORD)
     split = _splits(path, columns, rows)
+    if split is None and not evaluation and not record.is_file():
+        columns.faults.add("no label", np.flatnonzero(missing), LABELS_NEEDED)
+    columns.faults.refuse()
     recorded = split is None and record.is_file()
     if recorded:
         split = recorded_parts(record, rows)
@@ -124,13 +130,11 @@ def _single(path: Path, evaluation: bool) -> Layout:
         stored=(rows.stored,) if rows.stored else (),
     )
     if split is None:
-        if not evaluation:
-            require_labels(path, missing)
         return whole
 
     def read(part: Part) -> Samples:
         if part == "train":
-            require_labels(path, missing & (split == part))
+            require_labels(path, rows.files[missing & (split == part)])
         return samples.take(np.flatnonzero(split == part))
 
     parts = {part: partial(read, part) for part in PARTS if part in split}
@@ -141,7 +145,7 @@ def _single(path: Path, evaluation: bool) -> Layout:
 def _splits(path: Path, columns: Columns, rows: Rows) -> npt.NDArray[np.str_] | None:
     """Find the part of each row: from the column, or from the folders that its files are in."""
     if "split" in columns:
-        return np.array(parts_of(columns.splits(), path), dtype=np.str_)
+        return np.array(columns.splits(), dtype=np.str_)
     if rows.stored or not len(rows.files):
         return None
     base = "" if str(path.parent) == "." else f"{path.parent}/"
