@@ -39,6 +39,11 @@ class Preview(Callback):
     """
 
     def __init__(self, enabled: bool = True, images: int = 6, views: int = 5) -> None:
+        for name, value in (("images", images), ("views", views)):
+            if value < 1:
+                raise MisconfigurationException(
+                    f"previews.{name} is {value}: it has to be 1 or more (previews.enabled=false draws none)."
+                )
         self.enabled = enabled
         self.images = images
         self.views = views

@@ -67,6 +67,8 @@ class Report(Callback):
     ) -> None:
         if unknown and not enabled:
             raise MisconfigurationException("report.unknown (--unknown) needs report.enabled.")
+        if pictures < 0:
+            raise MisconfigurationException(f"report.pictures is {pictures}: it has to be 0 or more.")
         self.unknown = [unknown] if isinstance(unknown, str) else unknown or []
         self.enabled = enabled
         self.pictures = pictures

@@ -11,6 +11,7 @@ from torch import nn
 from callbacks import Distillation, GradualUnfreezing, TestTimeAugmentation
 from callbacks.monitors import check_monitors
 from command_line.commands import Commands
+from command_line.number_rules import check_pixel_statistics, warn_of_schedule
 from datamodules import ImageDataModule
 from lightning_modules import ImageClassifier
 from lightning_modules.networks.image_size import check_image_sizes
@@ -63,6 +64,8 @@ def check_before(command: str, config: Any, trainer: Commands, module: ImageClas
         if isinstance(callback, TestTimeAugmentation):
             callback.check_size(evaluated_size(module.hparams["preprocessing"], module.hparams["image_size"]))
     if command == "fit":
+        check_pixel_statistics(config.model)
+        warn_of_schedule(config.model, config.trainer)
         if type(trainer.strategy).save_checkpoint is not Strategy.save_checkpoint and url_of(Path(config.logs)):
             raise MisconfigurationException(
                 f"--logs is {url_of(Path(config.logs))}, but object storage takes no sharded checkpoints: choose a "

@@ -13,6 +13,7 @@ from lightning.pytorch.callbacks import ModelSummary as LightningModelSummary
 from lightning.pytorch.callbacks import ProgressBar as LightningProgressBar
 
 from callbacks import ModelSummary, ProgressBar
+from command_line.number_rules import check_trainer_numbers
 
 Precision: TypeAlias = (
     Literal["auto", "32-true", "16-mixed", "bf16-mixed", "16-true", "bf16-true", "64-true"]
@@ -76,14 +77,8 @@ class StrictTrainer(Trainer):
         barebones: bool = False,
         **kwargs: Any,
     ) -> None:
-        if log_every_n_steps is not None and log_every_n_steps < 0:
-            raise MisconfigurationException(
-                f"trainer.log_every_n_steps is {log_every_n_steps}: it has to be 0 or more, or null."
-            )
-        if accumulate_grad_batches < 1:
-            raise MisconfigurationException(
-                f"trainer.accumulate_grad_batches is {accumulate_grad_batches}: it has to be 1 or more."
-            )
+        own = {"log_every_n_steps": log_every_n_steps, "accumulate_grad_batches": accumulate_grad_batches}
+        check_trainer_numbers({**own, **kwargs})
         if isinstance(val_check_interval, int | float) and not val_check_interval > 0:
             raise MisconfigurationException(
                 f"trainer.val_check_interval is {val_check_interval}: it has to be above 0; with "

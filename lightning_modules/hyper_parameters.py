@@ -6,8 +6,8 @@ from typing import Any
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-_FROM_0: tuple[Callable[[float], bool], str] = (lambda value: 0 <= value < math.inf, "0 or more")
-_ABOVE_0: tuple[Callable[[float], bool], str] = (lambda value: 0 < value < math.inf, "above 0")
+_FROM_0: tuple[Callable[[float], bool], str] = (lambda value: 0 <= value < math.inf, "0 or more, and finite")
+_ABOVE_0: tuple[Callable[[float], bool], str] = (lambda value: 0 < value < math.inf, "above 0, and finite")
 _SHARE: tuple[Callable[[float], bool], str] = (lambda value: 0 <= value < 1, "at least 0 and below 1")
 _FACTOR: tuple[Callable[[float], bool], str] = (lambda value: 0 < value <= 1, "above 0 and at most 1")
 _RULES = {

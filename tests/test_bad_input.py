@@ -171,6 +171,13 @@ VALUES: dict[str, tuple[list[str], str]] = {
     "unknown precision": (["--trainer.precision=17"], "precision"),
     "no accumulation": (["--trainer.accumulate_grad_batches=0"], "accumulate_grad_batches"),
     "batches below none": (["--trainer.limit_train_batches=-1"], "limit_train_batches"),
+    "gradients clipped below 0": (["--trainer.gradient_clip_val=-1"], "trainer.gradient_clip_val is -1"),
+    "validation of no epoch": (["--trainer.check_val_every_n_epoch=0"], "trainer.check_val_every_n_epoch is 0"),
+    "means of bytes": (["--model.pixel_mean=[123.7,116.3,103.5]"], "divide it by 255"),
+    "deviation of nothing": (["--model.pixel_std=[0,1,1]"], "each number has to be above 0"),
+    "preview of nothing": (["--previews.images=0"], "previews.images is 0"),
+    "page of less than nothing": (["--report.pictures=-3"], "report.pictures is -3"),
+    "fold without folds": (["--data.fold=3"], "data.folds is null"),
 }  # fmt: skip
 DATA: dict[str, tuple[list[str], str]] = {
     "no folder": ([*FOLDER, "--data.root={files}/nowhere"], "nowhere"),
