@@ -36,7 +36,7 @@ class Spread:
     runs: int
 
 
-def spread_of(scores: Sequence[float]) -> Spread:
+def spread_of(scores: Sequence[float], name: str) -> Spread:
     """Summarise the scores of runs.
 
     The interval takes runs as independent. Folds share most of their training images, so that theirs is too narrow, and
@@ -44,6 +44,7 @@ def spread_of(scores: Sequence[float]) -> Spread:
 
     Args:
         scores: A score of each run.
+        name: Its logged name; an interval of shares, which all are but losses, ends at 0 and 1.
 
     Returns:
         Mean, interval and spread.
@@ -54,7 +55,10 @@ def spread_of(scores: Sequence[float]) -> Spread:
         return Spread(mean, None, None, None, mean, mean, 1)
     deviation = float(values.std(ddof=1))
     half = float(t.ppf((1 + _LEVEL) / 2, count - 1)) * deviation / count**0.5
-    return Spread(mean, mean - half, mean + half, deviation, float(values.min()), float(values.max()), count)
+    low, high = mean - half, mean + half
+    if not name.endswith("loss"):
+        low, high = max(0.0, low), min(1.0, high)
+    return Spread(mean, low, high, deviation, float(values.min()), float(values.max()), count)
 
 
 def repeats_figure(
@@ -88,8 +92,8 @@ def repeats_figure(
 
 def _draw_scores(axes: Axes, scores: Mapping[str, Sequence[float]]) -> None:
     """Draw a column for each score: a dot for each run, and the mean with its interval."""
-    for place, values in enumerate(scores.values()):
-        spread = spread_of(values)
+    for place, (name, values) in enumerate(scores.items()):
+        spread = spread_of(values, name)
         axes.plot(np.linspace(place - 0.12, place + 0.12, len(values)), values, "o", color="tab:blue", alpha=0.6)
         if spread.low is not None and spread.high is not None:
             axes.vlines(place + 0.25, spread.low, spread.high, color="tab:orange", linewidth=2)

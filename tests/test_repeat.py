@@ -49,8 +49,8 @@ def test_seeds_are_trained_tested_and_summarised(
                 scores[0],
             )
         )
-        assert summary[name]["low"] == pytest.approx(low)
-        assert summary[name]["high"] == pytest.approx(high)
+        assert summary[name]["low"] == pytest.approx(max(low, 0))
+        assert summary[name]["high"] == pytest.approx(min(high, 1))
         assert summary[name]["runs"] == 2
     assert [line.split()[0] for line in out.splitlines() if line.startswith(("seed-", "mean", "95 %"))] == [
         *("seed-3", "mean"),
@@ -78,6 +78,12 @@ def test_folds_answer_to_every_image_once(painted: Path, tmp_path: Path, capfd: 
         assert f"out of fold, {title}: {expected:.4f} of 72 images" in out
     with (output / "repeat.csv").open(newline="") as rows:
         assert [row["data.fold"] for row in csv.DictReader(rows)] == ["0", "1"]
+    files = {path.name: path.read_bytes() for path in output.iterdir() if path.is_file() and path.name != "plan.json"}
+    main(command(painted, output, "--seeds=3", name="repeat"))  # of other runs, whose summary is another one
+    assert {path.name: path.read_bytes() for path in output.iterdir() if path.name in files} == files
+    assert {path.name for path in output.iterdir() if path.is_file()} - {*files, "plan.json"} == {
+        "repeat-2.csv", "repeat-2.json", "repeat-2.png",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -104,7 +110,16 @@ def test_what_cannot_be_repeated_is_answered_in_one_sentence(
 
 
 def test_a_single_run_has_no_interval() -> None:
-    assert spread_of([0.5]).low is None
+    assert spread_of([0.5], "val/f1").low is None
+
+
+def test_the_interval_of_a_share_ends_at_0_and_1() -> None:
+    assert spread_of([0.9, 1.0], "val/f1").high == 1.0
+    assert spread_of([0.0, 0.1], "val/f1").low == 0.0
+    assert spread_of([0.9, 1.0], "val/loss").high == pytest.approx(0.95 + stats.t.ppf(0.975, 1) * 0.05)
+
+
+def test_a_single_run_is_drawn() -> None:
     figure = repeats_figure({"seed-1": {1: 0.5}}, "val/accuracy", {"val/accuracy": [0.5]})
     assert len(figure.axes) == 2
 

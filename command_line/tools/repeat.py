@@ -1,9 +1,10 @@
 """The command ``repeat``: the same training with several seeds or on several folds, and how its scores vary."""
 
+import csv
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from itertools import chain, product
+from itertools import chain, count, product
 from pathlib import Path
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -59,18 +60,32 @@ def repeat(
             answers_of(run, "test")
     columns, rows = run_rows(runs, output)
     scores = [name for name in columns if name.startswith(("val", "test")) and all(name in row for row in rows)]
-    spreads = {name: spread_of([row[name] for row in rows]) for name in scores}
-    write_csv(output / "repeat.csv", rows_csv(columns, rows))
+    spreads = {name: spread_of([row[name] for row in rows], name) for name in scores}
+    ending = _ending(output, [run.name for run in runs])
+    table, summary_file, figure = (output / f"repeat{ending}.{kind}" for kind in ("csv", "json", "png"))
+    write_csv(table, rows_csv(columns, rows))
     summary = {name: asdict(spread) for name, spread in spreads.items()}
-    write_atomically(output / "repeat.json", json.dumps(summary, indent=2) + "\n")
+    write_atomically(summary_file, json.dumps(summary, indent=2) + "\n")
     watched = next(name for name in (*SCORES, *scores) if name in scores)
     curves = {run.name: read_curve(run.folder, watched) for run in runs}
-    write_figure(output / "repeat.png", repeats_figure(curves, watched, {n: [row[n] for row in rows] for n in scores}))
+    write_figure(figure, repeats_figure(curves, watched, {n: [row[n] for row in rows] for n in scores}))
     lines = _lines(rows, scores, spreads)
     if folds:
-        lines += ["", *_out_of_fold(data, tables, seeds, folds, output)]
-    lines += ["", f"scores: {shown(output / 'repeat.csv')}, {shown(output / 'repeat.json')}"]
-    print("\n".join(["", *lines, f"figure: {shown(output / 'repeat.png')}"]), flush=True)  # noqa: T201 - the result
+        lines += ["", *_out_of_fold(data, tables, seeds, folds, output, ending)]
+    lines += ["", f"scores: {shown(table)}, {shown(summary_file)}"]
+    print("\n".join(["", *lines, f"figure: {shown(figure)}"]), flush=True)  # noqa: T201 - the result
+
+
+def _ending(output: Path, names: Sequence[str]) -> str:
+    """Choose an ending for the summary's files: a summary is replaced by one that has all its runs, and no other."""
+    for ending in chain([""], (f"-{number}" for number in count(2))):
+        try:
+            rows = csv.DictReader((output / f"repeat{ending}.csv").read_text(encoding="utf-8-sig").splitlines())
+            if {row.get("run") for row in rows} <= {*names}:
+                break
+        except FileNotFoundError:
+            break
+    return ending
 
 
 def _check(data: ImageDataModule, seeds: Sequence[int], folds: int | None) -> None:
@@ -104,12 +119,12 @@ def _lines(rows: Sequence[Row], scores: Sequence[str], spreads: dict[str, Spread
 
 
 def _out_of_fold(
-    data: ImageDataModule, tables: Sequence[Path], seeds: Sequence[int], folds: int, output: Path
+    data: ImageDataModule, tables: Sequence[Path], seeds: Sequence[int], folds: int, output: Path, ending: str
 ) -> list[str]:
     """Collect for each image the answer of the network that hadn't trained on it."""
     lines = []
     for place, seed in enumerate(seeds or [None]):
-        name = "out_of_fold" if len(seeds) < 2 else f"out_of_fold-seed-{seed}"
+        name = ("out_of_fold" if len(seeds) < 2 else f"out_of_fold-seed-{seed}") + ending
         evaluation = read_evaluation(tables[place * folds : (place + 1) * folds], data.class_names)
         write_csv(output / f"{name}.csv", answers_csv(evaluation))
         for title, answers in evaluation.sides.items():
