@@ -82,7 +82,8 @@ class ScoreFile(Callback):
             run = run_of(folder)
             lines.append(f"tensorboard --logdir {shlex.quote(address(run.folder.parents[1] if run else folder))}")
         if outcome.resumable:
-            lines.append(f"next: {next_command('test', folder)}")
+            tests = getattr(trainer.datamodule, "has_test", True)  # type: ignore[attr-defined]
+            lines.append(f"next: {next_command('test' if tests else 'validate', folder)}")
         print("\n" + "\n".join(lines), flush=True)  # noqa: T201 - the result that the user waits for
 
 

@@ -136,9 +136,9 @@ class ImageFolderDataModule(ImageDataModule):
         return None if divided or self._has_val_part() else "data.val_fraction is 0"
 
     @property
-    def predicting(self) -> bool:
-        """Whether the trainer predicts, for which no labelled data are needed."""
-        return self.trainer is not None and self.trainer.state.fn == "predict"
+    def has_test(self) -> bool:
+        """Whether there is a test part, or what one is made of."""
+        return not {"test", "all"}.isdisjoint(self.layout.parts)
 
     def prepare_data(self) -> None:
         """Say what isn't used, and record the division of a data set that had none, so that its test set stays."""

@@ -56,6 +56,16 @@ class LoadingDataModule(L.LightningDataModule):
         """Why there are no validation images, known before ``setup``; None if there are."""
         return None
 
+    @property
+    def has_test(self) -> bool:
+        """Whether there are images to be tested on, as far as is known."""
+        return True
+
+    @property
+    def predicting(self) -> bool:
+        """Whether the trainer predicts, for which no labelled data are needed."""
+        return self.trainer is not None and self.trainer.state.fn == "predict"
+
     def labels(self, split: Split) -> npt.NDArray[np.int64]:
         """Return the labels of a split, after ``setup``.
 

@@ -173,6 +173,11 @@ class StreamingDataModule(ImageDataModule):
         return f"{self._given} has been converted without any"
 
     @property
+    def has_test(self) -> bool:
+        """Whether a test part has been converted."""
+        return "test" in recognise_layout(self._root / TABLE).parts
+
+    @property
     def crop_margin(self) -> float | None:
         """Margin of the boxes that pictures are cut out along; None leaves them whole."""
         return self.box_margin if self.crop_to_box else None

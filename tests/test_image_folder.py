@@ -7,6 +7,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torchvision.datasets import ImageFolder
 
 from datamodules import ImageFolderDataModule, ToyCarsDataModule
+from train import main
 
 
 @pytest.fixture
@@ -40,6 +41,23 @@ def test_without_val_a_part_of_train_validates(folders: Path) -> None:
     assert not set(train.files) & set(val.files)
     assert val.labels is not None
     assert set(np.unique(val.labels)) == set(range(8))
+
+
+@pytest.mark.parametrize("tested", [True, False])
+def test_the_next_command_is_one_that_the_data_allow(
+    folders: Path, arguments: list[str], capsys: pytest.CaptureFixture[str], tested: bool
+) -> None:
+    if not tested:
+        (folders / "test").rename(folders / "unused")
+    own = [argument for argument in arguments if not argument.startswith("--data")]
+    data = ["--data=datamodules.ImageFolderDataModule", f"--data.root={folders}", "--data.image_size=32"]
+    main(["fit", *own, *data, "--data.num_workers=0", "--trainer.max_epochs=1", "--previews.enabled=false"])
+    command, run = capsys.readouterr().out.splitlines()[-1].rpartition(" ")[::2]
+    assert command.endswith(" test" if tested else " validate")
+    main([command.split()[-1], run])
+    if not tested:
+        with pytest.raises(SystemExit, match="has no test part, only train, val. The command validate scores"):
+            main(["test", run])
 
 
 def test_an_unknown_or_empty_class_is_named(folders: Path) -> None:

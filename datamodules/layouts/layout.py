@@ -74,6 +74,7 @@ class Layout:
         if part not in self.parts:
             raise MisconfigurationException(
                 f"{self.folder} ({self.kind}) has no {part} part, only {', '.join(self.parts)}."
+                + (" The command validate scores validation images." if part == "test" else "")
             )
         return self.parts[part]()
 
