@@ -154,13 +154,19 @@ def test_the_median_prunes_and_the_best_is_reported(
         search.train(trial)
     assert [trial.state.name for trial in search.trials()] == ["COMPLETE"] * 7 + ["PRUNED"] + ["COMPLETE"] * 4
     report(search, search.space, final=True)
+    assert "best of 12" in capsys.readouterr().out
+    search.take(13)  # one that runs isn't among them
+    search.experiment = "own"
+    report(search, search.space, final=True)
     out = capsys.readouterr().out
     assert "best of 12: val/loss 0.8900" in out
     assert "share of the score's variance" in out
     with Image.open(tmp_path / "sweep.png") as picture:
         assert picture.width > 1000
-    assert yaml.safe_load((tmp_path / "best.yaml").read_text()) == {"seed_everything": 1, "model": {"name": "d"}}
-    rates = [trial.params["model.learning_rate"] for trial in search.trials()]
+    assert yaml.safe_load((tmp_path / "best.yaml").read_text()) == {
+        "experiment": "own", "seed_everything": 1, "model": {"name": "d"},
+    }  # fmt: skip
+    rates = [trial.params["model.learning_rate"] for trial in search.trials()[:12]]
     assert len(set(rates)) == 12
     assert all(0.0001 <= rate <= 0.01 for rate in rates)
 

@@ -47,9 +47,10 @@ def report(search: Search, space: Space, final: bool = False) -> None:
     lines = [""]
     if best is not None:
         config, run = search.output / "best.yaml", search.run_of(best)
-        title = f"{search.score} {best.value:.4f}, the best of {len(tried)} trials: {typed_command()}"
-        write_atomically(config, reproducing_config(run, title, config))
-        lines.append(f"best of {len(tried)}: {search.score} {best.value:.4f}, {shown(run.folder)}")
+        ended = sum(one.state != "running" for one in tried)
+        title = f"{search.score} {best.value:.4f}, the best of {ended} trials: {typed_command()}"
+        write_atomically(config, reproducing_config(run, title, config, search.experiment))
+        lines.append(f"best of {ended}: {search.score} {best.value:.4f}, {shown(run.folder)}")
     if final:
         table = [
             [one.run, one.state, f"{one.score:.4f}", str(one.epochs), *(brief(one.values.get(key)) for key in space)]

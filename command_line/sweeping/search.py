@@ -52,6 +52,7 @@ class Search:
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.options, self.space, self.output = [*options], space, output
+        self.experiment: str | None = config.get("experiment")
         self.claims: Claims
         if database is None:
             self.claims = FileClaims(output, self._put_back)

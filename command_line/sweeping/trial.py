@@ -8,6 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+import yaml
+
 from command_line.trainings.member_runs import command_process, fit_arguments
 from runs.commands import next_command
 from runs.curves import Curve, CurveReader
@@ -59,13 +61,14 @@ def train_trial(run: Run, options: Sequence[str], score: str, falls_behind: Call
     return "failed"
 
 
-def reproducing_config(run: Run, title: str, file: Path) -> str:
+def reproducing_config(run: Run, title: str, file: Path, experiment: str | None) -> str:
     """Write the config of a run so that a new run can be trained by it.
 
     Args:
         run: The run.
         title: Text of the comment that stands at the head.
         file: Where it is to be written.
+        experiment: Where new runs are to lie; None for ``default``.
 
     Returns:
         YAML, without what names the run.
@@ -74,4 +77,5 @@ def reproducing_config(run: Run, title: str, file: Path) -> str:
     names = ("logs:", "experiment:", "name:")
     lines = [line for line in text.splitlines() if not line.startswith(names)]
     head = [f"# {title}", f"#   {next_command('fit --config', file)}"]
+    head += yaml.safe_dump({"experiment": experiment}, allow_unicode=True).splitlines() if experiment else []
     return "\n".join([*(line.replace("\n", " ") for line in head), *lines]) + "\n"
