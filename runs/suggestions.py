@@ -22,4 +22,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
         nearest = [siblings[key] for key in difflib.get_close_matches(name.rpartition(".")[2], siblings, n=1)]
     else:
         nearest = difflib.get_close_matches(name, known, n=1)
+    if not nearest and not prefix:  # of which the section was left out
+        tails = {other.rpartition(".")[2]: other for other in reversed(known) if "." in other}
+        nearest = [tails[key] for key in difflib.get_close_matches(name, tails, n=1)]
     return f" Did you mean {nearest[0]!r}?" if nearest else ""

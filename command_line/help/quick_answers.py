@@ -44,8 +44,10 @@ def answer(arguments: list[str]) -> bool:
         _print(_text(OVERVIEW, []))
     if first == "completion":
         _print(_completion(rest))
-    if first in COMMANDS and rest[:1] and rest[0] in _HELP and len(rest) < 3 and "=" not in rest[-1]:
-        _print(_text(first, rest[1:]))
+    place = next((place for place, argument in enumerate(rest) if argument in _HELP), None)
+    if first in COMMANDS and place is not None:  # wherever it stands
+        asked = rest[place + 1 : place + 2]  # with dashes only where nothing else follows
+        _print(_text(first, asked if rest[place + 1 :] == asked or not asked[0].startswith("-") else []))
     if first in COMMANDS:
         kinds = options_of(first)
         known, options = set(kinds), _plain_options(rest)

@@ -62,7 +62,7 @@ def _data_options() -> dict[str, Any]:
         parser = StrictParser()
         parser.add_class_arguments(getattr(datamodules, name), "data")
         for action in parser._actions:
-            if action.dest.startswith("data.") and hasattr(action, "_typehint"):
+            if action.dest.startswith("data.") and not action.dest.endswith(".help") and hasattr(action, "_typehint"):
                 option = action.dest.removeprefix("data.")
                 found.setdefault(option, _value(action))
                 owners.setdefault(option, []).append(name)

@@ -61,6 +61,15 @@ _COMMON = {
     "trainer.devices": "how many devices, or auto",
     "trainer.precision": "32-true, bf16-mixed, 16-mixed or auto",
 }
+_OF_DATA = ("config", "data.")  # what counts for commands that look at the data alone
+_OF_EVALUATION = (
+    *(*_OF_DATA, "name", "experiment", "logs", "tta.", "report."),
+    *("trainer.accelerator", "trainer.devices", "trainer.precision"),
+)
+_COUNTS = {
+    **dict.fromkeys(("check", "preview", "convert"), _OF_DATA),
+    **dict.fromkeys(("validate", "test", "predict"), _OF_EVALUATION),
+}
 _WIDTH = 100
 _COLUMN = 30
 
@@ -107,7 +116,8 @@ def short_help(command: str, words: str, own: Mapping[str, str]) -> str:
     if own:
         lines += ["Options of this command:", *(line for item in own.items() for line in _entry(*item)), ""]
     lines.append("Common options:")
-    lines += [line for name, text in _COMMON.items() if name not in own for line in _entry(name, text)]
+    common = [name for name in _COMMON if name not in own and name.startswith(_COUNTS.get(command, ""))]
+    lines += [line for name in common for line in _entry(name, _COMMON[name])]
     more = (
         f"{{program}} {command} --help all lists all options, and --help NAME explains one: --help data.batch_size. "
         "--print_config shows what a command would use."
@@ -120,6 +130,19 @@ def _entry(name: str, text: str) -> Iterable[str]:
     wrapped = textwrap.wrap(text, _WIDTH - _COLUMN) or [""]
     yield f"{option:<{_COLUMN}}{wrapped[0]}"
     yield from (" " * _COLUMN + line for line in wrapped[1:])
+
+
+def data_help() -> str:
+    """Describe the options of data sets, which the parser doesn't know until one is chosen.
+
+    Returns:
+        The text, to stand after that of all other options.
+    """
+    lines = ["", "Options of the data; --data.help CLASS lists those of one class:"]
+    for name, option in all_options().items():
+        if name.startswith("data."):
+            lines += _entry(name, f"{option['description'].replace('`', '')} ({_kind(option)})")
+    return "\n".join([*lines, ""])
 
 
 def options_of(command: str) -> dict[str, str]:
@@ -173,8 +196,12 @@ def option_help(name: str) -> str:
 
 def _explained(name: str, option: Mapping[str, Any]) -> str:
     lines = [f"--{name}", *(f"  {line}" for line in textwrap.wrap(option["description"].replace("`", ""), _WIDTH - 2))]
+    return "\n".join([*lines, f"  {_kind(option)}", ""])
+
+
+def _kind(option: Mapping[str, Any]) -> str:
     default = f"; default: {json.dumps(option['default'])}" if "default" in option else ""
-    return "\n".join([*lines, f"  {type_text(option)}{default}", ""])
+    return f"{type_text(option)}{default}"
 
 
 def type_text(option: Mapping[str, Any]) -> str:

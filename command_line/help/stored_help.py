@@ -18,7 +18,7 @@ from command_line.arguments.other_names import COMMANDS
 from command_line.arguments.request import WORDS
 from command_line.help.quick_answers import OVERVIEW, PROGRAM, SHORT
 from command_line.help.schema import fit_schema
-from command_line.help.short_help import SCHEMA, TEXTS, all_options, overview, short_help
+from command_line.help.short_help import SCHEMA, TEXTS, all_options, data_help, overview, short_help
 from command_line.parsing import strict_parser
 from command_line.parsing.simple_values import kind_of
 from command_line.run_command import run_command
@@ -41,7 +41,8 @@ def texts() -> Iterator[tuple[str, str]]:
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
             run_command([name, "--help"])
-        yield name, (text := printed.getvalue().replace(program(), PROGRAM))
+        text = printed.getvalue().replace(program(), PROGRAM)
+        yield name, text + (data_help() if "--data.help" in text else "")
         parser = _parser(name)
         yield f"{name}-options", _options(parser)
         if text.count("\n") > _LONG:
@@ -79,13 +80,18 @@ def _options(parser: Any) -> str:
 
 
 def _own_options(parser: Any) -> dict[str, str]:
-    """List what a command takes beside what ``fit`` takes, with its description."""
+    """List what a command takes beside what ``fit`` takes, with its description and its default."""
     known = {*all_options(), "data", "config", "ckpt_path", "weights_only"}
     return {
-        action.dest: " ".join((action.help or "").split())
+        action.dest: " ".join((action.help or "").split()) + _default(action.default)
         for action in parser._actions
         if hasattr(action, "_typehint") and "." not in action.dest and action.dest not in known
     }
+
+
+def _default(value: Any) -> str:
+    """Name a default, unless it is null, which the description explains."""
+    return "" if value is None else f" (default: {value if isinstance(value, str) else json.dumps(value)})"
 
 
 def main() -> None:
