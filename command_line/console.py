@@ -65,6 +65,9 @@ def quieten() -> None:
     """Leave out what is of no use to the user, and say the rest without line numbers of source files."""
     for name in ("utilities.rank_zero", "trainer.connectors.checkpoint_connector"):
         logging.getLogger(f"lightning.pytorch.{name}").addFilter(_is_news)
+    for name in ("pytorch", "fabric"):
+        for handler in logging.getLogger(f"lightning.{name}").handlers:
+            handler.setFormatter(_OwnLine())
     warnings.formatwarning = _format_warning
     warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\)")
     warnings.filterwarnings("ignore", message="Experiment logs directory")  # what was there is kept (loggers.py)
@@ -73,6 +76,17 @@ def quieten() -> None:
     warnings.filterwarnings("ignore", message="You're using the WeightAveraging callback")  # nothing is built late here
     warnings.filterwarnings("ignore", message="The `srun` command is available")  # on each machine of a cluster
     warnings.filterwarnings("ignore", message=".*intended to run from within Python like if it were from the command")
+
+
+class _OwnLine(logging.Formatter):
+    """Takes the place of a progress bar, which is drawn anew below."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return _own_line(super().format(record))
+
+
+def _own_line(text: str) -> str:
+    return f"\r\x1b[K{text}" if sys.stderr.isatty() else text  # to the line's beginning, and erase it
 
 
 def _is_news(record: logging.LogRecord) -> bool:
@@ -92,4 +106,4 @@ def _format_warning(
     inside = place.relative_to(_CHECKOUT).parts if place.is_relative_to(_CHECKOUT) else ()
     own = bool(inside) and (inside[0] in OWN or "site-packages" not in place.parts)
     own |= "lightning" in place.parts and issubclass(category, UserWarning)  # most of them come from here, and ours do
-    return f"warning: {text}\n" if own else f"warning: {text} ({category.__name__}, {filename}:{lineno})\n"
+    return _own_line(f"warning: {text}\n" if own else f"warning: {text} ({category.__name__}, {filename}:{lineno})\n")

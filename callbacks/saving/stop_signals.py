@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 from types import FrameType
 from typing import Any
@@ -46,4 +47,4 @@ class StopSignals:
             # not print: the signal may have interrupted a write to the same stream
             os.write(2, f"\n{self.received.name}: saving, then stopping (Ctrl-C again stops at once)\n".encode())
         elif number == signal.SIGINT:
-            raise KeyboardInterrupt
+            sys.exit(128 + number)  # Lightning would turn a KeyboardInterrupt into code 1
