@@ -7,10 +7,10 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from tqdm.auto import tqdm
 
 from datamodules.image_data_module import ImageDataModule
 from datamodules.layouts import Part, write_split
+from datamodules.progress import progress
 from datamodules.reading.image_reader import read_bytes
 from datamodules.reading.shrunk_file import shrink, shrink_box
 from datamodules.remote.storage import Storage, is_remote
@@ -85,7 +85,7 @@ def _write_chunks(samples: Samples, split: str, folder: Path, options: _Options,
     from litdata.streaming.writer import BinaryWriter
 
     writer = BinaryWriter(str(folder), chunk_bytes=options.chunk_bytes)
-    for index, file in enumerate(tqdm(samples.files, desc=f"converting {split}", unit=" images")):
+    for index, file in enumerate(progress(samples.files, desc=f"converting {split}", unit=" images")):
         image, across, down = shrink(read_bytes(file), str(file), options.max_side)
         if options.max_side is not None and samples.boxes is not None:
             shrink_box(samples.boxes[index], across, down)

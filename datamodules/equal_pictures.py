@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from datamodules.cache.user_cache import file_key, user_cache
 from datamodules.fingerprints import Fingerprint, fingerprint_of, linked
+from datamodules.progress import progress
 from datamodules.reading.image_reader import UnreadableImageError, decode_image, read_bytes
 
 _EDITION = 1  # count up when fingerprints change
@@ -43,7 +43,7 @@ def equal_pictures(files: Sequence[str], folder: Path) -> list[tuple[int, int]]:
     if new:
         with ThreadPoolExecutor(os.cpu_count()) as threads:  # decoding releases the interpreter
             found = threads.map(_look_at, new.values())
-            bar = tqdm(found, "looking for equal pictures", len(new), unit=" images", disable=len(new) < _SILENT)
+            bar = progress(found, len(new) < _SILENT, desc="looking for equal pictures", total=len(new), unit=" images")
             seen = dict(zip(new, bar, strict=True))
         kept = known if len(known) < _KEPT * len(keys) else {}
         known |= seen

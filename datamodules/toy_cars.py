@@ -8,10 +8,10 @@ from typing import Any
 
 import cv2
 import numpy as np
-from tqdm.auto import tqdm
 
 from datamodules.check_range import check_range
 from datamodules.layouts import annotation_files
+from datamodules.progress import progress
 from datamodules.samples import Samples
 from datamodules.stanford_cars import StanfordCarsDataModule
 from datamodules.toy_drawing import CAR_MODELS, draw_car
@@ -90,8 +90,7 @@ class ToyCarsDataModule(StanfordCarsDataModule):
         random.shuffle(labels)
         names, boxes = [], []
         (folder / annotation_files.IMAGES[part]).mkdir()
-        # disable=None shows it on a terminal alone
-        bar = tqdm(labels, desc=f"drawing cars for {part}", unit=" images", leave=False, disable=None)
+        bar = progress(labels, desc=f"drawing cars for {part}", unit=" images", leave=False)
         for number, label in enumerate(bar, start=1):
             picture, box = draw_car(CAR_MODELS[label], random)
             encoded = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 92])[1]

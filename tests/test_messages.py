@@ -212,12 +212,13 @@ class Terminal(io.StringIO):
 
 
 @pytest.mark.parametrize("stream", [Terminal(), io.StringIO()])
-def test_drawing_shows_progress_on_a_terminal_alone(
+def test_drawing_shows_progress_on_a_terminal_and_a_line_elsewhere(
     stream: io.StringIO, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stderr", stream)
     ToyCarsDataModule(root=str(tmp_path), train_images=1, test_images=1).prepare_data()
-    assert ("drawing cars for train" in stream.getvalue()) == stream.isatty()
+    lines = "drawing cars for train, 8 images\ndrawing cars for test, 8 images\n"
+    assert ("\r" in stream.getvalue()) == stream.isatty() == (stream.getvalue() != lines)
 
 
 def test_the_summary_is_short_and_can_be_left_out(run: Run, said: io.StringIO) -> None:

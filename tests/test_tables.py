@@ -212,8 +212,14 @@ def test_rows_of_a_group_stay_in_one_part(tmp_path: Path) -> None:
         ({"labels.xlsx": "PK"}, "labels.xlsx is a spreadsheet, which can't be read: save it as CSV"),
         ({"labels.csv": "\0\1\2\x81"}, "labels.csv can't be used"),
         ({"labels.csv": ""}, "it has nothing"),
-        ({"a.csv": "path,label\na,b\n", "b.csv": "path,label\na,b\n"}, "has several tables, a.csv, b.csv: give one of"),
-        ({"val.csv": "path,label\na,b\n", "dev.csv": "path,label\na,b\n"}, "dev.csv, val.csv, which all mean the val"),
+        (
+            {"a.csv": "path,label\na,b\n", "b.csv": "path,label\na,b\n"},
+            "has several tables, a.csv and b.csv: give one of",
+        ),
+        (
+            {"val.csv": "path,label\na,b\n", "dev.csv": "path,label\na,b\n"},
+            "dev.csv and val.csv, which all mean the val",
+        ),
         ({"labels.jsonl": "{}\n[1]\n"}, "line 2 is no JSON object"),
         ({"labels.csv": "path,label\na.jpg,x\nb.jpg\n"}, "line 3 has 1 cell, but there are 2 columns"),
     ],

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image as Pillow
 from torch.utils.data import DataLoader, Dataset
-from tqdm.auto import tqdm
 
 from datamodules.check.exchanged_colours import ColourBalance, colour_balance
 from datamodules.fingerprints import Fingerprint, fingerprint_of
+from datamodules.progress import progress
 from datamodules.reading.eight_bits import is_transparent
 from datamodules.reading.file_kinds import recognise
 from datamodules.reading.image_reader import UnreadableImageError, decode_stored, read_bytes
@@ -100,7 +100,7 @@ def inspect_images(files: npt.NDArray[np.str_], processes: int) -> list[Inspecti
     """
     loader = DataLoader(_Inspections(files), batch_size=16, num_workers=processes, collate_fn=list)
     found: list[Inspection] = []
-    with tqdm(total=len(files), desc="checking", unit=" images") as bar:
+    with progress(total=len(files), desc="checking", unit=" images") as bar:
         for batch in loader:
             found += batch
             bar.update(len(batch))

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from tqdm.auto import tqdm
+
+from datamodules.progress import progress
 
 # The archives of the vanished original site, as torchvision used to check them.
 _MD5 = {
@@ -94,7 +95,7 @@ def _fetch_rest(url: str, partial: Path) -> bool:
         total = None if length is None else have + int(length)
         with (
             partial.open("ab" if resumed else "wb") as file,
-            tqdm(total=total, initial=have, desc=partial.stem, unit="B", unit_scale=True) as bar,
+            progress(total=total, initial=have, desc=partial.stem, unit="B", unit_scale=True) as bar,
         ):
             while chunk := response.read(_CHUNK):
                 file.write(chunk)
@@ -111,7 +112,7 @@ def _unpack(archive: Path, content: Path) -> None:
     try:
         if archive.suffix == ".zip":
             with zipfile.ZipFile(archive) as members:
-                for member in tqdm(members.infolist(), desc=f"unpacking {archive.name}", unit=" files"):
+                for member in progress(members.infolist(), desc=f"unpacking {archive.name}", unit=" files"):
                     if not (content / member.filename).resolve().is_relative_to(content.resolve()):
                         raise MisconfigurationException(
                             f"{archive} wants to write outside of its folder: {member.filename}."
@@ -119,7 +120,7 @@ def _unpack(archive: Path, content: Path) -> None:
                     members.extract(member, content)
         else:
             with tarfile.open(archive) as members:
-                for entry in tqdm(members, desc=f"unpacking {archive.name}", unit=" files"):
+                for entry in progress(members, desc=f"unpacking {archive.name}", unit=" files"):
                     members.extract(entry, content, filter="data")
     except tarfile.FilterError as error:
         raise MisconfigurationException(f"{archive} wants to write outside of its folder: {error}.") from error

@@ -11,12 +11,12 @@ import pyarrow as pa
 from huggingface_hub import snapshot_download
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from pyarrow import parquet
-from tqdm.auto import tqdm
 
 from datamodules.layouts import CAR_NAMES, Part
 from datamodules.layouts.annotation_files import IMAGES, write_class_names, write_samples
 from datamodules.layouts.car_names import official_index
 from datamodules.layouts.official_annotations import COUNTS
+from datamodules.progress import progress
 from datamodules.samples import Samples
 
 _PARTS: tuple[Part, ...] = ("train", "test")
@@ -92,7 +92,7 @@ def _write_images(files: Sequence[Path], folder: Path, part: Part) -> Samples:
     folder.mkdir(exist_ok=True)
     names: list[str] = []
     labels: list[int] = []
-    with tqdm(total=COUNTS[part], desc=f"writing {folder.name}", unit=" images") as bar:
+    with progress(total=COUNTS[part], desc=f"writing {folder.name}", unit=" images") as bar:
         for file in files:
             table = parquet.ParquetFile(file)
             index_of = _class_indices(file, table.schema_arrow)

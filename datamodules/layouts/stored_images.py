@@ -12,7 +12,8 @@ import numpy.typing as npt
 import pyarrow as pa
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from pyarrow import parquet
-from tqdm.auto import tqdm
+
+from datamodules.progress import progress
 
 _ROWS = 64  # in memory at once
 
@@ -65,15 +66,16 @@ class StoredImages:
             shutil.rmtree(draft, ignore_errors=True)
 
     def _write(self, draft: Path) -> None:
-        names = iter(self.files.tolist())
+        names = enumerate(self.files.tolist(), start=1)
         file = parquet.ParquetFile(self.table)
-        with tqdm(total=len(self.files), desc=f"unpacking {self.table.name}", unit=" images") as bar:
+        with progress(total=len(self.files), desc=f"unpacking {self.table.name}", unit=" images") as bar:
             for batch in file.iter_batches(batch_size=_ROWS, columns=[self.column]):
                 for row in batch.column(0).to_pylist():
                     data = row["bytes"] if isinstance(row, dict) else row
+                    number, name = next(names)
                     if data is None:
-                        raise MisconfigurationException(f"{self.table} has no photograph in row {bar.n + 1}.")
-                    (draft / Path(next(names)).name).write_bytes(data)
+                        raise MisconfigurationException(f"{self.table} has no photograph in row {number}.")
+                    (draft / Path(name).name).write_bytes(data)
                     bar.update()
 
     def _unwritable(self, error: Exception) -> MisconfigurationException:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from filelock import FileLock
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from tqdm.auto import tqdm
 
 from datamodules.cache.user_cache import user_cache
 from datamodules.layouts.table_file import TABLE_SUFFIXES
+from datamodules.progress import progress
 from datamodules.remote.draft import drafted
 from datamodules.remote.storage import Storage, is_remote
 
@@ -94,7 +94,7 @@ def copied_folder(url: str, base: Path) -> Path:
         try:
             with ThreadPoolExecutor(_AT_A_TIME) as pool:
                 fetched = pool.map(lambda name: _fetch(storage, name, folder / name), wanted)
-                for name in tqdm(fetched, f"fetching {url}", len(wanted), unit=" files", disable=not wanted):
+                for name in progress(fetched, not wanted, desc=f"fetching {url}", total=len(wanted), unit=" files"):
                     done[name] = listed[name][0]
         finally:
             with drafted(known_file) as draft:
