@@ -154,12 +154,13 @@ def main() -> None:
     parser.add_argument("--root", type=Path, required=True, help="Stanford Cars")
     parser.add_argument("--split", choices=("val", "test"), default="val", help="what is scored")
     parser.add_argument("--eval-scale", type=float, help="data.eval_scale; the run's own if left out")
+    parser.add_argument("--val-fraction", type=float, default=0.1, help="that of the run, 0.15 with own_photos.yaml")
     options = parser.parse_args()
     model = ImageClassifier.load(options.run)
     side = int(model.hparams["image_size"])
     scale = options.eval_scale or evaluated_size(model.hparams["preprocessing"], side) / side
     data = StanfordCarsDataModule(
-        root=str(options.root), val_fraction=0.1, image_size=side, eval_scale=scale, num_workers=0
+        root=str(options.root), val_fraction=options.val_fraction, image_size=side, eval_scale=scale, num_workers=0
     )
     logits, labels = score(model, data, options.split)
     plain = logits["1.0"].argmax(1) == labels

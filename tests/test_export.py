@@ -43,6 +43,17 @@ def test_pictures_are_resized_to_the_pixels_of_evaluation(height: int, width: in
     assert (difference > 0).mean() < 0.004
 
 
+def test_where_one_side_shrinks_alone_the_pixels_are_those_of_evaluation_at_any_size() -> None:
+    random = np.random.default_rng(0)
+    resize, evaluation = Resizing(147), A.Resize(147, 147, area_for_downscale="image")
+    for side in range(148, 460):  # a position within a rounding error of a pixel's edge is in some of them
+        picture = random.integers(0, 256, (90, side, 3), dtype=np.uint8)
+        for turned in (picture, picture.transpose(1, 0, 2)):
+            expected = evaluation(image=np.ascontiguousarray(turned))["image"]
+            found = resize(torch.from_numpy(turned.copy()).permute(2, 0, 1)[None].float())[0].permute(1, 2, 0)
+            np.testing.assert_array_equal(found.numpy(), expected)
+
+
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("export") / "logs"

@@ -64,7 +64,8 @@ class Resizing(nn.Module):
     def _neighbours(self, length: Tensor, one_shrinks: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Find two pixels for each pixel of the result, int64 of shape (size,), and their weights, float64."""
         target = torch.arange(self.size, dtype=torch.float64)
-        zoom = self.size / length
+        # two tensors: PyTorch divides a number by a tensor by its reciprocal, which rounds twice
+        zoom = torch.scalar_tensor(self.size, dtype=torch.float64) / length
         place = ((target + 0.5) / zoom - 0.5).float()  # OpenCV rounds here too
         first = (target * (1 / zoom)).floor()
         part = ((target + 1) - (first + 1) * zoom).float()
