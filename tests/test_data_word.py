@@ -118,7 +118,12 @@ def test_mistakes_get_one_line(photos: Path, tmp_path: Path) -> None:
         ("check", str(photos), str(empty)): "check takes one data set, but there are 2",
         ("fit", str(photos), str(empty)): "fit takes one run, but there are 2",
         ("fit", str(photos), "--data.root=elsewhere"): "or by --data.root: leave one out",
-        ("fit", str(empty)): "is no run: it holds neither a history nor checkpoints",
+        ("fit", str(empty)): "is neither a run nor a data set: it holds no history, no checkpoints and no photographs",
+        (
+            "fit",
+            f"{photos}s",
+        ): f"There is no run or data set {photos}s: give the folder of one, a table, a checkpoint or a "
+        f"URL. Did you mean '{photos}'?",
         ("test", str(photos)): f"is a data set, not a run: write test RUN --data.root {photos}.",
         ("predict", str(photos)): f"is a data set, not a run: write predict RUN {photos}.",
         ("export", str(photos)): "is a data set, not a run: write export RUN.",

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from zipfile import is_zipfile
@@ -16,9 +15,10 @@ from command_line.arguments.options import CONFIG, command_of, files_first, gath
 from command_line.arguments.paths import expand
 from command_line.arguments.relative_paths import data_paths
 from command_line.arguments.stored_config import config_from_checkpoint
+from command_line.arguments.unknown_run import unknown_run
 from command_line.remote_runs.places import copy_of, fetched, in_storage
 from datamodules.remote.storage import Storage, is_remote
-from runs.finding import find_runs, named_path, run_of
+from runs.finding import named_path, run_of
 from runs.remote_file import fetch, is_url
 from runs.run import CHECKPOINTS, Run
 from runs.sharded_checkpoint import is_sharded
@@ -130,7 +130,7 @@ def read_request(arguments: Sequence[str], afterwards: ExitStack) -> Request:
             f"{words[0]} is neither a run nor a checkpoint: {command} takes one of them first."
         )
     if run is None and checkpoint is None:
-        raise MisconfigurationException(_unknown(words[0], path, command))
+        raise MisconfigurationException(unknown_run(words[0], path, command))
     config = None if run is None else run.config
     if config is None:
         config = Path(afterwards.enter_context(TemporaryDirectory())) / "config.yaml"
@@ -157,7 +157,7 @@ def run_named(command: str, words: Sequence[str]) -> Path:
         raise MisconfigurationException(f"{command} needs a run: give its folder, a checkpoint or its URL.")
     path = _path_of(words[0])
     if run_of(path) is None and not (is_sharded(path) or (path.is_file() and is_zipfile(path))):
-        raise MisconfigurationException(_unknown(words[0], path, command))
+        raise MisconfigurationException(unknown_run(words[0], path, command))
     return path
 
 
@@ -218,20 +218,3 @@ def _path_of(word: str, logs: Path = Path("logs")) -> Path:
     if is_url(word):
         return fetch(word, "the run")
     return fetched(word) if in_storage(word) else named_path(word, logs)
-
-
-def _unknown(word: str, path: Path, command: str) -> str:
-    if holds_data(str(path)):
-        photographs, data = f" {word}", f" --data.root {word}"
-        following = {"predict": photographs, "explain": photographs, "validate": data, "test": data}
-        return f"{word} is a data set, not a run: write {command} RUN{following.get(command, '')}."
-    if path.is_dir():
-        runs = [str(run.folder) for run in find_runs(path)]
-        hint = f"it holds the runs {', '.join(runs[:5])}" if runs else "it holds neither a history nor checkpoints"
-        return f"{word} is no run: {hint}."
-    near = {run.name: run.folder for run in find_runs(path.parent)} if path.parent.is_dir() else {}
-    meant = [f" Did you mean {str(near[name])!r}?" for name in get_close_matches(path.name, near, n=1)]
-    config = None if meant else config_meant(word)
-    if config is not None and config.stem == path.name:
-        meant = [f" Did you mean --config {config}?"]
-    return f"There is no run {word}: give its folder, a checkpoint or its URL.{''.join(meant)}"
