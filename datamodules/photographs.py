@@ -44,7 +44,7 @@ def list_photographs(entries: str | list[str] | None, cropping: bool) -> list[Ph
             if known.box is None and not known.reason and photograph.box is not None:
                 found[key] = Photograph(known.file, photograph.box)
     if passed.by_reason:
-        rank_zero_info(f"Of the folders to predict, {passed.summary()} are passed over.")
+        rank_zero_info(f"Passed over in the folders to predict: {passed.summary()}.")
     return list(found.values())
 
 

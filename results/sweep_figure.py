@@ -6,12 +6,15 @@ from itertools import accumulate
 from math import ceil
 from typing import Any, Literal
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 _COLUMNS = 3
+_TICKS = 4
+_MARGIN = 0.05
 _COLOURS = {"finished": "tab:blue", "pruned": "tab:gray"}
 
 
@@ -73,8 +76,8 @@ def sweep_figure(
         if categories is not None:
             axes.set_xticks(range(len(categories)), [str(choice) for choice in categories])
             axes.set_xlim(-0.5, len(categories) - 0.5)
-        elif getattr(options[key], "log", False):
-            axes.set_xscale("log")
+        else:
+            _span(axes, options[key])
         axes.set(
             xlabel=key if key not in importances else f"{key} ({importances[key]:.0%} of the variance)", ylabel=score
         )
@@ -84,6 +87,19 @@ def sweep_figure(
     for axes in places[1 + len(ordered) :]:
         axes.remove()
     return figure
+
+
+def _span(axes: Axes, option: Any) -> None:
+    """Let an axis span the range that is searched, whatever has been tried of it."""
+    low, high = float(option.low), float(option.high)
+    if getattr(option, "log", False):
+        axes.set_xscale("log")
+        axes.set_xlim(low * (low / high) ** _MARGIN, high * (high / low) ** _MARGIN)
+        places = np.geomspace(low, high, _TICKS)
+        axes.set_xticks(places, [f"{place:.2g}" for place in places])
+        axes.xaxis.set_minor_locator(NullLocator())  # whose labels overlap where a range is narrow
+    elif high > low:
+        axes.set_xlim(low - _MARGIN * (high - low), high + _MARGIN * (high - low))
 
 
 def _draw_history(axes: Axes, scored: Sequence[tuple[int, Tried]], mode: Literal["min", "max"]) -> None:

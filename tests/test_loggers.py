@@ -93,4 +93,6 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(
         answer = mistake("fit", option)
         name = option.rpartition(".")[2]
         assert f"{name} needs the package {package}, which is missing: pip install {package}." in answer
+    answer = mistake("fit", "--trainer.accelerator=tpu")
+    assert "The trainer needs the package torch_xla, which is missing: pip install torch_xla." in answer
     assert not list(tmp_path.rglob("*.ckpt"))

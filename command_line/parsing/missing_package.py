@@ -4,6 +4,7 @@ import re
 from traceback import walk_tb
 from types import TracebackType
 
+from lightning import Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 # How Python, Lightning's RequirementCache and Lightning's classes say it, the clearest first.
@@ -46,5 +47,5 @@ def _class_being_built(traceback: TracebackType | None) -> str | None:
     for frame, _ in walk_tb(traceback):
         built = frame.f_locals.get("self")
         if frame.f_code.co_name == "__init__" and built is not None and "CLI" not in type(built).__name__:
-            return type(built).__name__
+            return "The trainer" if isinstance(built, Trainer) else type(built).__name__
     return None
