@@ -113,11 +113,10 @@ def curve_chart(title: str, curves: dict[str, dict[int, float]]) -> str:
     axes.xaxis.set_major_formatter(ScalarFormatter())
     axes.yaxis.set_major_formatter(ScalarFormatter())
     names, _ = drawn_names(list(curves), 40)
-    for name, points in zip(names, curves.values(), strict=True):
-        if points:
-            axes.plot(
-                list(points), list(points.values()), linewidth=1.2, marker="." if len(points) < 40 else "", label=name
-            )
+    for place, (name, points) in enumerate(zip(names, curves.values(), strict=True)):
+        if points:  # a run keeps its colour where another one has no such curve
+            marker = "." if len(points) < 40 else ""
+            axes.plot([*points], [*points.values()], linewidth=1.2, marker=marker, label=name, color=f"C{place}")
     axes.set(xlabel="optimizer step", ylabel=title)
     axes.legend(frameon=False, labelcolor=_INK)
     return _svg(figure)
