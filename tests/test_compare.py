@@ -79,5 +79,7 @@ def test_two_runs_are_compared(run: Run, tmp_path: Path, capsys: pytest.CaptureF
     assert (tmp_path / "comparison-2/comparison.csv").read_text() == (output / "comparison.csv").read_text()
     curve = read_curve(Path(folders[0]), "train/loss")
     assert curve == dict(tensorboard_curves(Path(folders[0]))["train/loss"])
+    with pytest.raises(SystemExit, match="one is named twice"):
+        main(["compare", folders[0], folders[1], f"{folders[0]}/"])
     with pytest.raises(SystemExit, match="two runs or more"):
         main(["compare", folders[0]])

@@ -44,11 +44,13 @@ def compare(paths: Sequence[Path], output: Path) -> None:
         output: Folder for ``comparison.html`` and ``comparison.csv``; if it exists, the new one gets a number.
 
     Raises:
-        MisconfigurationException: If there are fewer runs, one hasn't been tested, or they saw different pictures.
+        MisconfigurationException: If there are fewer runs, one twice or not tested, or they saw different pictures.
     """
     runs = [run for run in map(run_of, paths) if run is not None]
     if len(runs) < max(2, len(paths)):
         raise MisconfigurationException("compare needs the folders of two runs or more.")
+    if len({run.folder.resolve() for run in runs}) < len(runs):
+        raise MisconfigurationException("compare needs different runs, but one is named twice.")
     tables = [newest_answers(run) for run in runs]
     views = all(map(has_views, tables))
     answers = [read_answers(table, views) for table in tables]
