@@ -37,9 +37,10 @@ class ProgressBar(TQDMProgressBar):
         self._shown: dict[str, float] = {}
         self._next: LateNumber | None = None
         self._table = EpochTable(None)
-        self._began = self._spoke = 0.0
+        self._began = self._spoke = time.monotonic()
         self._losses: Tensor | None = None
         self._steps = 0
+        self._validated = False
 
     @property
     def is_enabled(self) -> bool:
@@ -74,7 +75,7 @@ class ProgressBar(TQDMProgressBar):
         of = f"/{trainer.max_epochs}" if trainer.max_epochs and trainer.max_epochs > 0 else ""
         self.train_progress_bar.set_description(f"Epoch {trainer.current_epoch + 1}{of}")
         self._began = self._spoke = time.monotonic()
-        self._losses, self._steps = None, 0
+        self._losses, self._steps, self._validated = None, 0, False
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -82,7 +83,7 @@ class ProgressBar(TQDMProgressBar):
         """Look at the loss; arguments as in Lightning's hook."""
         loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
         if isinstance(loss, Tensor) and self._speaks:
-            loss = loss.detach() * trainer.accumulate_grad_batches  # Lightning has divided it
+            loss = loss.detach().float() * trainer.accumulate_grad_batches  # Lightning has divided it
             self._losses, self._steps = loss if self._losses is None else self._losses + loss, self._steps + 1
             if self.is_enabled and (not loss.is_cuda or batch_idx % _EVERY == 0):
                 late, self._next = self._next, LateNumber(loss)
@@ -90,8 +91,27 @@ class ProgressBar(TQDMProgressBar):
                     late = self._next
                 self._shown[_LOSS] = late.read()
         super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
-        if self._speaks and not is_interactive() and time.monotonic() - self._spoke > _SIGN_OF_LIFE:
-            self._say([f"epoch {trainer.current_epoch + 1}: {batch_idx + 1} of {self.total_train_batches} batches"])
+        self._show_life(f"epoch {trainer.current_epoch + 1}", batch_idx, self.total_train_batches)
+
+    def on_validation_batch_end(self, trainer: Trainer, *hooked: Any) -> None:
+        """Count; arguments as in Lightning's hook."""
+        super().on_validation_batch_end(trainer, *hooked)
+        self._show_life("validation", hooked[3], self.total_val_batches_current_dataloader)
+
+    def on_test_batch_end(self, trainer: Trainer, *hooked: Any) -> None:
+        """Count; arguments as in Lightning's hook."""
+        super().on_test_batch_end(trainer, *hooked)
+        self._show_life("test", hooked[3], self.total_test_batches_current_dataloader)
+
+    def on_predict_batch_end(self, trainer: Trainer, *hooked: Any) -> None:
+        """Count; arguments as in Lightning's hook."""
+        super().on_predict_batch_end(trainer, *hooked)
+        self._show_life("prediction", hooked[3], self.total_predict_batches_current_dataloader)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Note that this epoch has scores; arguments as in Lightning's hook."""
+        super().on_validation_end(trainer, pl_module)
+        self._validated = not trainer.sanity_checking
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Leave a line; arguments as in Lightning's hook."""
@@ -99,7 +119,8 @@ class ProgressBar(TQDMProgressBar):
         if self._losses is None or not self._speaks:
             return
         known = trainer.callback_metrics
-        scores = {name: float(known[name]) for name in self._table.titles if name in known}
+        names = [name for name in self._table.titles if self._validated or not name.startswith("val")]
+        scores = {name: float(known[name]) for name in names if name in known}  # else those of an earlier epoch
         scores[_LOSS] = float(self._losses) / self._steps
         self._say(self._table.lines(trainer.current_epoch + 1, scores, time.monotonic() - self._began))
 
@@ -126,6 +147,10 @@ class ProgressBar(TQDMProgressBar):
     @property
     def _speaks(self) -> bool:
         return super().is_enabled
+
+    def _show_life(self, what: str, batch_idx: int, batches: int | float) -> None:
+        if self._speaks and not is_interactive() and time.monotonic() - self._spoke > _SIGN_OF_LIFE:
+            self._say([f"{what}: {batch_idx + 1} of {batches} batches"])
 
     def _say(self, lines: Sequence[str]) -> None:
         self._spoke = time.monotonic()

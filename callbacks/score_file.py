@@ -82,9 +82,17 @@ class ScoreFile(Callback):
             run = run_of(folder)
             lines.append(f"tensorboard --logdir {shlex.quote(address(run.folder.parents[1] if run else folder))}")
         if outcome.resumable:
-            tests = getattr(trainer.datamodule, "has_test", True)  # type: ignore[attr-defined]
-            lines.append(f"next: {next_command('test' if tests else 'validate', folder)}")
+            lines.append(f"next: {_next(trainer.datamodule, folder)}")  # type: ignore[attr-defined]
         print("\n" + "\n".join(lines), flush=True)  # noqa: T201 - the result that the user waits for
+
+
+def _next(data: Any, folder: Path) -> str:
+    """Choose a command that the data allow."""
+    if getattr(data, "has_test", True):
+        return next_command("test", folder)
+    if getattr(data, "not_validated", None):
+        return f"{next_command('predict', folder)} PHOTO..."
+    return next_command("validate", folder)
 
 
 def fit_outcome(trainer: Trainer) -> Outcome:

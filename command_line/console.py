@@ -3,6 +3,7 @@
 import errno
 import logging
 import re
+import signal
 import sys
 import warnings
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from command_line.loading_failures import loading_failure
 from command_line.trusted_classes import OWN
 from runs.commands import program
 
+_OWN_LINE = "\r\x1b[K"  # to the line's beginning, and erase it
 _TRACEBACK = re.compile(r"^Caught (?s:.*)^[\w.]+(?:Exception|Error): ", re.MULTILINE)
 # what says nothing about a run, or what the run's own lines say better
 _NO_NEWS = (
@@ -50,6 +52,10 @@ def mistakes_in_one_line() -> Iterator[None]:
         # an error in a loading process carries that process's traceback, which the message follows
         message = _TRACEBACK.split(str(cause))[-1]
         sys.exit(f"{program()}: error: {' '.join(message.split())}")
+    except SystemExit as stop:
+        if isinstance(stop.__context__, KeyboardInterrupt) and stop.code == 1:  # Lightning's, at the second Ctrl-C
+            sys.exit(128 + signal.SIGINT)
+        raise
     except RuntimeError as error:
         failure = loading_failure(error)
         if failure is None:
@@ -67,7 +73,8 @@ def quieten() -> None:
         logging.getLogger(f"lightning.pytorch.{name}").addFilter(_is_news)
     for name in ("pytorch", "fabric"):
         for handler in logging.getLogger(f"lightning.{name}").handlers:
-            handler.setFormatter(_OwnLine())
+            if isinstance(handler, logging.StreamHandler) and handler.formatter is None and handler.stream.isatty():
+                handler.setFormatter(_OwnLine())
     warnings.formatwarning = _format_warning
     warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\)")
     warnings.filterwarnings("ignore", message="Experiment logs directory")  # what was there is kept (loggers.py)
@@ -82,11 +89,7 @@ class _OwnLine(logging.Formatter):
     """Takes the place of a progress bar, which is drawn anew below."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return _own_line(super().format(record))
-
-
-def _own_line(text: str) -> str:
-    return f"\r\x1b[K{text}" if sys.stderr.isatty() else text  # to the line's beginning, and erase it
+        return f"{_OWN_LINE}{super().format(record)}"
 
 
 def _is_news(record: logging.LogRecord) -> bool:
@@ -106,4 +109,6 @@ def _format_warning(
     inside = place.relative_to(_CHECKOUT).parts if place.is_relative_to(_CHECKOUT) else ()
     own = bool(inside) and (inside[0] in OWN or "site-packages" not in place.parts)
     own |= "lightning" in place.parts and issubclass(category, UserWarning)  # most of them come from here, and ours do
-    return _own_line(f"warning: {text}\n" if own else f"warning: {text} ({category.__name__}, {filename}:{lineno})\n")
+    place_of_bar = _OWN_LINE if sys.stderr.isatty() else ""
+    more = "" if own else f" ({category.__name__}, {filename}:{lineno})"
+    return f"{place_of_bar}warning: {text}{more}\n"

@@ -57,12 +57,13 @@ def warn_of_schedule(model: Mapping[str, Any], trainer: Mapping[str, Any]) -> No
         trainer: Arguments of the trainer.
     """
     epochs = trainer["max_epochs"]
+    all_epochs = f"{epochs} epoch{'s' * (epochs != 1)}"
     if model["learning_rate"] == 0:
         rank_zero_warn("model.learning_rate is 0: nothing is learned.")
     elif epochs is not None and 0 < epochs < model["warmup_epochs"]:
         rank_zero_warn(
-            f"model.warmup_epochs is {model['warmup_epochs']:g} of {epochs} epochs: the learning rate rises until "
+            f"model.warmup_epochs is {model['warmup_epochs']:g} of {all_epochs}: the learning rate rises until "
             "the end, and never reaches model.learning_rate."
         )
     if epochs is not None and 0 < epochs < (trainer["min_epochs"] or 0):
-        rank_zero_warn(f"trainer.min_epochs is {trainer['min_epochs']}, but training ends after {epochs} epochs.")
+        rank_zero_warn(f"trainer.min_epochs is {trainer['min_epochs']}, but training ends after {all_epochs}.")

@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_info
 
 from command_line.arguments.request import Request
@@ -13,7 +14,8 @@ from command_line.loggers import DEFAULT_FOLDER, asked_for
 from command_line.remote_runs.places import mirror_of, see_names
 from command_line.remote_runs.uploads import uploading
 from command_line.start import Start
-from runs.commands import address
+from runs.checkpoints import epochs_of
+from runs.commands import address, shown
 from runs.history import Lock
 from runs.naming import attempt, claim_evaluation, claim_folder, claim_run, release
 from runs.run import Run
@@ -59,13 +61,16 @@ def claim(start: Start, config: Any, command: str) -> None:
         command: ``fit``, ``validate``, ``test`` or ``predict``.
 
     Raises:
-        MisconfigurationException: If what would be written is there already, or can't be written.
+        MisconfigurationException: If what would be written is there already, or can't be written, or nothing is left to
+            train.
     """
     create = is_first_process() and not config.trainer.fast_dev_run
     if command != "fit":
         _claim_evaluation(start, config, command, create=create)
         return
     if start.run is None:
+        if start.checkpoint is not None and not config.trainer.fast_dev_run:
+            _require_epochs(start.checkpoint, config.trainer)
         if create:
             see_names(start.experiment)
         start.run = claim_run(start.experiment, start.name, create=create)
@@ -108,6 +113,17 @@ def _claim_evaluation(start: Start, config: Any, command: str, *, create: bool) 
     else:
         run = start.run or Run(Path(config.logs) / start.checkpoint.stem)
         start.folder = claim_evaluation(run, command, create=create)
+
+
+def _require_epochs(checkpoint: Path, trainer: Any) -> None:
+    """Refuse a new run that would begin where its training ends."""
+    done, wanted = epochs_of(checkpoint), trainer.max_epochs
+    if done is not None and wanted is not None and 0 < wanted <= done:
+        raise MisconfigurationException(
+            f"{shown(checkpoint)} was trained for {done} epoch{'s' * (done > 1)}, and trainer.max_epochs is {wanted}, "
+            "so that nothing is left to train: raise trainer.max_epochs, or begin a new training from its weights by "
+            "model.weights."
+        )
 
 
 def is_first_process() -> bool:

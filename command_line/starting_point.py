@@ -12,7 +12,7 @@ from command_line.loggers import logger_configs
 from command_line.place import place_run
 from command_line.remote_runs.places import fetch_meant
 from command_line.start import Start
-from runs.checkpoints import epochs_of, read_checkpoint
+from runs.checkpoints import read_checkpoint
 from runs.commands import program, shown
 from runs.finding import find_checkpoint, run_of, runs_of
 from runs.naming import named_run
@@ -154,18 +154,5 @@ def _take(start: Start, config: Any, command: str, request: Request) -> None:
     if root is not None and command != "fit":
         typed = request.has("--data.root") or request.has("--data.init_args.root")
         start.trained_elsewhere = is_elsewhere(content, root, typed)
-    if command == "fit" and start.run is None:
-        _require_epochs(start.checkpoint, config.trainer)
-    elif command == "fit":
+    if start.run is not None and command == "fit":
         start.step = int(content.get("global_step", 0))
-
-
-def _require_epochs(checkpoint: Path, trainer: Any) -> None:
-    """Refuse a new run that would begin where its training ends."""
-    done, wanted = epochs_of(checkpoint), trainer.max_epochs
-    if done is not None and wanted is not None and 0 < wanted <= done:
-        raise MisconfigurationException(
-            f"{shown(checkpoint)} was trained for {done} epoch{'s' * (done > 1)}, and trainer.max_epochs is {wanted}, "
-            "so that nothing is left to train: raise trainer.max_epochs, or begin a new training from its weights by "
-            "model.weights."
-        )

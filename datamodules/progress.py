@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterable, Sized
 from typing import Any
 
+from lightning.pytorch.utilities import rank_zero_only
 from tqdm.auto import tqdm
 
 
@@ -18,6 +19,7 @@ def progress(iterable: Iterable[Any] | None = None, silent: bool = False, **opti
     Returns:
         The bar; one that isn't drawn counts nothing either.
     """
+    silent |= getattr(rank_zero_only, "rank", 0) != 0  # of several processes one speaks
     watched = sys.stderr.isatty() or "ipykernel" in sys.modules
     if not watched and not silent:
         total = options.get("total", len(iterable) if isinstance(iterable, Sized) else None)

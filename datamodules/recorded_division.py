@@ -45,5 +45,5 @@ def compare_share(record: Path, parts: dict[Part, Samples], fraction: float) -> 
     if fraction != TEST_FRACTION and total and abs(test / total - fraction) > _TOLERANCE:
         rank_zero_warn(
             f"data.test_fraction={fraction:g} has no effect: {record} keeps {test} of {total} photographs for testing. "
-            "Delete it to divide anew."
+            "Move it away to divide anew."
         )

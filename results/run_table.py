@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import platform
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -117,8 +118,8 @@ def scores_of(run: Run, names: Iterable[str]) -> Row:
     """
     tests = [*run.folder.glob("test/test_scores.json"), *run.folder.glob("test-*/test_scores.json")]
     tests.sort(key=lambda file: file.stat().st_mtime, reverse=True)
-    root = _root(run.config)
-    elsewhere = {file: other for file in tests if root and (other := _root(file.with_name(CONFIG))) not in (None, root)}
+    root, roots = _root(run.config), {file: _root(file.with_name(CONFIG)) for file in tests}
+    elsewhere = {file: other for file, other in roots.items() if root and other and not _is_same(root, other)}
     tests.sort(key=lambda file: file in elsewhere)
     newest = tests[0] if tests else run.folder / "test_scores.json"
     known = {**_read_json(run.folder / "fit_scores.json"), **_read_json(newest)}
@@ -126,10 +127,17 @@ def scores_of(run: Run, names: Iterable[str]) -> Row:
     return row | ({TESTED_ON: str(elsewhere[newest])} if newest in elsewhere else {})
 
 
-def _root(config: Path | None) -> Path | str | None:
-    """Find the data of a config; relative paths are those of the working directory."""
+def _root(config: Path | None) -> str | None:
     root = _flat(_read_yaml(config)).get("data.init_args.root")
-    return None if root is None else root if "://" in str(root) else Path(root).resolve()
+    return None if root is None else str(root).rstrip("/")
+
+
+def _is_same(root: str, other: str) -> bool:
+    """Compare places of data; a relative path, whose working directory isn't known, is what ends like it."""
+    if "://" in root + other or os.path.isabs(root) == os.path.isabs(other):  # noqa: PTH117
+        return root == other or ("://" not in root + other and Path(root).resolve() == Path(other).resolve())
+    short, long = sorted((os.path.normpath(root), os.path.normpath(other)), key=os.path.isabs)
+    return f"/{long}".endswith(f"/{short}") or Path(short).resolve() == Path(long).resolve()
 
 
 def _differing(configs: list[dict[str, Any]]) -> list[str]:

@@ -150,9 +150,33 @@ def test_a_record_divides_the_table_as_it_is_now(tmp_path: Path) -> None:
     record.write_text("\n".join([lines[0], *lines[4:]]) + "\n")
     write(renamed)
     layout = recognise_layout(path)
-    assert any("lacks 3 of the " in note and "they train" in note for note in layout.notes)
+    (note,) = [note for note in layout.notes if "which keeps the test set" in note]
+    assert f"3 of its {len(plain)} rows are new and train, {len(plain) - 3} labels are other ones, which count" in note
     record.write_text(record.read_text().replace('"test"', '"exam"'))
     with pytest.raises(MisconfigurationException, match=r"split\.csv has the split 'exam' in line"):
+        recognise_layout(path)
+
+
+def test_a_record_knows_photographs_wherever_the_table_is_named_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = layouts.table_file(tmp_path)
+    _, *rows = [line.split(",") for line in path.read_text().splitlines()]
+    path.write_text("path,label,group\n" + "".join(f"{tmp_path / row[0]},{row[1]},{row[0]}\n" for row in rows))
+    data = ImageFolderDataModule(root=str(path))
+    data.prepare_data()
+    test = sorted(Path(str(file)).name for file in data.samples("test").files)
+    monkeypatch.chdir(tmp_path)
+    again = ImageFolderDataModule(root="cars.csv")
+    assert sorted(Path(str(file)).name for file in again.samples("test").files) == test
+    with path.open("a") as file:
+        file.write(f"{test[0]}.copy.png,{rows[0][1]},{Path(rows[0][0]).parent / test[0]}\n")
+    named = recognise_layout(path).read("test").files.tolist()
+    assert sum(f"{test[0]}.copy.png" in name for name in named) == 1  # of a group whose others test
+    path.write_text("".join(f"{line}\n" for line in path.read_text().splitlines() if not any(t in line for t in test)))
+    with pytest.raises(
+        MisconfigurationException, match="lists none of the test photographs that .*move cars.split.csv"
+    ):
         recognise_layout(path)
 
 

@@ -54,6 +54,15 @@ def test_a_log_file_has_the_lines_of_the_epochs_alone(
         assert float(row[1]) == pytest.approx(sum(of_epoch) / len(of_epoch), abs=6e-5)
 
 
+def test_an_epoch_without_validation_repeats_no_scores(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    run(
+        "fit", *SHOWN, "--trainer.max_epochs=3", "--trainer.check_val_every_n_epoch=2", "--early_stopping.patience=null"
+    )
+    rows = [line.split() for line in capsys.readouterr().out.splitlines() if "/3 " in line]
+    assert [row[0] for row in rows] == ["1/3", "2/3", "3/3"]
+    assert [row[2:-1] == ["-", "-", "-"] or len(row) == 3 for row in rows] == [True, False, True]
+
+
 def test_a_terminal_has_a_bar_as_well_which_goes(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdout", terminal := Terminal())
     run("fit", *SHOWN)

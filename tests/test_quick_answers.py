@@ -83,6 +83,11 @@ def test_help_is_short_long_or_about_one_option(capsys: Any) -> None:
     for typed in (["--config", "x.yaml"], ["ROOT"], ["--trainer.max_epochs=ten", "--name", "a"]):  # wherever it stands
         assert printed(capsys, "fit", *typed, "--help") == short
         assert printed(capsys, "fit", *typed, "--help", "data.batch_size") == one
+    assert printed(capsys, "fit", "--help", "logs/demo/version_0") == short
+    assert "--seeds" in printed(capsys, "repeat", "--help", "seeds")
+    assert "default: 30" in printed(capsys, "sweep", "--help", "--trials")
+    assert "--config" in printed(capsys, "fit", "--help", "config")
+    assert quick_answers.answer(["predict", "run", "--", "-h"]) is False
     for command in ("check", "preview", "convert", "predict", "test"):  # which don't train
         assert "--trainer.max_epochs" not in printed(capsys, command, "--help")
     assert "(default: 30)" in printed(capsys, "sweep", "--help")

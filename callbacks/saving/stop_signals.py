@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 import threading
 from types import FrameType
 from typing import Any
@@ -47,4 +46,4 @@ class StopSignals:
             # not print: the signal may have interrupted a write to the same stream
             os.write(2, f"\n{self.received.name}: saving, then stopping (Ctrl-C again stops at once)\n".encode())
         elif number == signal.SIGINT:
-            sys.exit(128 + number)  # Lightning would turn a KeyboardInterrupt into code 1
+            raise KeyboardInterrupt

@@ -10,7 +10,7 @@ from command_line.arguments.options import command_of
 from command_line.arguments.other_names import COMMANDS, command_meant, option_meant
 from command_line.encoding import print_any_text
 from command_line.help.completion import SHELLS, completion
-from command_line.help.short_help import ALL, TEXTS, option_help, options_of
+from command_line.help.short_help import ALL, TEXTS, option_help, options_of, own_option_help
 from command_line.parsing.simple_values import wrong_values
 from runs.commands import program
 from runs.suggestions import did_you_mean
@@ -44,10 +44,10 @@ def answer(arguments: list[str]) -> bool:
         _print(_text(OVERVIEW, []))
     if first == "completion":
         _print(_completion(rest))
-    place = next((place for place, argument in enumerate(rest) if argument in _HELP), None)
+    before_words = rest[: rest.index("--")] if "--" in rest else rest
+    place = next((place for place, argument in enumerate(before_words) if argument in _HELP), None)
     if first in COMMANDS and place is not None:  # wherever it stands
-        asked = rest[place + 1 : place + 2]  # with dashes only where nothing else follows
-        _print(_text(first, asked if rest[place + 1 :] == asked or not asked[0].startswith("-") else []))
+        _print(_text(first, _asked(before_words[place + 1 :])))
     if first in COMMANDS:
         kinds = options_of(first)
         known, options = set(kinds), _plain_options(rest)
@@ -63,6 +63,13 @@ def answer(arguments: list[str]) -> bool:
     hint = f" Did you mean {meant!r}?" if meant in COMMANDS else did_you_mean(first, COMMANDS)
     choices = ", ".join(map(repr, COMMANDS))
     return _refuse(f"argument subcommand: invalid choice: {first!r} (choose from {choices}).{hint}")
+
+
+def _asked(following: list[str]) -> list[str]:
+    """Find the option that help is asked about: with dashes only where nothing else follows; a path is none."""
+    word = following[0] if following else ""
+    is_option = len(following) == 1 if word.startswith("-") else not ("/" in word or Path(word).exists())
+    return [word] if word and is_option else []
 
 
 def _plain_options(arguments: list[str]) -> list[list[str]]:
@@ -114,7 +121,7 @@ def _refuse(message: str) -> NoReturn:
 def _text(command: str, asked: list[str]) -> str | None:
     """Find the help for a command, for all its options (``all``), or for one of them."""
     if asked and asked[0] != ALL:
-        return option_help(asked[0])
+        return own_option_help(command, asked[0]) or option_help(asked[0])
     short = TEXTS / f"{command}{SHORT}.txt"
     file = TEXTS / f"{command}.txt" if asked or not short.exists() else short
     return file.read_text(encoding="utf-8") if file.exists() else None

@@ -1,6 +1,7 @@
 """Help in tiers: all commands, the common options of one, and one option."""
 
 import json
+import re
 import textwrap
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -171,6 +172,26 @@ def all_options() -> dict[str, dict[str, Any]]:
         inner = schema["$defs"]["data"]["properties"] if name == "data" else value.get("properties")
         found |= {f"{name}.{option}": text for option, text in inner.items()} if inner else {name: value}
     return found
+
+
+def own_option_help(command: str, name: str) -> str | None:
+    """Explain an option that a command has of its own, as its full text does.
+
+    Args:
+        command: The command.
+        name: What was typed, with or without leading dashes.
+
+    Returns:
+        The text; None for options that ``fit`` has too, and those that there aren't.
+    """
+    wanted = name.lstrip("-")
+    file = TEXTS / f"{command}.txt"
+    sections = {option.partition(".")[0] for option in all_options()}  # and what stands in none
+    if not re.fullmatch(r"\w+", wanted) or wanted in sections or not file.exists():
+        return None
+    entry = re.compile(rf"^  (?:-\w[^\n]*, )?--{wanted}\b[^\n]*\n(?:    [^\n]*\n)*", re.MULTILINE)
+    found = entry.search(file.read_text(encoding="utf-8"))
+    return found[0] if found else None
 
 
 def option_help(name: str) -> str:

@@ -1,13 +1,17 @@
 """Which rows of a table train and which test, as a record beside it says."""
 
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+from datamodules.layouts.layout import Part
 from datamodules.layouts.table_rows import Rows, open_table
+from datamodules.samples import NO_LABEL
 
 _Key: TypeAlias = tuple[str, tuple[int, ...]]
 
@@ -17,13 +21,14 @@ def recorded_parts(record: Path, rows: Rows) -> npt.NDArray[np.str_]:
 
     Args:
         record: The file that ``write_split`` has written for the table.
-        rows: The rows of the table as it is now. What is new in it is said in their ``notes``.
+        rows: The rows of the table as it is now. What has changed in it is said in their ``notes``.
 
     Returns:
-        Parts, shape (n,). Rows that the record doesn't know train, so that the test set stays.
+        Parts, shape (n,). Rows that the record doesn't know train, so that the test set stays, unless their group is in
+        another part.
 
     Raises:
-        MisconfigurationException: If the record can't be used.
+        MisconfigurationException: If the record can't be used, or none of its test photographs is in the table.
     """
     columns = open_table(record)
     columns.require("path", "split")
@@ -31,17 +36,38 @@ def recorded_parts(record: Path, rows: Rows) -> npt.NDArray[np.str_]:
     parts = columns.splits()
     columns.faults.refuse()
     by_row = dict(zip(_keys(known), parts, strict=True))  # a photograph may be listed once for each of its boxes
-    by_file = dict(zip(known.files.tolist(), parts, strict=True))
-    found = [by_row.get(key) or by_file.get(file) for key, file in zip(_keys(rows), rows.files.tolist(), strict=True)]
-    new = found.count(None)
-    if new:
-        rows.notes.append(
-            f"{record.name}, which keeps the test set, lacks {new} of the {len(found)} rows of {rows.path.name}: they "
-            "train. Delete it to divide all rows anew."
+    by_file = {file: part for (file, _), part in by_row.items()}
+    keys = [*_keys(rows)]
+    found = [by_row.get(key) or by_file.get(key[0]) for key in keys]
+    if "test" in parts and "test" not in found:
+        raise MisconfigurationException(
+            f"{rows.path} lists none of the test photographs that {record} records: move {record.name} away to divide "
+            "the table anew, or list them again."
         )
-    return np.array([part or "train" for part in found], dtype=np.str_)
+    groups = [NO_LABEL] * len(found) if rows.groups is None else rows.groups.tolist()
+    by_group = {group: part for group, part in zip(groups, found, strict=True) if group != NO_LABEL and part}
+    _note_changes(record, rows, known, keys, found)
+    return np.array([part or by_group.get(group, "train") for part, group in zip(found, groups, strict=True)])
+
+
+def _note_changes(record: Path, rows: Rows, known: Rows, keys: list[_Key], found: list[Part | None]) -> None:
+    new = found.count(None)
+    gone = len({file for file, _ in _keys(known)} - {file for file, _ in keys})
+    before = dict(zip(_keys(known), known.labels, strict=True))
+    changed = sum(key in before and before[key] != label for key, label in zip(keys, rows.labels, strict=True))
+    told = [
+        *([f"{new} of its {len(found)} rows are new and train"] if new else []),
+        *([f"{gone} photographs are gone from it"] if gone else []),
+        *([f"{changed} labels are other ones, which count"] if changed else []),
+    ]
+    if told:
+        rows.notes.append(
+            f"{rows.path.name} has changed since {record.name}, which keeps the test set, was written: "
+            f"{', '.join(told)}. Move that file away to divide all rows anew."
+        )
 
 
 def _keys(rows: Rows) -> Iterator[_Key]:
+    """Name each row by its photograph, wherever the table was named from, and its box."""
     boxes: Iterable[list[int]] = [[]] * len(rows.files) if rows.boxes is None else rows.boxes.tolist()
-    return ((file, tuple(box)) for file, box in zip(rows.files.tolist(), boxes, strict=True))
+    return ((os.path.abspath(file), tuple(box)) for file, box in zip(rows.files.tolist(), boxes, strict=True))  # noqa: PTH100

@@ -53,6 +53,7 @@ class Rows:
         files: Paths, shape (n,).
         labels: The class of each, None where there is none.
         boxes: Boxes (x1, y1, x2, y2), int64 of shape (n, 4); None if there are none.
+        groups: Numbers of the groups, int64 of shape (n,); None if there are none.
         notes: What was found out about the table.
         stored: The photographs, if they lie in the table.
     """
@@ -63,7 +64,7 @@ class Rows:
         self.files = self.stored.files if self.stored else columns.files(str(self.path.parent))
         self.labels = columns.labels()
         self.boxes = columns.boxes()
-        self._groups = columns.groups()
+        self.groups = columns.groups()
         self.notes = columns.notes
 
     def samples(self, index: dict[str, int]) -> Samples:
@@ -76,7 +77,7 @@ class Rows:
             The samples.
         """
         labels = np.array([NO_LABEL if label is None else index[label] for label in self.labels], dtype=np.int64)
-        return Samples(self.files, labels, self.boxes, self._groups)
+        return Samples(self.files, labels, self.boxes, self.groups)
 
     def missing(self) -> npt.NDArray[np.bool_]:
         """Find which rows have no label, bool of shape (n,)."""
