@@ -111,7 +111,7 @@ def test_check_lists_and_fit_and_predict_sum_up(
     found = list_photographs(str(root / "a"), cropping=False)
     assert sum("HEIC picture" in photograph.reason for photograph in found) == 30
     assert sum(not photograph.reason for photograph in found) == 15
-    assert "Of the folders to predict, " in caplog.text
+    assert "Passed over in the folders to predict: " in caplog.text
     assert "not a picture" in caplog.text
 
 
