@@ -33,16 +33,17 @@ class EpochTable:
             Its line, after that of the titles if they have changed.
         """
         found = [title for title in self.titles if title in scores or title in (self._shown or ())]
-        cells = [self._number(epoch), *(_score(title, scores) for title in found), _duration(seconds)]
+        cells = [self.number(epoch), *(_score(title, scores) for title in found), _duration(seconds)]
         titles = ["epoch", *found, "time"]
         lines = [cells]
         if found != self._shown:
             self._shown = found
             lines = [titles, cells]
-        widths = [max(len(self._number(self._epochs or 1)), len("epoch")), *(len(title) for title in found), 7]
+        widths = [max(len(self.number(self._epochs or 1)), len("epoch")), *(len(title) for title in found), 7]
         return ["  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
 
-    def _number(self, epoch: int) -> str:
+    def number(self, epoch: int) -> str:
+        """Number an epoch, as ``3/15`` where it is known how many there will be."""
         return f"{epoch}/{self._epochs}" if self._epochs else f"{epoch}"
 
 

@@ -72,8 +72,7 @@ class ProgressBar(TQDMProgressBar):
         self.train_progress_bar.reset()
         self.train_progress_bar.total = convert_inf(self.total_train_batches)
         self.train_progress_bar.initial = 0
-        of = f"/{trainer.max_epochs}" if trainer.max_epochs and trainer.max_epochs > 0 else ""
-        self.train_progress_bar.set_description(f"Epoch {trainer.current_epoch + 1}{of}")
+        self.train_progress_bar.set_description(f"Epoch {self._table.number(trainer.current_epoch + 1)}")
         self._began = self._spoke = time.monotonic()
         self._losses, self._steps, self._validated = None, 0, False
 

@@ -34,7 +34,12 @@ def check_trainer_numbers(values: Mapping[str, Any]) -> None:
 
 
 def check_pixel_statistics(model: Mapping[str, Any]) -> None:
-    """Refuse means and deviations of pixels that count to 255; ``model`` has the arguments of the classifier.
+    """Refuse means and deviations of pixels that count to 255.
+
+    A new training is asked alone, unlike by ``check_hyper_parameters``: older checkpoints load whatever they have.
+
+    Args:
+        model: Arguments of the classifier.
 
     Raises:
         MisconfigurationException: If one is beyond 1, or a deviation isn't above 0.

@@ -20,6 +20,8 @@ Row: TypeAlias = dict[str, Any]
 FACTS = ("run", "state", "epochs", "begun", "length")
 SCORES = ("val/accuracy", "val/f1", "test/accuracy", "test/f1", "test_tta/accuracy", "test_tta/f1")
 TESTED_ON = "tested on"
+_ROOT = "data.init_args.root"
+_STAGES = ("train", "val", "test", "test_tta")
 # What names a run or says where it lies differs always, and says nothing.
 _UNINTERESTING = ("logs", "name", "experiment", "ckpt_path", "output", "trainer.logger", "trainer.default_root_dir")
 
@@ -48,7 +50,7 @@ def run_rows(runs: Iterable[Run], folder: Path) -> tuple[list[str], list[Row]]:
             {
                 "run": name,
                 **_facts(run),
-                **scores_of(run, scores),
+                **scores_of(run, scores, config.get(_ROOT)),
                 **{_short(key): value for key, value in values.items()},
             }
         )
@@ -105,12 +107,26 @@ def _facts(run: Run) -> Row:
     return row
 
 
-def scores_of(run: Run, names: Iterable[str]) -> Row:
+def is_score(column: str) -> bool:
+    """Tell columns of scores from facts and settings.
+
+    Args:
+        column: Its title.
+
+    Returns:
+        Whether it is the logged name of a score.
+    """
+    stage, slash, _ = column.partition("/")
+    return bool(slash) and stage in _STAGES
+
+
+def scores_of(run: Run, names: Iterable[str], root: str | None = None) -> Row:
     """Read scores of the best epoch and of the newest test on the run's own data.
 
     Args:
         run: The run.
         names: Names of the scores.
+        root: Where its own data lie; None takes the newest test, whatever it was on.
 
     Returns:
         Those that are known. Where a run was tested on other data alone, they are of the newest of these tests, and
@@ -118,22 +134,18 @@ def scores_of(run: Run, names: Iterable[str]) -> Row:
     """
     tests = [*run.folder.glob("test/test_scores.json"), *run.folder.glob("test-*/test_scores.json")]
     tests.sort(key=lambda file: file.stat().st_mtime, reverse=True)
-    root, roots = _root(run.config), {file: _root(file.with_name(CONFIG)) for file in tests}
+    roots = {file: _flat(_read_yaml(file.with_name(CONFIG))).get(_ROOT) for file in tests} if root else {}
     elsewhere = {file: other for file, other in roots.items() if root and other and not _is_same(root, other)}
     tests.sort(key=lambda file: file in elsewhere)
     newest = tests[0] if tests else run.folder / "test_scores.json"
     known = {**_read_json(run.folder / "fit_scores.json"), **_read_json(newest)}
     row: Row = {name: known[name] for name in names if isinstance(known.get(name), float)}
-    return row | ({TESTED_ON: str(elsewhere[newest])} if newest in elsewhere else {})
-
-
-def _root(config: Path | None) -> str | None:
-    root = _flat(_read_yaml(config)).get("data.init_args.root")
-    return None if root is None else str(root).rstrip("/")
+    return row | ({TESTED_ON: elsewhere[newest].rstrip("/")} if newest in elsewhere else {})
 
 
 def _is_same(root: str, other: str) -> bool:
     """Compare places of data; a relative path, whose working directory isn't known, is what ends like it."""
+    root, other = root.rstrip("/"), other.rstrip("/")
     if "://" in root + other or os.path.isabs(root) == os.path.isabs(other):  # noqa: PTH117
         return root == other or ("://" not in root + other and Path(root).resolve() == Path(other).resolve())
     short, long = sorted((os.path.normpath(root), os.path.normpath(other)), key=os.path.isabs)

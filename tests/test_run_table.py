@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from results.run_table import run_rows
+from results.run_table import is_score, run_rows
 from runs.run import Run
 from train import main
 
@@ -69,6 +69,7 @@ def test_tests_on_other_data_are_not_the_scores_of_the_run(tmp_path: Path) -> No
     columns, (row,) = run_rows([Run(run)], tmp_path)
     assert (row["test/accuracy"], row["tested on"]) == (0.1, f"{tmp_path}/others")
     assert columns[-1] == "tested on"
+    assert [name for name in columns if is_score(name)] == ["test/accuracy"]  # which repeat averages
     tested("test", str(Path("own").absolute()), 0.7, 3)
     columns, (row,) = run_rows([Run(run)], tmp_path)
     assert row["test/accuracy"] == 0.7

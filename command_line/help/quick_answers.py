@@ -10,7 +10,7 @@ from command_line.arguments.options import command_of
 from command_line.arguments.other_names import COMMANDS, command_meant, option_meant
 from command_line.encoding import print_any_text
 from command_line.help.completion import SHELLS, completion
-from command_line.help.short_help import ALL, TEXTS, option_help, options_of, own_option_help
+from command_line.help.short_help import ALL, TEXTS, option_help, options_of
 from command_line.parsing.simple_values import wrong_values
 from runs.commands import program
 from runs.suggestions import did_you_mean
@@ -121,7 +121,7 @@ def _refuse(message: str) -> NoReturn:
 def _text(command: str, asked: list[str]) -> str | None:
     """Find the help for a command, for all its options (``all``), or for one of them."""
     if asked and asked[0] != ALL:
-        return own_option_help(command, asked[0]) or option_help(asked[0])
+        return option_help(asked[0], command)
     short = TEXTS / f"{command}{SHORT}.txt"
     file = TEXTS / f"{command}.txt" if asked or not short.exists() else short
     return file.read_text(encoding="utf-8") if file.exists() else None

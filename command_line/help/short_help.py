@@ -174,37 +174,20 @@ def all_options() -> dict[str, dict[str, Any]]:
     return found
 
 
-def own_option_help(command: str, name: str) -> str | None:
-    """Explain an option that a command has of its own, as its full text does.
-
-    Args:
-        command: The command.
-        name: What was typed, with or without leading dashes.
-
-    Returns:
-        The text; None for options that ``fit`` has too, and those that there aren't.
-    """
-    wanted = name.lstrip("-")
-    file = TEXTS / f"{command}.txt"
-    sections = {option.partition(".")[0] for option in all_options()}  # and what stands in none
-    if not re.fullmatch(r"\w+", wanted) or wanted in sections or not file.exists():
-        return None
-    entry = re.compile(rf"^  (?:-\w[^\n]*, )?--{wanted}\b[^\n]*\n(?:    [^\n]*\n)*", re.MULTILINE)
-    found = entry.search(file.read_text(encoding="utf-8"))
-    return found[0] if found else None
-
-
-def option_help(name: str) -> str:
+def option_help(name: str, command: str) -> str:
     """Explain one option, or all of a section.
 
     Args:
         name: What was typed, with or without leading dashes.
+        command: The command, which may have options of its own.
 
     Returns:
         The text, or that there is no such option, with the nearest name.
     """
     options, wanted = all_options(), name.lstrip("-")
     chosen = [full for full in options if full == wanted or full.startswith(f"{wanted}.")]
+    if not chosen and (own := _own_entry(command, wanted)):
+        return own
     if not chosen:
         chosen = [full for full in options if full.rpartition(".")[2] == wanted]
     if not chosen:
@@ -213,6 +196,14 @@ def option_help(name: str) -> str:
             f"There is no option {wanted}.{f' Did you mean {meant!r}?' if meant else did_you_mean(wanted, options)}\n"
         )
     return "\n".join(_explained(full, options[full]) for full in chosen)
+
+
+def _own_entry(command: str, name: str) -> str | None:
+    """Find an option of one command alone in its full text."""
+    file = TEXTS / f"{command}.txt"
+    entry = re.compile(rf"^  (?:-\w[^\n]*, )?--{re.escape(name)}(?!\S)[^\n]*\n(?:    [^\n]*\n)*", re.MULTILINE)
+    found = entry.search(file.read_text(encoding="utf-8")) if file.exists() else None
+    return found[0] if found else None
 
 
 def _explained(name: str, option: Mapping[str, Any]) -> str:

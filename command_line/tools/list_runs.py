@@ -7,7 +7,7 @@ from typing import Any
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from results.run_table import FACTS, TESTED_ON, Row, rows_csv, run_rows
+from results.run_table import FACTS, TESTED_ON, Row, is_score, rows_csv, run_rows
 from results.tables import write_csv
 from results.text_table import display_width, text_table
 from runs.commands import program
@@ -15,7 +15,6 @@ from runs.copies import url_of
 from runs.finding import find_runs
 from runs.suggestions import did_you_mean
 
-_STAGES = ("train", "val", "test", "test_tta")
 _LAST = ("run", "state")  # stay until the end
 
 
@@ -61,7 +60,7 @@ def _order(value: Any) -> tuple[int, Any]:
 def _fit(columns: list[str], rows: list[Row]) -> tuple[list[str], list[str]]:
     """Drop columns that don't fit the terminal, scores last; a file or a pipe gets all."""
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
-    scores = [name for name in columns if name.partition("/")[0] in _STAGES]
+    scores = [name for name in columns if is_score(name)]
     facts = [name for name in FACTS if name not in _LAST]
     options = [name for name in columns if name not in (*FACTS, *scores, TESTED_ON)]
     less = [name for name in scores if not name.endswith("/accuracy")]

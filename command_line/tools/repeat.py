@@ -17,7 +17,7 @@ from results.evaluation.answer_table import answers_csv, read_evaluation
 from results.evaluation.intervals import share
 from results.figures import write_figure
 from results.repeats import Spread, repeats_figure, spread_of
-from results.run_table import SCORES, Row, rows_csv, run_rows
+from results.run_table import SCORES, Row, is_score, rows_csv, run_rows
 from results.tables import write_csv
 from results.text_table import text_table
 from runs.commands import shown
@@ -59,7 +59,8 @@ def repeat(
         for run in runs:
             answers_of(run, "test")
     columns, rows = run_rows(runs, output)
-    scores = [name for name in columns if name.startswith(("val", "test")) and all(name in row for row in rows)]
+    scored = [name for name in columns if is_score(name) and not name.startswith("train/")]
+    scores = [name for name in scored if all(name in row for row in rows)]
     spreads = {name: spread_of([row[name] for row in rows], name) for name in scores}
     ending = _ending(output, [run.name for run in runs])
     table, summary_file, figure = (output / f"repeat{ending}.{kind}" for kind in ("csv", "json", "png"))

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from datamodules.layouts.layout import Part
 from datamodules.layouts.table_rows import Rows, open_table
 from datamodules.samples import NO_LABEL
 
@@ -35,7 +34,8 @@ def recorded_parts(record: Path, rows: Rows) -> npt.NDArray[np.str_]:
     known = Rows(columns)
     parts = columns.splits()
     columns.faults.refuse()
-    by_row = dict(zip(_keys(known), parts, strict=True))  # a photograph may be listed once for each of its boxes
+    before = [*_keys(known)]
+    by_row = dict(zip(before, parts, strict=True))  # a photograph may be listed once for each of its boxes
     by_file = {file: part for (file, _), part in by_row.items()}
     keys = [*_keys(rows)]
     found = [by_row.get(key) or by_file.get(key[0]) for key in keys]
@@ -46,17 +46,15 @@ def recorded_parts(record: Path, rows: Rows) -> npt.NDArray[np.str_]:
         )
     groups = [NO_LABEL] * len(found) if rows.groups is None else rows.groups.tolist()
     by_group = {group: part for group, part in zip(groups, found, strict=True) if group != NO_LABEL and part}
-    _note_changes(record, rows, known, keys, found)
+    labels = dict(zip(before, known.labels, strict=True))
+    changed = sum(key in labels and labels[key] != label for key, label in zip(keys, rows.labels, strict=True))
+    _note_changes(record, rows, found.count(None), len(by_file.keys() - {file for file, _ in keys}), changed)
     return np.array([part or by_group.get(group, "train") for part, group in zip(found, groups, strict=True)])
 
 
-def _note_changes(record: Path, rows: Rows, known: Rows, keys: list[_Key], found: list[Part | None]) -> None:
-    new = found.count(None)
-    gone = len({file for file, _ in _keys(known)} - {file for file, _ in keys})
-    before = dict(zip(_keys(known), known.labels, strict=True))
-    changed = sum(key in before and before[key] != label for key, label in zip(keys, rows.labels, strict=True))
+def _note_changes(record: Path, rows: Rows, new: int, gone: int, changed: int) -> None:
     told = [
-        *([f"{new} of its {len(found)} rows are new and train"] if new else []),
+        *([f"{new} of its {len(rows.files)} rows are new and train"] if new else []),
         *([f"{gone} photographs are gone from it"] if gone else []),
         *([f"{changed} labels are other ones, which count"] if changed else []),
     ]
