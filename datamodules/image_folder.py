@@ -11,15 +11,15 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_info
 
 from datamodules.account import MISSING, account_for, require_present, tell
-from datamodules.amendments import Amendments
+from datamodules.amending.amendments import Amendments
 from datamodules.check_range import check_range
-from datamodules.divider import Divider
+from datamodules.dividing.divider import Divider
+from datamodules.dividing.folds import check_folds
+from datamodules.dividing.recorded_division import TEST_FRACTION, compare_share, record_division
 from datamodules.file_search import PassedOver
-from datamodules.folds import check_folds
 from datamodules.image_data_module import ImageDataModule
 from datamodules.layouts import ClassLevel, Layout, Part, recognise_layout, require_labels
 from datamodules.loading_data_module import Split
-from datamodules.recorded_division import TEST_FRACTION, compare_share, record_division
 from datamodules.remote.copied_folder import on_this_machine
 from datamodules.samples import NO_LABEL, Samples, joined
 

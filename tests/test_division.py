@@ -5,7 +5,7 @@ import pytest
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from sklearn.model_selection import train_test_split
 
-from datamodules.division import divide
+from datamodules.dividing.division import divide
 from datamodules.samples import Samples
 
 

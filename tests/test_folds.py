@@ -8,7 +8,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from sklearn.model_selection import StratifiedKFold
 
 from datamodules import ImageFolderDataModule
-from datamodules.folds import divide_fold
+from datamodules.dividing.folds import divide_fold
 from datamodules.samples import NO_LABEL, Samples, joined
 from tests.photos import class_folders, picture
 

@@ -8,8 +8,8 @@ import pytest
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
-from datamodules.corrected_labels import read_corrections
-from datamodules.exclusion import excluded_files
+from datamodules.amending.corrected_labels import read_corrections
+from datamodules.amending.exclusion import excluded_files
 from results.evaluation.answers import Evaluation
 from results.evaluation.suspects import Suspects
 from results.report.doubts_page import doubts_page

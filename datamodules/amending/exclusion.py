@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from datamodules.listed_files import ListedFiles
+from datamodules.amending.listed_files import ListedFiles
 from datamodules.text_files import decode_lines, decode_text
 
 

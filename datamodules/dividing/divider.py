@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
-from datamodules.division import divide
-from datamodules.equal_pictures import equal_pictures
-from datamodules.folds import divide_fold
+from datamodules.dividing.division import divide
+from datamodules.dividing.equal_pictures import equal_pictures
+from datamodules.dividing.folds import divide_fold
 from datamodules.layouts import Layout
 from datamodules.samples import Samples
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from datamodules.corrected_labels import corrected, read_corrections
-from datamodules.exclusion import excluded_files, require_classes
+from datamodules.amending.corrected_labels import corrected, read_corrections
+from datamodules.amending.exclusion import excluded_files, require_classes
 from datamodules.layouts import Layout
 from datamodules.samples import Samples
 

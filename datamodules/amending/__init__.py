@@ -1,0 +1,1 @@
+"""Corrections by the user: images to leave out, other labels."""
