@@ -22,9 +22,10 @@ def main(args: Sequence[str] | None = None) -> None:
     Raises:
         SystemExit: With code 1 or 2, after one line on what to correct, if the user made a mistake.
     """
+    from command_line.arguments.options import command_first
     from command_line.help.quick_answers import answer
 
-    if answer([str(argument) for argument in (sys.argv[1:] if args is None else args)]):
+    if answer(command_first([str(argument) for argument in (sys.argv[1:] if args is None else args)])):
         return
     if _ALL not in sys.modules:
         _import_all()

@@ -17,7 +17,7 @@ from command_line.start import Start
 from runs.checkpoints import epochs_of
 from runs.commands import address, shown
 from runs.history import Lock
-from runs.naming import attempt, claim_evaluation, claim_folder, claim_run, release
+from runs.naming import attempt, claim_evaluation, claim_folder, claim_run, release, require_folder_name
 from runs.run import Run
 
 
@@ -31,6 +31,9 @@ def place_run(config: Any, loggers: list[Any], request: Request) -> tuple[Path, 
 
     Returns:
         The folder, and the name; None for a run without a name.
+
+    Raises:
+        MisconfigurationException: If the experiment can't be a folder below that of the logs.
     """
     logs, experiment = asked_for(loggers, "save_dir"), asked_for(loggers, "name")
     config.logs = (config.logs if request.has("--logs") or not logs else logs) or (
@@ -39,6 +42,8 @@ def place_run(config: Any, loggers: list[Any], request: Request) -> tuple[Path, 
     config.experiment = (
         config.experiment if request.has("--experiment") or not experiment else experiment
     ) or "default"
+    if request.run is None:  # else the run that is named says where it lies
+        require_folder_name("--experiment", config.experiment, config.logs)
     # the config of a run that exists may hold the version that this very run was given
     typed = request.run is None or request.has("--trainer.logger.init_args.version")
     version = asked_for(loggers, "version") if typed else None

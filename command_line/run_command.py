@@ -6,6 +6,7 @@ from contextlib import ExitStack
 
 import torch
 
+from command_line.arguments.options import command_first
 from command_line.arguments.request import read_request
 from command_line.classifier_cli import ClassifierCLI
 from command_line.commands import Commands
@@ -32,7 +33,7 @@ def run_command(args: Sequence[str] | None = None) -> None:
     print_any_text()
     quieten()
     with mistakes_in_one_line(), ExitStack() as afterwards:
-        typed = [str(argument) for argument in (sys.argv[1:] if args is None else args)]
+        typed = command_first([str(argument) for argument in (sys.argv[1:] if args is None else args)])
         note_typed(typed)
         ClassifierCLI(
             ImageClassifier,

@@ -30,6 +30,21 @@ def named_run(experiment: Path, name: str) -> Run:
     Raises:
         MisconfigurationException: If the name can't be that of a folder below the experiment.
     """
+    require_folder_name("--name", name, experiment)
+    return Run(experiment / name)
+
+
+def require_folder_name(option: str, name: str, parent: Path) -> None:
+    """Refuse what can't be the name of a folder below another.
+
+    Args:
+        option: The option that gives the name, for the message.
+        name: The name; with slashes, a folder in folders.
+        parent: The folder that it would lie in.
+
+    Raises:
+        MisconfigurationException: If it is empty, leads elsewhere, or would be read as something else.
+    """
     parts = PurePosixPath(name).parts
     impossible = (
         not parts or not name.strip() or name.startswith(("/", "~")) or any(part in (".", "..") for part in parts)
@@ -37,10 +52,9 @@ def named_run(experiment: Path, name: str) -> Run:
     # TensorBoard's logger would expand variables, and fsspec takes colons for addresses
     if impossible or expandvars(name) != name or any(text in name for text in ("\0", "\n", "::", "://")):
         raise MisconfigurationException(
-            f"--name is {name!r}, which can't be the name of a folder in {experiment}: choose another, without .., :: "
+            f"{option} is {name!r}, which can't be the name of a folder in {parent}: choose another, without .., :: "
             "or a variable of the environment."
         )
-    return Run(experiment / name)
 
 
 def claim_run(experiment: Path, name: str | None, *, create: bool = True) -> Run:

@@ -222,3 +222,19 @@ def test_a_variable_that_is_not_set_is_said(mistake: Mistake, home: Path, comman
 
 def test_names_of_runs_stay_as_they_were_typed(mistake: Mistake, home: Path) -> None:
     assert "--name is '$HOME'" in mistake("fit", "--name=$HOME")
+
+
+@pytest.mark.parametrize("experiment", ["../elsewhere", "/elsewhere", "$HOME", "a/../../b"])
+def test_an_experiment_lies_in_the_folder_of_logs(mistake: Mistake, home: Path, experiment: str) -> None:
+    said = mistake("fit", f"--experiment={experiment}")
+    assert f"--experiment is {experiment!r}, which can't be the name of a folder in " in said
+
+
+def test_a_config_in_front_of_the_command_counts(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, home: Path
+) -> None:
+    demo = str(CHECKOUT / "configs/demo.yaml")
+    behind = printed(capsys, "fit", f"--config={demo}")
+    assert printed(capsys, f"--config={demo}", "fit") == printed(capsys, "--config", demo, "fit") == behind
+    (tmp_path / "sections.yaml").write_text("fit:\n  trainer:\n    max_epochs: 3\n")
+    assert printed(capsys, f"--config={tmp_path / 'sections.yaml'}", "fit")["trainer"]["max_epochs"] == 3

@@ -110,6 +110,16 @@ def test_the_command_sorts_and_writes(logs: Path, capsys: pytest.CaptureFixture[
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["run", "cars/a", "cars/deep/b"]
 
 
+def test_runs_of_the_same_minute_are_sorted_by_the_second(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, second in (("b", 0.0), ("a", 1.0), ("c", 2.0)):
+        write_run(tmp_path / name, [], 0.01, {})
+        history = tmp_path / name / "history.jsonl"
+        history.write_text(history.read_text().replace("1000.0", str(1020.0 + second)))
+    for sort, order in (("begun", "bac"), ("-begun", "cab")):
+        main(["runs", str(tmp_path), f"--sort={sort}"])
+        assert "".join(line[0] for line in capsys.readouterr().out.splitlines()[1:]) == order
+
+
 def test_real_runs_are_listed(run: Callable[..., None], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     quick = ["--previews.enabled=false", "--trainer.max_epochs=1"]
     run("fit", *quick, "--name=trial_a")

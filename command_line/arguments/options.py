@@ -85,6 +85,29 @@ def without(options: Sequence[str], name: str) -> list[str]:
     return left
 
 
+def command_first(arguments: Sequence[str]) -> list[str]:
+    """Put the command before options that were typed in front of it, where the parser would pass over them.
+
+    Args:
+        arguments: What follows ``train.py``.
+
+    Returns:
+        The same arguments; in the same order if a config in front of the command has a section for it.
+    """
+    place = 0
+    while place < len(arguments) and arguments[place].startswith("-"):
+        place += 1 if "=" in arguments[place] or arguments[place] in _WITHOUT_VALUE else 2
+    command, options = arguments[place : place + 1], arguments[:place]
+    if command and any(_has_section(file, command[0]) for file in filter(None, values_of(options, *CONFIG))):
+        return [*arguments]
+    return [*command, *options, *arguments[place + 1 :]]
+
+
+def _has_section(config: str, name: str) -> bool:
+    path = Path(config)
+    return path.is_file() and any(line.startswith(f"{name}:".encode()) for line in path.read_bytes().splitlines())
+
+
 def command_of(command: str, options: Sequence[str]) -> str:
     """Find which command is meant by one and its options.
 

@@ -32,15 +32,15 @@ def list_runs(folder: Path, sort: str, output: Path | None) -> None:
     place = url_of(folder) or folder
     if not folder.is_dir():
         raise MisconfigurationException(f"There is no folder {place}: give the one that holds the runs.")
-    columns, rows = run_rows(find_runs(folder), folder)
+    columns, rows = run_rows(sorted(find_runs(folder), key=lambda run: run.begun), folder)
     if not rows:
         raise MisconfigurationException(f"There is no run in {place}: train one by {program()} fit --config FILE.")
     key = sort.removeprefix("-")
     if key not in columns:
         hint = did_you_mean(key, columns) or f" There are {', '.join(columns)}."
         raise MisconfigurationException(f"--sort is {sort}, which is not a column.{hint}")
-    known = sorted((row for row in rows if key in row), key=lambda row: _order(row[key]), reverse=sort.startswith("-"))
-    rows = [*known, *(row for row in rows if key not in row)]
+    known = sorted((row for row in rows if key in row), key=lambda row: _order(row[key]))
+    rows = [*(reversed(known) if sort.startswith("-") else known), *(row for row in rows if key not in row)]
     if output is not None:
         write_csv(output, rows_csv(columns, rows))
     shown, lines = _fit(columns, rows)
