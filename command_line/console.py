@@ -27,6 +27,7 @@ _NO_NEWS = (
     "`Trainer.fit` stopped: `max_epochs=",
     "`weights_only` was not set",  # a search says so of the state that it has put aside itself
     "Restored all states from the checkpoint at",
+    "Found current_model_state in the checkpoint",  # of every run with averaged weights
 )
 _FEW_WORKERS = re.compile(r"The '(\w+)' does not have many workers(?s:.*)num_workers=(\d+)`(?s:.*)")
 _CHECKOUT = Path(__file__).parent.parent  # or where it is installed, beside other packages

@@ -14,8 +14,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from scipy.stats import binomtest
 
 from results.evaluation.intervals import Interval
-from runs.commands import next_command
-from runs.copies import url_of
+from runs.commands import address, next_command
 from runs.run import Run
 
 _DRAWS = 2000
@@ -74,8 +73,7 @@ def newest_answers(run: Run) -> Path:
         if existing:
             return existing[-1]
     raise MisconfigurationException(
-        f"The run {url_of(run.folder) or run.folder} has no predictions.csv of a test yet: "
-        f"{next_command('test', run.folder)}"
+        f"The run {address(run.folder)} has no predictions.csv of a test yet: {next_command('test', run.folder)}"
     )
 
 

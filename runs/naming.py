@@ -9,8 +9,7 @@ from shutil import rmtree
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from runs.commands import program
-from runs.copies import url_of
+from runs.commands import address, program
 from runs.finding import version_of
 from runs.run import Run
 
@@ -73,7 +72,7 @@ def claim_run(experiment: Path, name: str | None, *, create: bool = True) -> Run
     """
     if name is not None:
         run = named_run(experiment, name)
-        place = url_of(run.folder) or run.folder
+        place = address(run.folder)
         if create and run.exists():
             raise MisconfigurationException(
                 f"{place} exists already: {program()} fit {place} goes on with it, another --name begins a new run."

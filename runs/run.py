@@ -9,8 +9,7 @@ from typing import Literal, TypeAlias
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from runs.checkpoints import epochs_of, newest_whole
-from runs.commands import program
-from runs.copies import url_of
+from runs.commands import address, program
 from runs.history import HISTORY, History
 
 Keyword: TypeAlias = Literal["best", "last"]
@@ -101,7 +100,7 @@ class Run:
         others: dict[Keyword, Keyword] = {"best": "last", "last": "best"}
         found = self.find_checkpoint(keyword) or self.find_checkpoint(others[keyword])
         if found is None:
-            place = url_of(self.folder) or self.folder
+            place = address(self.folder)
             raise MisconfigurationException(
                 f"The run {place} has no checkpoints/{keyword}.ckpt yet: train it by {program()} fit {place}."
             )

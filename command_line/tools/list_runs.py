@@ -10,8 +10,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from results.run_table import FACTS, TESTED_ON, Row, is_score, rows_csv, run_rows
 from results.tables import write_csv
 from results.text_table import display_width, text_table
-from runs.commands import program
-from runs.copies import url_of
+from runs.commands import address, program
 from runs.finding import find_runs
 from runs.suggestions import did_you_mean
 
@@ -29,7 +28,7 @@ def list_runs(folder: Path, sort: str, output: Path | None) -> None:
     Raises:
         MisconfigurationException: If there is no run, or no such column.
     """
-    place = url_of(folder) or folder
+    place = address(folder)
     if not folder.is_dir():
         raise MisconfigurationException(f"There is no folder {place}: give the one that holds the runs.")
     columns, rows = run_rows(sorted(find_runs(folder), key=lambda run: run.begun), folder)

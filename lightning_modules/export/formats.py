@@ -2,21 +2,16 @@
 
 import io
 import json
-import logging
-import re
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from lightning_modules.export.exported_classifier import ExportedClassifier
+from lightning_modules.export.exporter_output import reason_of, without_logs
 
 _NAMES = ("images", "probabilities")
 _OPSET = 18
-_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _EXAMPLE = (2, 70, 90, 3)  # a batch of 1, or a square, would be taken for the only one
 
 
@@ -41,7 +36,7 @@ def to_onnx(model: ExportedClassifier, metadata: dict[str, str]) -> bytes:
             "export needs onnx and onnxscript, which are missing: pip install 'carspotter[export]'."
         ) from error
     dimensions = dict.fromkeys(range(3), torch.export.Dim.DYNAMIC)
-    with _quiet():
+    with without_logs():
         try:
             program = torch.onnx.export(
                 model.eval(),
@@ -54,7 +49,7 @@ def to_onnx(model: ExportedClassifier, metadata: dict[str, str]) -> bytes:
                 verbose=False,
             )
         except Exception as error:  # whatever a network leads to
-            raise MisconfigurationException(f"This network can't be written as ONNX ({_reason(error)}).") from error
+            raise MisconfigurationException(f"This network can't be written as ONNX ({reason_of(error)}).") from error
     assert program is not None
     proto = program.model_proto
     for size, name in zip(proto.graph.input[0].type.tensor_type.shape.dim, ("batch", "height", "width"), strict=False):
@@ -80,7 +75,7 @@ def to_torch(model: ExportedClassifier, metadata: dict[str, str]) -> bytes:
         MisconfigurationException: If the network can't be written.
     """
     dimensions = dict.fromkeys(range(3), torch.export.Dim.DYNAMIC)
-    with _quiet():
+    with without_logs():
         try:
             program = torch.export.export(
                 model.eval(), (torch.zeros(_EXAMPLE, dtype=torch.uint8),), dynamic_shapes={_NAMES[0]: dimensions}
@@ -88,7 +83,7 @@ def to_torch(model: ExportedClassifier, metadata: dict[str, str]) -> bytes:
             file = io.BytesIO()
             torch.export.save(program, file, extra_files={"metadata.json": json.dumps(metadata)})
         except Exception as error:
-            raise MisconfigurationException(f"torch.export can't write this network ({_reason(error)}).") from error
+            raise MisconfigurationException(f"torch.export can't write this network ({reason_of(error)}).") from error
     return file.getvalue()
 
 
@@ -116,23 +111,3 @@ def probabilities_of(file: Path, images: torch.Tensor) -> torch.Tensor:
         ) from error
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
     return torch.from_numpy(session.run(None, {_NAMES[0]: images.numpy()})[0])
-
-
-def _reason(error: BaseException) -> str:
-    """Take the beginning of what lies behind an error; the exporter wraps it in advice for developers, in colours."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return " ".join(_COLOURS.sub("", str(error)).split())[:200]
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Suppress what PyTorch logs for its developers during an export."""
-    level = logging.root.manager.disable
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        logging.disable(logging.WARNING)
-        try:
-            yield
-        finally:
-            logging.disable(level)

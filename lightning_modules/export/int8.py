@@ -1,9 +1,6 @@
 """Turns an exported network's weights and activations into whole numbers of eight bits."""
 
-import logging
 from collections.abc import Iterator, Sequence
-from contextlib import redirect_stdout
-from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -11,6 +8,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+from lightning_modules.export.exporter_output import reason_of, without_logs
 
 Pixels = npt.NDArray[np.uint8]
 _MULTIPLY = ("MatMul", "Gemm")
@@ -57,11 +56,9 @@ def to_int8(model: bytes, pictures: Sequence[Pixels], side: int) -> bytes:
             resized = cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA)
             return {"images": np.asarray(resized, dtype=np.uint8)[None]}
 
-    level = logging.root.manager.disable
-    with TemporaryDirectory() as folder, redirect_stdout(StringIO()):  # it prints what its developers look at
+    with TemporaryDirectory() as folder, without_logs():
         given, written = Path(folder, "float.onnx"), Path(folder, "int8.onnx")
         given.write_bytes(model)
-        logging.disable(logging.WARNING)
         try:
             quantize_static(
                 given,
@@ -77,10 +74,8 @@ def to_int8(model: bytes, pictures: Sequence[Pixels], side: int) -> bytes:
                 extra_options={"MatMulConstBOnly": True},
             )
         except Exception as error:  # whatever a network leads to
-            reason = " ".join(str(error).split())[:200]
+            reason = reason_of(error)
             raise MisconfigurationException(f"This network can't be written with eight bits ({reason}).") from error
-        finally:
-            logging.disable(level)
         return written.read_bytes()
 
 
