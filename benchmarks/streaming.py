@@ -24,7 +24,7 @@ from benchmarks.measuring.turns import Side, arguments, report, take_turns
 from datamodules import StanfordCarsDataModule, StreamingDataModule, ToyCarsDataModule
 from datamodules.conversion import convert
 from datamodules.image_data_module import ImageDataModule
-from tests.storage_server import StorageServer
+from tests.support.storage_server import StorageServer
 
 _CREDENTIALS = {"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1"}
 

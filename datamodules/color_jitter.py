@@ -17,7 +17,7 @@ class ColorJitter(A.ColorJitter):  # type: ignore[misc] # Albumentations ships n
 
     It draws the same numbers from the same arguments. Brightness, contrast and saturation are one matrix product each,
     which OpenCV makes faster than it looks values up in tables; the hue turns in 256 steps. Results differ from
-    torchvision's by what the rounding to 8 bits after each step may make (tests/test_color_jitter.py).
+    torchvision's by what the rounding to 8 bits after each step may make (tests/datamodules/test_color_jitter.py).
     """
 
     def apply(

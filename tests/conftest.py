@@ -11,6 +11,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from tests.support.checkout import CHECKOUT
+
 if "PYTEST_XDIST_WORKER" in os.environ:  # processes share the cores already; to be set before torch is imported
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -28,7 +30,6 @@ _FUZZING: dict[str, Any] = {"deadline": None, "suppress_health_check": list(Heal
 settings.register_profile("bounded", max_examples=200, derandomize=True, **_FUZZING)
 settings.register_profile("thorough", max_examples=20_000, print_blob=True, **_FUZZING)
 settings.load_profile("bounded")
-CHECKOUT = Path(__file__).parent.parent
 
 TINY: dict[str, Any] = {
     "train_images": 10,
@@ -86,7 +87,7 @@ def served_commands(monkeypatch: pytest.MonkeyPatch) -> None:
     """
 
     def start(command: Sequence[str]) -> Any:
-        from tests.processes import ServedCommand
+        from tests.support.processes import ServedCommand
 
         return ServedCommand(command)
 
