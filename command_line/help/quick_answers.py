@@ -10,7 +10,7 @@ from command_line.arguments.options import command_of
 from command_line.arguments.other_names import COMMANDS, command_meant, option_meant
 from command_line.encoding import print_any_text
 from command_line.help.completion import SHELLS, completion
-from command_line.help.short_help import ALL, TEXTS, option_help, options_of
+from command_line.help.short_help import ALL, TEXTS, all_options, option_help, options_of
 from command_line.parsing.simple_values import wrong_values
 from runs.commands import program
 from runs.suggestions import did_you_mean
@@ -48,6 +48,8 @@ def answer(arguments: list[str]) -> bool:
     place = next((place for place, argument in enumerate(before_words) if argument in _HELP), None)
     if first in COMMANDS and place is not None:  # wherever it stands
         _print(_text(first, _asked(before_words[place + 1 :])))
+    if place == 0 and first not in COMMANDS and _is_option(first):  # --help NAME, without a command
+        _print(_text("fit", [first]))
     if first in COMMANDS:
         kinds = options_of(first)
         known, options = set(kinds), _plain_options(rest)
@@ -70,6 +72,12 @@ def _asked(following: list[str]) -> list[str]:
     word = following[0] if following else ""
     is_option = len(following) == 1 if word.startswith("-") else not ("/" in word or Path(word).exists())
     return [word] if word and is_option else []
+
+
+def _is_option(word: str) -> bool:
+    """Check whether ``fit`` has such an option, or a section of that name, or the word stands for all options."""
+    name = word.lstrip("-")
+    return name == ALL or any(other == name or other.startswith(f"{name}.") for other in all_options())
 
 
 def _plain_options(arguments: list[str]) -> list[list[str]]:

@@ -62,15 +62,21 @@ _COMMON = {
     "trainer.devices": "how many devices, or auto",
     "trainer.precision": "32-true, bf16-mixed, 16-mixed or auto",
 }
+_SWITCHES = {  # which are taken out before the parser sees the options
+    "trusted_only": "refuse a config that names classes beyond those of this project, Lightning, torch, torchvision, "
+    "torchmetrics, albumentations and timm, before anything is imported",
+}
 _OF_DATA = ("config", "data.")  # what counts for commands that look at the data alone
-_OF_EVALUATION = (
-    *(*_OF_DATA, "name", "experiment", "logs", "tta.", "report."),
+_OF_PREDICTION = (
+    *(*_OF_DATA, "name", "experiment", "logs"),
     *("trainer.accelerator", "trainer.devices", "trainer.precision"),
 )
 _COUNTS = {
     **dict.fromkeys(("check", "preview", "convert"), _OF_DATA),
-    **dict.fromkeys(("validate", "test", "predict"), _OF_EVALUATION),
+    **dict.fromkeys(("validate", "test"), (*_OF_PREDICTION, "tta.", "report.")),
+    "predict": _OF_PREDICTION,
 }
+_FURTHER = {"predict": {"tta.predict": "average the answers over views of each photograph; false: the plain image"}}
 _WIDTH = 100
 _COLUMN = 30
 
@@ -84,7 +90,10 @@ def overview() -> str:
     lines = ["usage: {program} COMMAND [RUN] [options]", ""]
     for purpose, commands in _PURPOSES.items():
         lines += [f"{purpose}:", *(f"  {name:<12}{text}" for name, text in commands.items()), ""]
-    more = "{program} COMMAND --help lists the common options of a command, --help all lists all of them."
+    more = (
+        "{program} COMMAND --help lists the common options of a command, --help all lists all of them,\n"
+        "--help NAME explains one: --help data.batch_size."
+    )
     shells = 'eval "$(carspotter completion bash)" completes them with the tab key; also zsh and tcsh.'
     return "\n".join([*lines, more, shells, ""])
 
@@ -117,11 +126,12 @@ def short_help(command: str, words: str, own: Mapping[str, str]) -> str:
     if own:
         lines += ["Options of this command:", *(line for item in own.items() for line in _entry(*item)), ""]
     lines.append("Common options:")
-    common = [name for name in _COMMON if name not in own and name.startswith(_COUNTS.get(command, ""))]
-    lines += [line for name in common for line in _entry(name, _COMMON[name])]
+    counts = _COUNTS.get(command, "")
+    common = {name: text for name, text in _COMMON.items() if name not in own and name.startswith(counts)}
+    lines += [line for item in (common | _FURTHER.get(command, {})).items() for line in _entry(*item)]
     more = (
         f"{{program}} {command} --help all lists all options, and --help NAME explains one: --help data.batch_size. "
-        "--print_config shows what a command would use."
+        "--print_config shows what a command would use, --trusted_only refuses configs with classes of other packages."
     )
     return "\n".join([*lines, "", *textwrap.wrap(more, _WIDTH), ""])
 
@@ -186,6 +196,8 @@ def option_help(name: str, command: str) -> str:
     """
     options, wanted = all_options(), name.lstrip("-")
     chosen = [full for full in options if full == wanted or full.startswith(f"{wanted}.")]
+    if wanted in _SWITCHES:
+        return "\n".join([*_entry(wanted, _SWITCHES[wanted]), ""])
     if not chosen and (own := _own_entry(command, wanted)):
         return own
     if not chosen:

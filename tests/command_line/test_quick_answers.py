@@ -93,6 +93,11 @@ def test_help_is_short_long_or_about_one_option(capsys: Any) -> None:
     assert "(default: 30)" in printed(capsys, "sweep", "--help")
     assert "--tta.scales" in printed(capsys, "test", "--help", "tta")
     assert "Did you mean 'data.batch_size'?" in printed(capsys, "fit", "--help", "bach_size")
+    assert printed(capsys, "--help", "data.batch_size") == one
+    assert printed(capsys, "--help", "all") == long
+    assert printed(capsys, "--config", "x.yaml", "fit", "--help") == short
+    assert printed(capsys, "--help", "trusted_only").startswith("  --trusted_only")
+    assert "--report.pictures" not in printed(capsys, "predict", "--help")
     assert {*COMMANDS} <= {*printed(capsys, "--help").split()}
 
 
