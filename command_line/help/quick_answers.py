@@ -10,7 +10,7 @@ from command_line.arguments.options import command_of
 from command_line.arguments.other_names import COMMANDS, command_meant, option_meant
 from command_line.encoding import print_any_text
 from command_line.help.completion import SHELLS, completion
-from command_line.help.short_help import ALL, TEXTS, all_options, option_help, options_of
+from command_line.help.short_help import ALL, SWITCHES, TEXTS, all_options, option_help, options_of
 from command_line.parsing.simple_values import wrong_values
 from runs.commands import program
 from runs.suggestions import did_you_mean
@@ -77,7 +77,7 @@ def _asked(following: list[str]) -> list[str]:
 def _is_option(word: str) -> bool:
     """Check whether ``fit`` has such an option, or a section of that name, or the word stands for all options."""
     name = word.lstrip("-")
-    return name == ALL or any(other == name or other.startswith(f"{name}.") for other in all_options())
+    return name in (ALL, *SWITCHES) or any(other == name or other.startswith(f"{name}.") for other in all_options())
 
 
 def _plain_options(arguments: list[str]) -> list[list[str]]:

@@ -62,7 +62,7 @@ _COMMON = {
     "trainer.devices": "how many devices, or auto",
     "trainer.precision": "32-true, bf16-mixed, 16-mixed or auto",
 }
-_SWITCHES = {  # which are taken out before the parser sees the options
+SWITCHES = {  # which are taken out before the parser sees the options
     "trusted_only": "refuse a config that names classes beyond those of this project, Lightning, torch, torchvision, "
     "torchmetrics, albumentations and timm, before anything is imported",
 }
@@ -196,8 +196,8 @@ def option_help(name: str, command: str) -> str:
     """
     options, wanted = all_options(), name.lstrip("-")
     chosen = [full for full in options if full == wanted or full.startswith(f"{wanted}.")]
-    if wanted in _SWITCHES:
-        return "\n".join([*_entry(wanted, _SWITCHES[wanted]), ""])
+    if wanted in SWITCHES:
+        return "\n".join([*_entry(wanted, SWITCHES[wanted]), ""])
     if not chosen and (own := _own_entry(command, wanted)):
         return own
     if not chosen:
