@@ -84,4 +84,5 @@ class FreezableLayers:
         if group in self.frozen:
             return 0.0
         unfrozen = self.unfrozen_at.get(group, 0)
-        return ramp(step - unfrozen, self.warmup_steps) if unfrozen else 1.0
+        # schedulers ask for step 0 before they are told how far a resumed run is, perhaps without a warm-up by now
+        return ramp(step - unfrozen, self.warmup_steps) if 0 < unfrozen <= step else 1.0

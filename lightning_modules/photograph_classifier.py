@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 Answer: TypeAlias = dict[str, float]
 
+_OF_TRAINING = ("training_accuracy", "unfrozen_at", "opened_at")  # which a new training doesn't continue
 _PATIENCE = 3  # seconds before a bar shows how far a list is
 
 
@@ -92,7 +93,7 @@ class PhotographClassifier(LightningModule):
         stored = {key: value for key, value in content["hyper_parameters"].items() if key in known}
         with torch.random.fork_rng(devices=[]):  # weights that are drawn and replaced leave the program's numbers alone
             model = cls(**{**stored, "weights": None})
-        model.on_load_checkpoint(content)
+        model.on_load_checkpoint({key: value for key, value in content.items() if key not in _OF_TRAINING})
         try:
             model.load_state_dict(content["state_dict"])
         except RuntimeError as error:

@@ -8,9 +8,13 @@ import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.strategies import FSDPStrategy
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch import nn
 
 from callbacks import EarlyStopping, GradualUnfreezing
 from lightning_modules import ImageClassifier
+from lightning_modules.freezable_layers import FreezableLayers
+from tests.runs.test_resume import last_checkpoint
+from train import main
 
 GROUPS = ["stem", "layer1", "layer2", "head"]
 
@@ -170,3 +174,21 @@ def test_early_stopping_stops(run: Callable[..., None], tmp_path: Path) -> None:
 )
 def test_impossible_schedules_are_refused(mistake: Callable[..., str], options: list[str]) -> None:
     assert "unfreezing" in mistake("fit", *options)
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_without_its_schedule(run: Callable[..., None], tmp_path: Path) -> None:
+    run("fit", "--unfreezing.epochs=[1]", "--trainer.max_epochs=2")
+    folder = tmp_path / "logs/demo/version_0"
+    main(["fit", str(folder), "--unfreezing.epochs=null", "--unfreezing.warmup_epochs=0", "--trainer.max_epochs=3"])
+    assert last_checkpoint(folder)["epoch"] == 2
+
+
+def test_steps_of_an_earlier_training_do_not_lower_rates() -> None:
+    layers = FreezableLayers(nn.Linear(2, 2), {"head": ["weight", "bias"]})
+    layers.restore({"unfrozen_at": {"head": 100}})
+    for warmup_steps in (0, 5):
+        layers.warmup_steps = warmup_steps
+        assert layers.rate_factor("head", 0) == 1
+    assert layers.rate_factor("head", 100) == pytest.approx(0.01)
+    assert layers.rate_factor("head", 105) == 1

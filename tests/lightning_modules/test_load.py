@@ -109,6 +109,14 @@ def test_a_run_a_file_and_a_url(
     assert model.classify(grey) == ImageClassifier.load(old_checkpoint).classify(grey)
 
 
+def test_a_new_training_knows_nothing_of_the_old_ones_steps(old_checkpoint: Path) -> None:
+    content = torch.load(old_checkpoint, weights_only=True)
+    torch.save({**content, "unfrozen_at": {"head": 100}, "training_accuracy": [3.0, 4.0]}, old_checkpoint)
+    model = ImageClassifier.load(old_checkpoint)
+    assert model.layers.unfrozen_at == {}
+    assert model.accuracy.state(torch.device("cpu")) == [0, 0]
+
+
 def test_what_is_no_checkpoint_is_refused_in_a_sentence(tmp_path: Path, old_checkpoint: Path) -> None:
     done = tmp_path / "done"
     torch.save({"state_dict": Malicious(done)}, tmp_path / "evil.ckpt")
