@@ -9,6 +9,7 @@ from torch import Tensor
 
 from lightning_modules.certainty import LOGIT_SCORES, certainty
 from lightning_modules.confusion_counts import NO_LABEL
+from lightning_modules.most_probable import most_probable
 from results.evaluation.answers import Answers
 
 _TOP = 5
@@ -46,8 +47,7 @@ class AnswerRecord:
         for kind in LOGIT_SCORES:
             batch[kind] = certainty(kind, scores["plain"], scores["logits"], self.norm_order)
         for name in ("plain", "averaged") if self.with_views else ("plain",):
-            best = scores[name].topk(min(_TOP, scores[name].shape[1]), dim=1)
-            batch[f"{name}.classes"], batch[f"{name}.probabilities"] = best.indices, best.values
+            batch[f"{name}.probabilities"], batch[f"{name}.classes"] = most_probable(scores[name], _TOP)
             batch[f"{name}.of_truth"] = scores[name].gather(1, labels.clamp(min=0)[:, None])[:, 0]
         self._batches.append(batch)
 

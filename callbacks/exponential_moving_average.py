@@ -11,6 +11,8 @@ from lightning.pytorch.strategies import ModelParallelStrategy
 from lightning.pytorch.utilities import rank_zero_warn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+_SIXTEEN_BITS = ("bf16-true", "16-true")
+
 
 class ExponentialMovingAverage(WeightAveraging):
     """Validates, checkpoints and tests the moving average of the weights instead of the weights of the last step.
@@ -85,12 +87,19 @@ class ExponentialMovingAverage(WeightAveraging):
             stage: ``fit``; in others nothing is averaged.
 
         Raises:
-            MisconfigurationException: If the network is sharded, which can't be copied.
+            MisconfigurationException: If the network is sharded, which can't be copied, or its weights have 16 bits, in
+                which steps as small as those of an average are rounded away.
         """
         if self.decay is None:
             return
         if isinstance(trainer.strategy, ModelParallelStrategy):
             raise MisconfigurationException("ema.decay works on one device and with ddp: set it to null.")
+        if stage == "fit" and trainer.precision in _SIXTEEN_BITS:
+            mixed = trainer.precision.replace("true", "mixed")
+            raise MisconfigurationException(
+                f"trainer.precision is {trainer.precision}, which keeps weights in 16 bits, where a moving average "
+                f"stands still: choose {mixed}, or set ema.decay to null."
+            )
         super().setup(trainer, pl_module, stage)
         self._updates = 0
 

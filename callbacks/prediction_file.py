@@ -13,6 +13,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from callbacks.run_folder import run_folder
 from lightning_modules import ImageClassifier
 from lightning_modules.certainty import AnswerRule, Certainty, certainty
+from lightning_modules.most_probable import most_probable
 from results.predictions import Prediction, answer_lines, as_csv, as_json_lines
 from results.tables import write_csv
 from results.text_table import printable
@@ -117,9 +118,9 @@ class PredictionFile(Callback):
         """
         assert isinstance(pl_module, ImageClassifier)
         files, probabilities, logits = outputs
-        best = probabilities.topk(min(self.top, probabilities.shape[1]), dim=1)
+        values, classes = most_probable(probabilities, self.top)
         sure = certainty(self.rule.score, probabilities, logits, pl_module.fitted.norm_order)
-        columns = (best.indices.tolist(), best.values.tolist(), sure.tolist())
+        columns = (classes.tolist(), values.tolist(), sure.tolist())
         answers = dict(zip(files, zip(*columns, strict=True), strict=True))
         for file, error, position in zip(*batch[1][:2], batch[1][2].tolist(), strict=True):
             if file:

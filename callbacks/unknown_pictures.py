@@ -10,6 +10,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from lightning_modules import ImageClassifier
 from lightning_modules.certainty import CERTAINTIES, certainty
+from lightning_modules.most_probable import most_probable
 from results.evaluation.answers import UnknownPictures
 
 
@@ -43,7 +44,7 @@ def ask_unknown(
             scores = module.scores(batch[0].to(module.device))
             kinds = [certainty(kind, scores.averaged, scores.logits, module.fitted.norm_order) for kind in CERTAINTIES]
             values = torch.stack(kinds, dim=1).tolist()
-            answers = scores.averaged.argmax(dim=1).tolist()
+            answers = most_probable(scores.averaged, 1)[1][:, 0].tolist()
             files, errors, positions = batch[1]
             given = zip(positions.tolist(), files, answers, values, errors, strict=True)
             rows += [(position, *rest) for position, *rest, error in given if rest[0] and not error]

@@ -6,6 +6,7 @@ from torchmetrics import Metric
 
 from lightning_modules.confusion_counts import NO_LABEL, ConfusionCounts
 from lightning_modules.exact_mean import ExactMean
+from lightning_modules.most_probable import most_probable
 
 _TOP = 5
 
@@ -75,9 +76,9 @@ class ClassificationMetrics(nn.Module):
         """
         scores = probabilities.float()
         counted = labels != NO_LABEL
-        self.confusion.update(scores.argmax(dim=1), labels)
+        _, best = most_probable(scores, _TOP)
+        self.confusion.update(best[:, 0], labels)
         if self.top5 is not None:
-            best = scores.topk(_TOP, dim=1).indices
             self.top5.update((best == labels[:, None]).any(dim=1).float(), counted)
         given = scores.gather(1, labels.clamp(min=0)[:, None])[:, 0]
         self.loss.update(-given.clamp(min=torch.finfo(torch.float32).tiny).log(), counted)

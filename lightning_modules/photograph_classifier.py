@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from lightning_modules.certainty import Fitted
+from lightning_modules.most_probable import most_probable
 from lightning_modules.network_call import NetworkCall
 from lightning_modules.networks import PixelNormalization
 from lightning_modules.prediction_settings import PredictionSettings
@@ -186,7 +187,7 @@ class PhotographClassifier(LightningModule):
                 self.settings.views if tta else None,
                 self.temperature if self.settings.calibrated else 1.0,
             ).averaged
-        values, order = probabilities.cpu().sort(dim=1, descending=True, stable=True)
+        values, order = most_probable(probabilities.cpu(), len(self.class_names))
         return (
             {self.class_names[index]: value for index, value in zip(*row, strict=True)}
             for row in zip(order.tolist(), values.tolist(), strict=True)

@@ -110,13 +110,14 @@ class TrainingLoss(nn.Module):
         Returns:
             The loss in nats, a scalar.
         """
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # as class weights and distributions are
         loss = nn.functional.cross_entropy(
             logits, targets, weight=self.class_weights, label_smoothing=self.label_smoothing, reduction="none"
         ).mean()
         if self._teacher is None:
             return loss
         assert pixels is not None
-        soft = nn.functional.cross_entropy(logits, self._teacher(pixels))
+        soft = nn.functional.cross_entropy(logits, self._teacher(pixels).to(logits.dtype))
         return (1 - self._teachers_share) * loss + self._teachers_share * soft
 
 

@@ -95,6 +95,11 @@ def test_averaging_can_be_left_out_when_a_run_is_resumed(run: Callable[..., None
         torch.testing.assert_close(after[name], tensor)
 
 
+def test_weights_of_16_bits_are_not_averaged(mistake: Callable[..., str]) -> None:
+    answer = mistake("fit", "--ema.decay=0.9", "--trainer.precision=bf16-true")
+    assert "where a moving average stands still: choose bf16-mixed, or set ema.decay to null" in answer
+
+
 def test_accumulated_gradients_are_those_of_the_large_batch(run: Callable[..., None], tmp_path: Path) -> None:
     network = ["--model.dropout=0", "--model.optimizer=sgd", "--model.learning_rate=0.01"]
     run("fit", *network, "--data.batch_size=16")

@@ -11,8 +11,10 @@ from sklearn.metrics import (
 from torchmetrics import Metric
 from torchmetrics.functional.classification import multiclass_f1_score, multiclass_precision, multiclass_recall
 
+from callbacks.answer_record import AnswerRecord
 from lightning_modules import ImageClassifier
 from lightning_modules.classification_metrics import ClassificationMetrics, metrics_from_confusion
+from lightning_modules.most_probable import most_probable
 
 
 def predictions(samples: int, classes: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -83,3 +85,23 @@ def test_all_metrics_move_with_the_classifier() -> None:
         assert metric.device.type == "meta"
         states = [state for state in metric.metric_state.values() if isinstance(state, torch.Tensor)]
         assert {state.device.type for state in states} <= {"meta"}
+
+
+def test_equal_probabilities_are_ranked_alike_everywhere() -> None:
+    torch.manual_seed(0)
+    logits = torch.randn(2000, 12).mul(4).bfloat16()
+    probabilities, labels = logits.float().softmax(dim=1), torch.randint(12, (2000,))
+    assert ((probabilities == probabilities.amax(dim=1, keepdim=True)).sum(dim=1) > 1).any()
+    values, classes = most_probable(probabilities, 5)
+    torch.testing.assert_close(values, probabilities.topk(5).values, rtol=0, atol=0)
+    reference = np.argsort(-probabilities.numpy(), axis=1, kind="stable")[:, :5]
+    np.testing.assert_array_equal(classes.numpy(), reference)
+    scores = ClassificationMetrics(12)
+    scores.update(probabilities, labels)
+    record = AnswerRecord(0, 1, with_views=False, norm_order=1)
+    record.add({"logits": logits.float(), "plain": probabilities}, labels)
+    answers = record.finish()["plain"]
+    accuracy = float(np.mean(answers.classes[:, 0] == labels.numpy()))
+    assert float(scores.compute()["accuracy"]) == pytest.approx(accuracy, abs=1e-7)
+    top5 = float(np.mean((answers.classes == labels.numpy()[:, None]).any(axis=1)))
+    assert float(scores.compute()["top5_accuracy"]) == pytest.approx(top5, abs=1e-7)

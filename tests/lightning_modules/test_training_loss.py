@@ -56,6 +56,22 @@ def test_without_mixing_the_loss_is_plain_cross_entropy(batch: tuple[torch.Tenso
     assert float(expected_accuracy(logits, labels)) == pytest.approx(float((logits.argmax(1) == labels).float().mean()))
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_logits_of_other_types_are_weighed_and_mixed_as_well(
+    batch: tuple[torch.Tensor, ...], dtype: torch.dtype
+) -> None:
+    images, labels, logits = batch
+    logits = logits.to(dtype)
+    loss = TrainingLoss(4, mixup_alpha=0.2)
+    loss.balance(labels.numpy(), 4, CPU)
+    if dtype != torch.float64:
+        _, targets = loss.mix(images, labels)
+        torch.testing.assert_close(loss(logits, targets), loss(logits.float(), targets), rtol=0, atol=0)
+    loss.class_weights = None
+    loss.learn_from(lambda _: torch.full((6, 4), 0.25), 0.5)
+    assert loss(logits, labels, images).dtype == (dtype if dtype == torch.float64 else torch.float32)
+
+
 def test_both_kinds_of_mixing_take_turns(batch: tuple[torch.Tensor, ...]) -> None:
     images, labels, _ = batch
     loss = TrainingLoss(4, mixup_alpha=1.0, cutmix_alpha=1.0)
