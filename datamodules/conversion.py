@@ -13,6 +13,7 @@ from datamodules.layouts import Part, write_split
 from datamodules.progress import progress
 from datamodules.reading.image_reader import read_bytes
 from datamodules.reading.shrunk_file import shrink, shrink_box
+from datamodules.remote.draft import drafted
 from datamodules.remote.storage import Storage, is_remote
 from datamodules.samples import Samples
 from datamodules.streaming import CLASSES, TABLE
@@ -30,7 +31,7 @@ class _Options(NamedTuple):
 def convert(
     data: ImageDataModule, output: Path | str, max_side: int | None = None, chunk_bytes: int | None = None
 ) -> None:
-    """Write the splits of a data set as chunks, training images in random order.
+    """Write the splits that a data set has as chunks, training images in random order.
 
     In object storage, each chunk is uploaded as soon as it is full, so that the set need not fit on this machine; the
     table comes last, without which nothing is read from there.
@@ -52,8 +53,7 @@ def convert(
     except ImportError as error:
         raise MisconfigurationException("convert needs litdata: pip install -e '.[streaming]'.") from error
     storage = Storage(str(output)) if is_remote(str(output)) else None
-    if storage.exists(TABLE) if storage else Path(output).exists():
-        raise MisconfigurationException(f"--output is {output}, which exists already: remove it or choose another.")
+    _require_absent(output, storage.exists(TABLE) if storage else Path(output).exists())
     data.prepare_data()
     options = _Options(max_side, chunk_bytes or _CHUNK_BYTES)
     if storage is not None:
@@ -62,20 +62,28 @@ def convert(
             storage.put(Path(folder) / CLASSES, CLASSES)
             storage.put(Path(folder) / TABLE, TABLE)
         return
-    draft = Path(output).with_name(f".{Path(output).name}.draft")
-    _write(data, draft, options, None)
-    draft.rename(output)
+    with drafted(Path(output)) as draft:  # a name of its own: what another conversion has left is never taken over
+        _write(data, draft, options, None)
+        _require_absent(output, Path(output).exists())
+
+
+def _require_absent(output: Path | str, exists: bool) -> None:
+    if exists:
+        raise MisconfigurationException(f"--output is {output}, which exists already: remove it or choose another.")
 
 
 def _write(data: ImageDataModule, folder: Path, options: _Options, storage: Storage | None) -> None:
+    left_out = {"val"} if data.not_validated else set()
+    left_out |= set() if data.has_test else {"test"}
     parts: dict[Part, Samples] = {}
-    for split in (split for split in _SPLITS if split != "val" or not data.not_validated):
+    for split in (split for split in _SPLITS if split not in left_out):  # all lists before hours of writing
         samples = data.samples(split)
         order = np.arange(len(samples))
         if split == "train":  # so that neighbours in a chunk are of different classes
             order = np.random.default_rng(0).permutation(len(samples))
         parts[split] = samples.take(order)  # a copy, whose boxes may shrink
-        _write_chunks(parts[split], split, folder / split, options, storage)
+    for part, samples in parts.items():
+        _write_chunks(samples, part, folder / part, options, storage)
     names = data.class_names
     (folder / CLASSES).write_text(encode_lines(names), encoding="utf-8")
     write_split(folder / TABLE, Path(), parts, names)
