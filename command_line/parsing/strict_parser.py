@@ -78,7 +78,9 @@ class StrictParser(LightningArgumentParser):
                 continue
             try:
                 content = yaml.safe_load(path.read_text(encoding="utf-8"))
-            except (yaml.YAMLError, UnicodeDecodeError) as error:
+            except OSError as error:
+                self.error(f"can't read {path}: {error.strerror}. Make it readable, or choose another")
+            except (yaml.YAMLError, ValueError) as error:  # of bytes that are no text, or of a day that there isn't
                 self.error(f"{path} is no YAML: {str(error).replace('<unicode string>', path.name)}")
             if content is not None and not isinstance(content, dict):
                 self.error(
