@@ -85,4 +85,4 @@ class Calibration(Callback):
     def _switch_off(self, module: LightningModule) -> None:
         if not self.enabled:
             assert isinstance(module, ImageClassifier)
-            module.temperature = 1.0
+            module.fitted = module.fitted.uncalibrated()

@@ -34,7 +34,8 @@ class PredictionFile(Callback):
         file: The file to write, which must not exist: CSV, or by the suffix ``.jsonl`` or ``.json`` JSON lines; null
             writes ``predictions.csv`` in the run's folder.
         min_confidence: Answer ``unknown`` below this probability, in a column of its own; null answers always.
-        coverage: The same with the probability that this share of the validation images reached, 0.9 for instance.
+        coverage: The same with the probability that this share of the validation images reached, 0.9 for instance; it
+            goes by the plain picture, with ``tta.predict`` as well.
         score: What coverage goes by: ``probability``, or of the plain picture ``max_logit`` or ``normalized_logit``; a
             column of its own then has it. ``test --unknown`` says which tells pictures of none of the classes best.
 
@@ -119,7 +120,9 @@ class PredictionFile(Callback):
         assert isinstance(pl_module, ImageClassifier)
         files, probabilities, logits = outputs
         values, classes = most_probable(probabilities, self.top)
-        sure = certainty(self.rule.score, probabilities, logits, pl_module.fitted.norm_order)
+        # a coverage was found on plain pictures, whose probabilities are higher than means over views
+        compared = probabilities if self.rule.coverage is None else (logits / pl_module.temperature).softmax(dim=1)
+        sure = certainty(self.rule.score, compared, logits, pl_module.fitted.norm_order)
         columns = (classes.tolist(), values.tolist(), sure.tolist())
         answers = dict(zip(files, zip(*columns, strict=True), strict=True))
         for file, error, position in zip(*batch[1][:2], batch[1][2].tolist(), strict=True):

@@ -36,6 +36,13 @@ class Fitted(NamedTuple):
             "norm_order": self.norm_order,
         }
 
+    def uncalibrated(self) -> Self:
+        """Leave the temperature out, and what was found of probabilities with it."""
+        if self.temperature == 1:
+            return self
+        kept = {kind: values for kind, values in self.percentiles.items() if kind != "probability"}
+        return self._replace(temperature=1.0, percentiles=kept)
+
     @classmethod
     def from_checkpoint(cls, stored: dict[str, Any]) -> Self:
         """Read what a checkpoint keeps.
@@ -166,7 +173,9 @@ class AnswerRule(NamedTuple):
         if self.coverage is None:
             return -math.inf if self.min_confidence is None else self.min_confidence
         if not fitted.percentiles.get(self.score):
-            instead = f": give {self.prefix}min_confidence instead" if self.score == "probability" else ""
+            instead = ""
+            if self.score == "probability":
+                instead = f", and its temperature (calibration.enabled): give {self.prefix}min_confidence instead"
             raise MisconfigurationException(
                 f"{self.prefix}coverage needs a checkpoint of a run that was validated, by this version{instead}."
             )

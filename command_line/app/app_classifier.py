@@ -66,7 +66,9 @@ class AppClassifier:
             found = self.model.classify(picture, tta=self.model.settings.views_in_prediction)
             best = [*found.items()][:_TOP]
             image = prepared(self._pipeline, picture)
-            sure = best[0][1] if self.rule.score == "probability" else self._certainty(image)
+            by_views = self.rule.coverage is not None and self.model.settings.views_in_prediction
+            shown = self.rule.score == "probability" and not by_views
+            sure = best[0][1] if shown else self._certainty(image)
             heat_map = None
             if self._heat_maps is not None:
                 pixels = np.ascontiguousarray(image.permute(1, 2, 0).numpy())

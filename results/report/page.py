@@ -114,7 +114,7 @@ def _coverage(evaluation: Evaluation) -> dict[str, Any]:
         name: coverage_curve(answers.confidence, answers.hits(evaluation.labels))
         for name, answers in evaluation.sides.items()
     }
-    curve = list(curves.values())[-1]
+    curve = curves["plain"]  # which predict answers by, unless it is asked for views
     points = sorted({at_coverage(curve, coverage) for coverage in _COVERAGES})
     columns = ("coverage", "accuracy", "confidence")
     rows = [{name: float(getattr(curve, name)[point]) for name in columns} for point in points]

@@ -106,6 +106,15 @@ def test_an_evaluation_says_how_well_others_are_told_from_the_classes(
     model = ImageClassifier.load(tmp_path / "logs/demo/version_0")
     assert {*model.fitted.percentiles} == {"probability", "max_logit", "normalized_logit"}
     known_files = [row["file"] for row in read(folder / "predictions.csv")]
+    unknown = {}
+    for views in ("true", "false"):  # a coverage was found on plain pictures
+        given = ["--data.predict_dir", str(known_files).replace("'", '"'), f"--output={tmp_path / views}.csv"]
+        run("predict", "--ckpt_path=best", *given, f"--tta.predict={views}", "--predictions.coverage=0.75")
+        unknown[views] = [row["file"] for row in read(tmp_path / f"{views}.csv") if row["answer"] == "unknown"]
+    assert unknown["true"] == unknown["false"] != []
+    uncalibrated = [*given[:2], "--calibration.enabled=false", "--predictions.coverage=0.75"]
+    with pytest.raises(SystemExit, match=r"calibration\.enabled\): give predictions\.min_confidence instead"):
+        run("predict", "--ckpt_path=best", *uncalibrated)
     for score in ("max_logit", "normalized_logit"):  # by predict, which reads and computes on its own
         values = {}
         for name, files in (("known", known_files), ("unknown", [row["file"] for row in rows])):
