@@ -2,6 +2,7 @@
 
 import csv
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import count
@@ -13,11 +14,13 @@ import numpy.typing as npt
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from scipy.stats import binomtest
 
-from results.evaluation.intervals import Interval
+from results.evaluation.intervals import Interval, share
+from results.evaluation_folders import EvaluationFolder, data_root, evaluation_folders, is_same_place
 from runs.commands import address, next_command
 from runs.run import Run
 
 _DRAWS = 2000
+_ANSWERS = "predictions.csv"
 
 
 class Given(NamedTuple):
@@ -54,27 +57,40 @@ class Compared:
     probability: float | None = None
 
 
-def newest_answers(run: Run) -> Path:
-    """Find the answers of a run's newest test, or of its newest validation if it was never tested.
+def common_answers(runs: Sequence[Run]) -> tuple[list[Path], str | None]:
+    """Find the answers of tests on the same data: the newest that all runs have, or else of validations.
 
     Args:
-        run: The run.
+        runs: The runs, at least one.
 
     Returns:
-        ``predictions.csv``.
+        ``predictions.csv`` of each; and where the data lie, if those aren't the first run's own.
 
     Raises:
-        MisconfigurationException: If there is none.
+        MisconfigurationException: If one has none.
     """
-    for kind in ("test", "validate"):
-        names = [kind, *(f"{kind}-{number}" for number in range(2, 1 + len(list(run.folder.iterdir()))))]
-        found = [run.folder / name / "predictions.csv" for name in names]
-        existing = [file for file in found if file.is_file()]
-        if existing:
-            return existing[-1]
-    raise MisconfigurationException(
-        f"The run {address(run.folder)} has no predictions.csv of a test yet: {next_command('test', run.folder)}"
-    )
+    own = data_root(runs[0].config)
+    found = {kind: [evaluation_folders(run, kind, _ANSWERS, own) for run in runs] for kind in ("test", "validate")}
+    for kind in found:
+        first, *others = found[kind]
+        for one in first:
+            same = [next((other for other in each if _on_same(one, other)), None) for each in others]
+            if all(same):
+                chosen = [one, *filter(None, same)]
+                return [each.folder / _ANSWERS for each in chosen], one.root if one.elsewhere else None
+    files = []
+    for number, run in enumerate(runs):
+        newest = next((each for kind in found for each in found[kind][number]), None)
+        if newest is None:
+            raise MisconfigurationException(
+                f"The run {address(run.folder)} has no {_ANSWERS} of a test yet: {next_command('test', run.folder)}"
+            )
+        files.append(newest.folder / _ANSWERS)
+    return files, None
+
+
+def _on_same(one: EvaluationFolder, other: EvaluationFolder) -> bool:
+    return one.root is None or other.root is None or is_same_place(one.root, other.root)
 
 
 def read_answers(file: Path, views: bool) -> dict[str, Given]:
@@ -85,16 +101,19 @@ def read_answers(file: Path, views: bool) -> dict[str, Given]:
         views: Whether to take those over several views.
 
     Returns:
-        Answers by absolute path.
+        Answers by absolute path; behind that of a further box of the same photograph stands its number.
     """
     prefix = "tta_" if views else ""
+    answers: dict[str, Given] = {}
+    mentions: Counter[str] = Counter()
     with file.open(encoding="utf-8-sig", newline="", errors="surrogateescape") as rows:
-        return {
-            os.path.abspath(row["file"]): Given(  # noqa: PTH100 - resolve() would follow links
-                row["class"], row[f"{prefix}class_1"], float(row[f"{prefix}probability_1"])
-            )
-            for row in csv.DictReader(rows)
-        }
+        for row in csv.DictReader(rows):
+            path = os.path.abspath(row["file"])  # noqa: PTH100 - resolve() would follow links
+            mentions[path] += 1
+            name = path if mentions[path] == 1 else f"{path} ({mentions[path]})"
+            given = (row["class"], row[f"{prefix}class_1"], float(row[f"{prefix}probability_1"]))
+            answers[name] = Given(*given)
+    return answers
 
 
 def has_views(file: Path) -> bool:
@@ -136,13 +155,13 @@ def compare_answers(answers: Sequence[dict[str, Given]]) -> tuple[list[str], lis
     hits = np.array([[given[file].answer == given[file].label for file in files] for given in answers])
     drawn = np.random.default_rng(0).integers(len(files), size=(_DRAWS, len(files)))
     means = np.array([row[drawn].mean(axis=1) for row in hits])
-    compared = [Compared(_interval(hits[0].mean(), means[0]))]
+    compared = [Compared(share(hits[0]))]
     for number in range(1, len(answers)):
         won, lost = hits[number] & ~hits[0], hits[0] & ~hits[number]
         changed = int(won.sum() + lost.sum())
         compared.append(
             Compared(
-                _interval(hits[number].mean(), means[number]),
+                share(hits[number]),
                 _interval(hits[number].mean() - hits[0].mean(), means[number] - means[0]),
                 [file for file, flag in zip(files, won, strict=True) if flag],
                 [file for file, flag in zip(files, lost, strict=True) if flag],

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import os
 import platform
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,8 +11,9 @@ from typing import Any, TypeAlias
 
 import yaml
 
+from results.evaluation_folders import evaluation_folders, own_before_others
 from runs.history import is_running
-from runs.run import CONFIG, Run
+from runs.run import Run
 
 Row: TypeAlias = dict[str, Any]
 
@@ -132,24 +132,11 @@ def scores_of(run: Run, names: Iterable[str], root: str | None = None) -> Row:
         Those that are known. Where a run was tested on other data alone, they are of the newest of these tests, and
         ``tested on`` says where the data lie.
     """
-    tests = [*run.folder.glob("test/test_scores.json"), *run.folder.glob("test-*/test_scores.json")]
-    tests.sort(key=lambda file: file.stat().st_mtime, reverse=True)
-    roots = {file: _flat(_read_yaml(file.with_name(CONFIG))).get(_ROOT) for file in tests} if root else {}
-    elsewhere = {file: other for file, other in roots.items() if root and other and not _is_same(root, other)}
-    tests.sort(key=lambda file: file in elsewhere)
-    newest = tests[0] if tests else run.folder / "test_scores.json"
-    known = {**_read_json(run.folder / "fit_scores.json"), **_read_json(newest)}
+    tests = own_before_others(evaluation_folders(run, "test", "test_scores.json", root))
+    newest = _read_json(tests[0].folder / "test_scores.json") if tests else _read_json(run.folder / "test_scores.json")
+    known = {**_read_json(run.folder / "fit_scores.json"), **newest}
     row: Row = {name: known[name] for name in names if isinstance(known.get(name), float)}
-    return row | ({TESTED_ON: elsewhere[newest].rstrip("/")} if newest in elsewhere else {})
-
-
-def _is_same(root: str, other: str) -> bool:
-    """Compare places of data; a relative path, whose working directory isn't known, is what ends like it."""
-    root, other = root.rstrip("/"), other.rstrip("/")
-    if "://" in root + other or os.path.isabs(root) == os.path.isabs(other):  # noqa: PTH117
-        return root == other or ("://" not in root + other and Path(root).resolve() == Path(other).resolve())
-    short, long = sorted((os.path.normpath(root), os.path.normpath(other)), key=os.path.isabs)
-    return f"/{long}".endswith(f"/{short}") or Path(short).resolve() == Path(long).resolve()
+    return row | ({TESTED_ON: str(tests[0].root).rstrip("/")} if tests and tests[0].elsewhere else {})
 
 
 def _differing(configs: list[dict[str, Any]]) -> list[str]:

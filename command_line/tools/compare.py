@@ -13,10 +13,10 @@ from command_line.tools.evaluated_pictures import read_or_none
 from results.comparison import (
     Compared,
     Given,
+    common_answers,
     compare_answers,
     free_folder,
     has_views,
-    newest_answers,
     read_answers,
 )
 from results.predictions import shortest_names
@@ -51,7 +51,7 @@ def compare(paths: Sequence[Path], output: Path) -> None:
         raise MisconfigurationException("compare needs the folders of two runs or more.")
     if len({run.folder.resolve() for run in runs}) < len(runs):
         raise MisconfigurationException("compare needs different runs, but one is named twice.")
-    tables = [newest_answers(run) for run in runs]
+    tables, place = common_answers(runs)
     views = all(map(has_views, tables))
     answers = [read_answers(table, views) for table in tables]
     files, compared = compare_answers(answers)
@@ -60,7 +60,8 @@ def compare(paths: Sequence[Path], output: Path) -> None:
     folder = free_folder(output)
     write_csv(folder / "comparison.csv", _table(files, names, answers))
     subtitle = (
-        f"{len(files):,} pictures that all runs have seen, {'over several views (TTA)' if views else 'as they are'}"
+        f"{len(files):,} pictures that all runs have seen{f' of {place}' if place else ''}, "
+        f"{'over several views (TTA)' if views else 'as they are'}"
     )
     write_atomically(folder / "comparison.html", _page(names, runs, subtitle, compared, answers, differences))
     lines = text_table(["run", "accuracy", "95 %", "difference", "95 %", "won", "lost", "p"], _rows(names, compared))

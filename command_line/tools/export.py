@@ -3,7 +3,6 @@
 import json
 from contextlib import suppress
 from dataclasses import replace
-from itertools import takewhile
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -16,10 +15,13 @@ from lightning_modules import ImageClassifier
 from lightning_modules.export.exported_classifier import ExportedClassifier
 from lightning_modules.export.formats import probabilities_of, to_onnx, to_torch
 from lightning_modules.export.hub_folder import hub_files, network_of
+from results.evaluation_folders import data_root, evaluation_folders, own_before_others
 from runs.finding import run_of
+from runs.run import Run
 from runs.whole_file import remove, write_atomically
 
 Kind: TypeAlias = Literal["onnx", "torch", "hub", "web"]
+_SCORES = "test_scores.json"
 _SUFFIXES = {"onnx": ".onnx", "torch": ".pt2"}
 
 
@@ -52,18 +54,18 @@ def export(run: Path, output: Path | None, kind: Kind, int8: bool = False, eval_
     model.settings = replace(model.settings, precision="32-true")
     model.float()
     exported = ExportedClassifier(model).eval()
-    scores = _scores(found.folder) if found else {}
+    scores, place = _scores(found)
     check = AnswerCheck(model, exported, found.folder if found else None)
     draft = file.with_name(f".{file.name}{suffix}")
     try:
         if kind == "hub":
-            files = hub_files(model, exported.resize.size, exported.temperature, scores)
+            files = hub_files(model, exported.resize.size, exported.temperature, scores, place)
             rebuilt = ExportedClassifier(model).eval()
             rebuilt.network, rebuilt.temperature = network_of(files, model), 1.0
             said = check.said(rebuilt)
         else:
             written = draft / NETWORK if kind == "web" else draft
-            content = (to_torch if kind == "torch" else to_onnx)(exported, _metadata(model, exported, scores))
+            content = (to_torch if kind == "torch" else to_onnx)(exported, _metadata(model, exported, scores, place))
             write_atomically(written, content)
             said = check.said(lambda pixels: probabilities_of(written, pixels))
             if int8:
@@ -82,7 +84,9 @@ def export(run: Path, output: Path | None, kind: Kind, int8: bool = False, eval_
     print(f"{file}: {size / 1e6:.1f} MB, {len(model.class_names)} classes; {said}\n{_usage(file, kind)}")  # noqa: T201 - the result
 
 
-def _metadata(model: ImageClassifier, exported: ExportedClassifier, scores: dict[str, float]) -> dict[str, str]:
+def _metadata(
+    model: ImageClassifier, exported: ExportedClassifier, scores: dict[str, float], place: str | None
+) -> dict[str, str]:
     return {
         "class_names": json.dumps(model.class_names),
         "preprocessing": f"RGB, uint8, (batch, height, width, 3), any size; the network resizes to "
@@ -90,6 +94,7 @@ def _metadata(model: ImageClassifier, exported: ExportedClassifier, scores: dict
         "temperature": f"{exported.temperature:g}",
         "backbone": str(model.hparams["backbone"]),
         "scores": json.dumps(scores),
+        **({"tested_on": Path(place).name} if place else {}),
     }
 
 
@@ -110,12 +115,13 @@ def _usage(file: Path, kind: Kind) -> str:
     )
 
 
-def _scores(run: Path) -> dict[str, float]:
-    """Read the scores of the newest test."""
-    scores: dict[str, float] = {}
-    folders = [run / "test", *(run / f"test-{number}" for number in range(2, 1000))]
-    for folder in takewhile(Path.is_dir, folders):
+def _scores(run: Run | None) -> tuple[dict[str, float], str | None]:
+    """Read the scores of the newest test on the run's own data, or else of one on other data, whose place comes too."""
+    own = data_root(run.config) if run else None
+    tests = own_before_others(evaluation_folders(run, "test", _SCORES, own)) if run else []
+    for test in tests:
         with suppress(OSError, ValueError):
-            content = json.loads((folder / "test_scores.json").read_text(encoding="utf-8"))
+            content = json.loads((test.folder / _SCORES).read_text(encoding="utf-8"))
             scores = {name: value for name, value in content.items() if name.startswith("test")}
-    return scores
+            return scores, test.root if test.elsewhere else None
+    return {}, None

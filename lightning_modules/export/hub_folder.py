@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import Any
 
 import torch
@@ -11,12 +12,14 @@ from torch import Tensor, nn
 
 from lightning_modules.image_classifier import ImageClassifier
 from lightning_modules.networks import build_backbone
-from lightning_modules.networks.backbones import TIMM
+from lightning_modules.networks.backbones import TIMM, torchvision_arguments
 
 WEIGHTS = "model.safetensors"
 
 
-def hub_files(model: ImageClassifier, size: int, temperature: float, scores: Mapping[str, float]) -> dict[str, bytes]:
+def hub_files(
+    model: ImageClassifier, size: int, temperature: float, scores: Mapping[str, float], place: str | None = None
+) -> dict[str, bytes]:
     """Write weights, configuration and model card.
 
     The head's weights are divided by the temperature, so that its softmax is calibrated wherever it is loaded.
@@ -26,6 +29,7 @@ def hub_files(model: ImageClassifier, size: int, temperature: float, scores: Map
         size: Side of evaluated images in pixels.
         temperature: What its logits are divided by.
         scores: What it has reached, by logged name.
+        place: Where the data lie that it was tested on; None for those of its run.
 
     Returns:
         Contents by file name: ``model.safetensors``, ``config.json`` (as timm's) and ``README.md``.
@@ -64,7 +68,7 @@ def hub_files(model: ImageClassifier, size: int, temperature: float, scores: Map
     return {
         WEIGHTS: save(state, {"format": "pt"}),
         "config.json": (json.dumps(config, indent=2, ensure_ascii=False) + "\n").encode(),
-        "README.md": _card(model, config, scores).encode(),
+        "README.md": _card(model, config, scores, place).encode(),
     }
 
 
@@ -90,16 +94,22 @@ def network_of(files: Mapping[str, bytes], model: ImageClassifier) -> nn.Module:
     return built.network.eval()
 
 
-def _card(model: ImageClassifier, config: Mapping[str, Any], scores: Mapping[str, float]) -> str:
+def _card(model: ImageClassifier, config: Mapping[str, Any], scores: Mapping[str, float], place: str | None) -> str:
     backbone, size = str(model.hparams["backbone"]), config["pretrained_cfg"]["input_size"][1]
     library = "timm" if backbone.startswith(TIMM) else "torchvision"
     lines = [f"| {name} | {value:.4f} |" for name, value in scores.items() if not name.endswith("/classes")]
-    table = ["| score | |", "|---|---|", *lines] if lines else ["It hasn't been tested."]
+    title = f"score on {PurePath(place).name}, other data than it was trained with" if place else "score"
+    table = [f"| {title} | |", "|---|---|", *lines] if lines else ["It hasn't been tested."]
     if library == "timm":
         usage = ['network = timm.create_model("local-dir:FOLDER", pretrained=True).eval()  # or hf-hub:USER/NAME']
     else:
+        arguments = {
+            "num_classes": config["num_classes"],
+            **torchvision_arguments(backbone, model.hparams["image_size"]),
+        }
+        given = ", ".join(f"{name}={value}" for name, value in arguments.items())
         usage = [
-            f'network = torchvision.models.get_model("{backbone}", num_classes={config["num_classes"]}).eval()',
+            f'network = torchvision.models.get_model("{backbone}", {given}).eval()',
             f'network.load_state_dict(safetensors.torch.load_file("FOLDER/{WEIGHTS}"))',
         ]
     return "\n".join(

@@ -88,15 +88,8 @@ def _build_torchvision(name: str, num_classes: int, image_size: int, wanted: dic
         )
     keys = {"dropout": "dropout", "stochastic_depth": "stochastic_depth_prob"}
     options: dict[str, Any] = {keys[key]: value for key, value in wanted.items() if value is not None}
-    if name in ("googlenet", "inception_v3"):
-        # the auxiliary heads would make the output in training a tuple
-        options |= {"aux_logits": False, "init_weights": True}
-    elif name.startswith("vit_"):
-        options["image_size"] = image_size
-    elif name.startswith("maxvit"):
-        options["input_size"] = (image_size, image_size)
     try:
-        network = get_model(name, weights=None, **options)
+        network = get_model(name, weights=None, **torchvision_arguments(name, image_size), **options)
     except (ValueError, AssertionError) as error:
         raise MisconfigurationException(
             f"model.backbone {name} can't be built for data.image_size={image_size}: {str(error).rstrip('.')}."
@@ -104,6 +97,24 @@ def _build_torchvision(name: str, num_classes: int, image_size: int, wanted: dic
     published = get_model_weights(name).DEFAULT.transforms()
     head = replace_head(network, num_classes)
     return Backbone(name, network, (head,), tuple(published.mean), tuple(published.std))
+
+
+def torchvision_arguments(name: str, image_size: int) -> dict[str, Any]:
+    """Find what torchvision has to be told of a network besides the number of its classes.
+
+    Args:
+        name: The network.
+        image_size: Side of the images in pixels.
+
+    Returns:
+        Arguments of ``torchvision.models.get_model``.
+    """
+    if name in ("googlenet", "inception_v3"):
+        # the auxiliary heads would make the output in training a tuple
+        return {"aux_logits": False, "init_weights": True}
+    if name.startswith("vit_"):
+        return {"image_size": image_size}
+    return {"input_size": (image_size, image_size)} if name.startswith("maxvit") else {}
 
 
 def _build_timm(name: str, num_classes: int, image_size: int, wanted: dict[str, float | None]) -> Backbone:

@@ -37,7 +37,12 @@ def accuracy(answers: Answers, labels: Integers) -> Callable[[Chosen], float]:
 
 def top5_accuracy(answers: Answers, labels: Integers) -> Callable[[Chosen], float]:
     """Prepare the share of chosen pictures whose class is among the first five answers."""
-    return _mean_of((answers.classes[:, :5] == labels[:, None]).any(axis=1))
+    return _mean_of(_among_five(answers, labels))
+
+
+def _among_five(answers: Answers, labels: Integers) -> Flags:
+    found: Flags = (answers.classes[:, :5] == labels[:, None]).any(axis=1)
+    return found
 
 
 def loss(answers: Answers, _labels: Integers) -> Callable[[Chosen], float]:
@@ -63,15 +68,17 @@ def _mean_of(values: npt.NDArray[Any]) -> Callable[[Chosen], float]:
     return lambda chosen: float(values[chosen].mean())
 
 
+_SHARES: dict[Score, Callable[[Answers, Integers], Flags]] = {accuracy: Answers.hits, top5_accuracy: _among_five}
 SCORES: dict[str, Score] = {"accuracy": accuracy, "top-5": top5_accuracy, "F1": macro_f1, "loss": loss}
 
 
 def bootstrap(
     sides: dict[str, Answers], labels: Integers, score: Score, draws: int = _DRAWS
 ) -> tuple[dict[str, Interval], Interval | None]:
-    """Compute a score with its bootstrap interval over pictures (Efron, 1979), and the difference of two sides.
+    """Compute a score with its interval over pictures, and the difference of two sides.
 
-    The sides see the same pictures in each draw, so that the difference is a paired one.
+    Shares have Wilson's interval, other scores and differences one by bootstrap (Efron, 1979). The sides see the same
+    pictures in each draw, so that the difference is a paired one.
 
     Args:
         sides: One or two sets of answers to the same pictures, by name.
@@ -90,7 +97,11 @@ def bootstrap(
         for name, measured in measures.items():
             values[name][draw] = measured(chosen)
     scores = {name: measured(slice(None)) for name, measured in measures.items()}
-    intervals = {name: _interval(scores[name], values[name]) for name in sides}
+    flags = _SHARES.get(score)
+    intervals = {
+        name: share(flags(answers, labels)) if flags else _interval(scores[name], values[name])
+        for name, answers in sides.items()
+    }
     if len(sides) < 2:
         return intervals, None
     first, second = sides

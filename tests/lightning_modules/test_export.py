@@ -1,6 +1,7 @@
 """An exported file answers as the run does, in a process without PyTorch."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -12,10 +13,11 @@ import albumentations as A
 import numpy as np
 import onnx
 import pytest
+import safetensors.torch
 import timm
 import torch
 import torchvision
-from safetensors.torch import load_file
+import yaml
 
 from lightning_modules import ImageClassifier
 from lightning_modules.export.exported_classifier import ExportedClassifier
@@ -174,7 +176,13 @@ def test_other_preprocessing_is_refused(trained: Path) -> None:
         ExportedClassifier(model)
 
 
-@pytest.mark.parametrize("backbone", ["timm/resnet10t", "timm/vit_tiny_patch16_224", "squeezenet1_1", "resnet18"])
+@pytest.mark.parametrize(
+    "backbone",
+    [
+        *("timm/resnet10t", "timm/vit_tiny_patch16_224", "squeezenet1_1", "resnet18"),
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("googlenet", "vit_b_16")),
+    ],
+)
 def test_a_folder_for_hubs_is_read_by_timm_and_torchvision(backbone: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
     names = ["a/b", "车", "c"]
@@ -189,14 +197,39 @@ def test_a_folder_for_hubs_is_read_by_timm_and_torchvision(backbone: str, tmp_pa
         network: Any = timm.create_model(f"local-dir:{tmp_path}", pretrained=True).eval()
         assert tuple(network.pretrained_cfg["input_size"]) == (3, 64, 64)
     else:
-        network = torchvision.models.get_model(backbone, num_classes=3).eval()
-        network.load_state_dict(load_file(tmp_path / "model.safetensors"))
+        code = (tmp_path / "README.md").read_text().split("```python\n")[1].split("```")[0]
+        known: dict[str, Any] = {"torchvision": torchvision, "safetensors": safetensors}
+        exec(code.replace("FOLDER", str(tmp_path)), known)  # noqa: S102 - as the card says
+        network = known["network"]
     images = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
     cfg = config["pretrained_cfg"]
     pixels = (images / 255 - torch.tensor(cfg["mean"])[:, None, None]) / torch.tensor(cfg["std"])[:, None, None]
     with torch.inference_mode():
         assert torch.allclose(network(pixels).softmax(dim=1), model.scores(images).plain, atol=1e-5)
     assert "| test/accuracy | 0.5000 |" in (tmp_path / "README.md").read_text()
+
+
+def test_scores_are_those_of_the_runs_own_data(trained: Path, tmp_path: Path) -> None:
+    def tested(folder: str, root: Path, accuracy: float) -> None:
+        (trained / folder).mkdir()
+        (trained / folder / "config.yaml").write_text(f"data:\n  init_args: {{root: {root}}}\n")
+        (trained / folder / "test_scores.json").write_text(json.dumps({"test/accuracy": accuracy}))
+
+    def card(name: str) -> str:
+        main(["export", str(trained), f"--output={tmp_path / name}", "--format=hub"])
+        return (tmp_path / name / "README.md").read_text()
+
+    (trained / "test/test_scores.json").unlink()
+    tested("test-3", tmp_path / "street", 0.125)
+    shown = card("a")
+    assert "| score on street, other data than it was trained with | |" in shown
+    assert "| test/accuracy | 0.1250 |" in shown
+    root = yaml.safe_load((trained / "config.yaml").read_text())["data"]["init_args"]["root"]
+    tested("test-2", root, 0.75)
+    os.utime(trained / "test-2/test_scores.json", (1, 1))
+    shown = card("b")
+    assert "street" not in shown
+    assert "| test/accuracy | 0.7500 |" in shown
 
 
 def test_the_command_writes_a_folder_for_hubs(

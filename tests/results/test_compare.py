@@ -1,6 +1,7 @@
 """Runs side by side."""
 
 import csv
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,12 +9,13 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from results.comparison import Given, compare_answers
+from results.comparison import Given, common_answers, compare_answers, read_answers
 from runs.curves import read_curve
+from runs.run import Run
 from tests.support.run_files import tensorboard_curves
 from train import main
 
-Run = Callable[..., None]
+Command = Callable[..., None]
 
 
 def answers(right: list[bool]) -> dict[str, Given]:
@@ -50,8 +52,38 @@ def test_only_pictures_that_all_have_seen_count() -> None:
         compare_answers([answers([True]), {"/0.jpg": Given("b", "a", 1)}])
 
 
+def test_further_boxes_of_a_photograph_count(tmp_path: Path) -> None:
+    file = tmp_path / "predictions.csv"
+    file.write_text("file,class,class_1,probability_1\n/1.jpg,a,a,0.9\n/1.jpg,b,a,0.8\n/2.jpg,a,a,0.7\n")
+    found = read_answers(file, views=False)
+    assert [(given.label, given.answer) for given in found.values()] == [("a", "a"), ("b", "a"), ("a", "a")]
+    assert [*found] == ["/1.jpg", "/1.jpg (2)", "/2.jpg"]
+
+
+def test_the_newest_test_that_all_runs_have_is_compared(tmp_path: Path) -> None:
+    def tested(run: str, folder: str, root: str, changed: float) -> Path:
+        place = tmp_path / run / folder
+        place.mkdir(parents=True)
+        (place / "config.yaml").write_text(f"data:\n  init_args: {{root: {root}}}\n")
+        (place / "predictions.csv").touch()
+        os.utime(place / "predictions.csv", (changed, changed))
+        return place / "predictions.csv"
+
+    runs = [Run(tmp_path / name) for name in ("one", "two")]
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.yaml").write_text("data:\n  init_args: {root: /own}\n")
+    with pytest.raises(Exception, match="no predictions.csv of a test yet"):
+        common_answers(runs)
+    own = [tested("one", "test", "/own", 1), tested("two", "test", "/own", 1)]
+    other = tested("one", "test-2", "/street", 2)
+    assert common_answers(runs) == (own, None)
+    street = [other, tested("two", "test-2", "/street/", 0)]
+    assert common_answers(runs) == (street, "/street")
+
+
 @pytest.mark.slow
-def test_two_runs_are_compared(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_two_runs_are_compared(run: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folders = [str(tmp_path / "logs/demo" / name) for name in ("one", "two")]
     for folder, rate in zip(folders, ("0.0005", "0.004"), strict=True):
         run("fit", "--trainer.max_epochs=1", f"--name={Path(folder).name}", f"--model.learning_rate={rate}")

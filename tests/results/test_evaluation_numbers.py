@@ -55,6 +55,8 @@ def test_intervals_are_as_wide_as_statistics_has_them() -> None:
     assert high == pytest.approx(score + width, abs=0.006)
     assert difference == (0, 0, 0)  # paired: the same pictures in each draw
     assert bootstrap({"plain": answers}, labels, accuracy)[1] is None
+    assert intervals["plain"] == share(answers.hits(labels))
+    assert bootstrap({"plain": answers}, answers.classes[:, 0], accuracy)[0]["plain"].low < 1  # all are right
     assert share(np.ones(10, dtype=bool)).low == pytest.approx(0.7225, abs=1e-4)  # Wilson's, from a table
 
 

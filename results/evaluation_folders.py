@@ -1,0 +1,84 @@
+"""Finds the evaluations of a run, and tells those on its own data from those on other data."""
+
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from runs.run import CONFIG, Run
+
+
+class EvaluationFolder(NamedTuple):
+    """An evaluation of a run.
+
+    Attributes:
+        folder: Its folder.
+        root: Where its data lie, as its config says; None if that isn't known.
+        elsewhere: Whether these are other data than the run's own.
+    """
+
+    folder: Path
+    root: str | None
+    elsewhere: bool
+
+
+def evaluation_folders(run: Run, kind: str, file: str, own: str | None) -> list[EvaluationFolder]:
+    """Find the evaluations of a kind.
+
+    Args:
+        run: The run.
+        kind: ``test`` or ``validate``.
+        file: What an evaluation has written, ``test_scores.json`` for instance; by its time the newest is found.
+        own: Where the run's own data lie; None doesn't tell other data from them.
+
+    Returns:
+        Those that have the file, the newest first.
+    """
+    found = [*run.folder.glob(f"{kind}/{file}"), *run.folder.glob(f"{kind}-*/{file}")]
+    found.sort(key=lambda path: (path.stat().st_mtime, len(path.parent.name), path.parent.name), reverse=True)
+    roots = [data_root(path.with_name(CONFIG)) for path in found]
+    return [
+        EvaluationFolder(path.parent, root, bool(own and root and not is_same_place(own, root)))
+        for path, root in zip(found, roots, strict=True)
+    ]
+
+
+def own_before_others(found: list[EvaluationFolder]) -> list[EvaluationFolder]:
+    """Put evaluations on the run's own data first, each kind in the order in which they come."""
+    return sorted(found, key=lambda one: one.elsewhere)
+
+
+def data_root(config: Path | None) -> str | None:
+    """Read where the data of a run or of an evaluation lie.
+
+    Args:
+        config: Its ``config.yaml``.
+
+    Returns:
+        ``data.root`` as it stands there; None if it can't be read, or there is none.
+    """
+    try:
+        content: Any = yaml.safe_load(config.read_text(encoding="utf-8")) if config else None
+    except (OSError, ValueError, yaml.YAMLError):
+        return None
+    for key in ("data", "init_args", "root"):
+        content = content.get(key) if isinstance(content, dict) else None
+    return content if isinstance(content, str) else None
+
+
+def is_same_place(root: str, other: str) -> bool:
+    """Compare places of data; a relative path, whose working directory isn't known, is what ends like it.
+
+    Args:
+        root: A folder, table or URL.
+        other: Another one.
+
+    Returns:
+        Whether they are the same, as far as can be told.
+    """
+    root, other = root.rstrip("/"), other.rstrip("/")
+    if "://" in root + other or os.path.isabs(root) == os.path.isabs(other):  # noqa: PTH117
+        return root == other or ("://" not in root + other and Path(root).resolve() == Path(other).resolve())
+    short, long = sorted((os.path.normpath(root), os.path.normpath(other)), key=os.path.isabs)
+    return f"/{long}".endswith(f"/{short}") or Path(short).resolve() == Path(long).resolve()
