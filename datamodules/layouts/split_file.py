@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,16 @@ def write_split(path: Path, folder: Path, parts: dict[Part, Samples], class_name
         boxes = samples.boxes.tolist() if boxed and samples.boxes is not None else [()] * len(samples)
         for file, label, box in zip(samples.files.tolist(), labels.tolist(), boxes, strict=True):
             name = "" if label == NO_LABEL else class_names[label]
-            writer.writerow([file.removeprefix(f"{folder}/"), name, part, *box])
+            writer.writerow([_relative(file, str(folder)), name, part, *box])
     draft = path.with_name(f".{path.name}")
     draft.write_text(text.getvalue(), encoding="utf-8", errors="surrogateescape", newline="")
     draft.replace(path)
+
+
+def _relative(file: str, folder: str) -> str:
+    """Write a path so that it is found from the folder, wherever the next command is given."""
+    if file.startswith(f"{folder}/"):
+        return file[len(folder) + 1 :]
+    if folder == "." or os.path.isabs(file) != os.path.isabs(folder):  # noqa: PTH117 - perhaps one of a million
+        return file
+    return os.path.relpath(file, folder)
