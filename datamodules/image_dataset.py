@@ -117,22 +117,35 @@ class ImageDataset(OneByOne, Dataset[tuple[Tensor, int]]):
             MisconfigurationException: If the image can't be read or the pipeline doesn't return RGB uint8.
         """
         epoch, index, repetition, _ = key if isinstance(key, tuple) else SamplerKey(0, key)
-        seeds = (self.seed, epoch, index, repetition) if repetition else (self.seed, epoch, index)
         if index == PADDING:
             return black(self.transform), NO_LABEL
-        try:
-            pixels = self._prepared(index, None if self.by_picture else seeds)
-        except UnreadableImageError as error:
-            if self.skipped is None:
-                raise
-            self.skipped.note(index, error)
-            if self.replace:
-                other = np.random.default_rng((*seeds, 1)).integers(len(self))
-                return self[SamplerKey(epoch, int(other), repetition)]
-            return black(self.transform), NO_LABEL
-        labels = self.samples.labels
-        assert labels is not None
-        return pixels, int(labels[index])
+        random = None
+        while True:
+            seeds = (self.seed, epoch, index, repetition) if repetition else (self.seed, epoch, index)
+            try:
+                pixels = self._prepared(index, None if self.by_picture else seeds)
+            except UnreadableImageError as error:
+                if self.skipped is None:
+                    raise
+                self.skipped.note(index, error)
+                if not self.replace:
+                    return black(self.transform), NO_LABEL
+                self.skipped.require_others(error)
+                # one generator, since two unreadable images would draw each other by those of their own for ever
+                random = random or np.random.default_rng((*seeds, 1))
+                index = self._substitute(random)
+                continue
+            labels = self.samples.labels
+            assert labels is not None
+            return pixels, int(labels[index])
+
+    def _substitute(self, random: np.random.Generator) -> int:
+        """Draw another image, passing over those that are known to be unreadable, as reading them again would."""
+        assert self.skipped is not None
+        flags, other = self.skipped.flags, int(random.integers(len(self)))
+        while flags[other] and not flags.all():  # other processes may find the last of them meanwhile
+            other = int(random.integers(len(self)))
+        return other
 
     def _prepared(self, index: int, seeds: tuple[int, ...] | None) -> Tensor:
         if self.cache is None:

@@ -45,3 +45,18 @@ class SkippedImages:
                 "Run train.py check to see all, or raise data.max_skipped."
             )
         warnings.warn(f"Skipped: {error}", stacklevel=2)
+
+    def require_others(self, error: Exception) -> None:
+        """Refuse to go on where no image is left to take the place of others.
+
+        Args:
+            error: Why the last one couldn't be read.
+
+        Raises:
+            MisconfigurationException: If none of them can be read.
+        """
+        if self.flags.all():
+            raise MisconfigurationException(
+                f"None of the {len(self.flags)} {self.split} images can be read, the last: {error} Check "
+                "data.root, or run train.py check to see all."
+            )

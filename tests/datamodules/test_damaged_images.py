@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from sklearn.metrics import accuracy_score
 
 from datamodules import ToyCarsDataModule
-from datamodules.image_dataset import SamplerKey
+from datamodules.image_dataset import SamplerKey, prepared
 from datamodules.reading.image_reader import read_image
 from lightning_modules import ImageClassifier
 
@@ -105,3 +106,35 @@ def test_what_comes_instead_follows_from_seed_epoch_and_sample(damaged: Path, to
     assert all(torch.equal(one, two) for one, two in zip(first, again, strict=True))
     assert not any(torch.equal(one, two) for one, two in zip(first, other, strict=True))
     assert len({view.numpy().tobytes() for view in first}) == 4
+
+
+@pytest.mark.filterwarnings("ignore:Skipped")
+@pytest.mark.parametrize("bad", [1, 2, 4])
+def test_unreadable_images_that_draw_each_other_are_replaced(toy_data: ToyData, tmp_path: Path, bad: int) -> None:
+    data = toy_data(on_error="skip", max_skipped=0.9, seed=1)
+    data.setup("fit")
+    dataset = data.datasets["train"]
+    dataset.samples = dataset.samples.take(np.arange(5))
+    dataset.samples.files[:bad] = [str(tmp_path / f"none{number}.jpg") for number in range(bad)]
+    for epoch in range(40):
+        for index in range(bad):
+            picture, label = dataset[SamplerKey(epoch, index)]
+            assert label >= 0
+            other = int(np.random.default_rng((1, epoch, index, 1)).integers(5))  # as ever, where it can be read
+            if other >= bad:
+                assert torch.equal(picture, prepared(dataset.transform, dataset.read(other), (1, epoch, other)))
+    fresh = toy_data(on_error="skip", max_skipped=0.9, seed=1)  # what was met before makes no difference
+    fresh.setup("fit")
+    fresh.datasets["train"].samples = dataset.samples
+    for epoch in range(40, 60):
+        assert torch.equal(fresh.datasets["train"][SamplerKey(epoch, 0)][0], dataset[SamplerKey(epoch, 0)][0])
+
+
+@pytest.mark.filterwarnings("ignore:Skipped")
+def test_where_none_can_be_read_training_ends(toy_data: ToyData) -> None:
+    data = toy_data(on_error="skip", max_skipped=1.0)
+    data.setup("fit")
+    dataset = data.datasets["train"]
+    dataset.samples.files[:] = "none.jpg"
+    with pytest.raises(MisconfigurationException, match="None of the 64 train images can be read"):
+        dataset[SamplerKey(0, 0)]
