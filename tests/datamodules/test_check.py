@@ -167,6 +167,15 @@ def test_the_official_set_has_38_shared_boxes_36_of_them_contradicting(
     assert sum(first < len(train) <= second for first, second in pairs) == 19
 
 
+def test_a_box_that_many_pictures_have_is_no_evidence() -> None:
+    sizes = np.tile([200, 100], (100_000, 1))
+    constant = np.tile([10, 10, 90, 90], (100_000, 1))
+    assert shared_boxes(constant, sizes) == []
+    twins = constant + np.repeat(np.arange(50_000), 2)[:, np.newaxis]
+    assert shared_boxes(twins, sizes) == [(first, first + 1) for first in range(0, 100_000, 2)]
+    assert len(shared_boxes(constant[:5], sizes[:5])) == 10
+
+
 def test_near_duplicates_equal_a_comparison_of_all_with_all() -> None:
     random = np.random.default_rng(0)
     prints = random.integers(0, 2**64, 300, dtype=np.uint64)
