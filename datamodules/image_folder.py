@@ -235,8 +235,8 @@ class ImageFolderDataModule(ImageDataModule):
         """What ``exclude`` and ``corrected_labels`` say."""
         if self._amendments is None:
             listed = self.exclude or self.corrected_labels  # without which nothing needs to be read
-            files = [file for part in self._readable_parts() for file in part.files.tolist()] if listed else []
-            self._amendments = Amendments(self.layout, files, self.exclude, self.corrected_labels)
+            parts = self._readable_parts() if listed else []
+            self._amendments = Amendments(self.layout, parts, self.exclude, self.corrected_labels)
         return self._amendments
 
     def _has_val_part(self) -> bool:

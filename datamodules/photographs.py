@@ -24,7 +24,8 @@ def list_photographs(entries: str | list[str] | None, cropping: bool) -> list[Ph
 
     Returns:
         Each file once, in the order of the entries, those of a folder sorted. A box that comes with a later mention
-        of a file counts. What leads to no file takes a place too, with its reason.
+        of a file counts; further boxes of a file are counted and left out. What leads to no file takes a place too,
+        with its reason.
 
     Raises:
         MisconfigurationException: If nothing is named.
@@ -37,12 +38,20 @@ def list_photographs(entries: str | list[str] | None, cropping: bool) -> list[Ph
         )
     found: dict[str, Photograph] = {}
     passed = PassedOver()
+    further: list[str] = []
     for entry in named:
         for photograph in _resolve(entry, cropping, passed):
             key = os.path.abspath(photograph.file)  # noqa: PTH100 - pathlib keeps the dots of ../
             known = found.setdefault(key, photograph)
             if known.box is None and not known.reason and photograph.box is not None:
                 found[key] = Photograph(known.file, photograph.box)
+            elif cropping and photograph.box not in (None, known.box) and not known.reason:
+                further.append(photograph.file)
+    if further:  # answers are known by the file
+        rank_zero_warn(
+            f"Boxes that are left out: {len(further)}, such as a second one of {further[0]}. Each photograph is "
+            "answered once, by its first box: name others in another list, for another predict."
+        )
     if passed.by_reason:
         rank_zero_info(f"Passed over in the folders to predict: {passed.summary()}.")
     return list(found.values())

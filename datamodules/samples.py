@@ -55,6 +55,25 @@ class Samples:
         return np.flatnonzero(np.zeros(0) if self.labels is None else self.labels != NO_LABEL)
 
 
+def with_several_boxes(parts: Sequence[Samples]) -> set[str]:
+    """Find the photographs of which there are several samples, each with a box of its own.
+
+    Args:
+        parts: Lists of samples.
+
+    Returns:
+        Their files.
+    """
+    first: dict[str, list[int]] = {}
+    several: set[str] = set()
+    for part in parts:
+        if part.boxes is not None:
+            for file, box in zip(part.files.tolist(), part.boxes.tolist(), strict=True):
+                if first.setdefault(file, box) != box:
+                    several.add(file)
+    return several
+
+
 def joined(parts: Sequence[Samples]) -> Samples:
     """Put lists of samples together.
 

@@ -3,9 +3,11 @@
 import csv
 import io
 import os
+from collections import Counter
 from collections.abc import Collection, Sequence
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
+from typing import Literal
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
@@ -23,6 +25,7 @@ from runs.commands import shown
 from runs.whole_file import write_atomically
 
 _EXCLUDE, _RELABEL = "exclude.txt", "relabel.csv"
+_DOUBTED: tuple[Literal["train", "val"], ...] = ("train", "val")
 _SURE = 0.5  # share of right answers, below which most doubts are the networks' own mistakes
 
 
@@ -37,10 +40,11 @@ def doubts(data: ImageDataModule, options: Sequence[str], folds: int, output: Pa
         pictures: How many doubtful labels the page shows.
 
     Raises:
-        MisconfigurationException: If the data set can't be divided in folds, or has changed since the first training.
+        MisconfigurationException: If the data set can't be divided in folds, lists a file twice, or has changed since
+            the first training.
     """
     data = divide_in_folds(data, folds, "doubts")
-    expected = {file for split in ("train", "val") for file in data.samples(split).files.tolist()}
+    expected = _files_of(data)
     runs = train_members(fold_members(folds), options, output)
     evaluation = read_evaluation([answers_of(run) for run in runs], data.class_names)
     if not {*evaluation.files} <= expected or len({*evaluation.files}) < len(evaluation.files):
@@ -68,6 +72,19 @@ def doubts(data: ImageDataModule, options: Sequence[str], folds: int, output: Pa
         lines.append(f"to leave all of them out: --data.exclude {shown(excluded)}")
         lines.append(f"to take the networks' classes: --data.corrected_labels {shown(relabelled)}")
     print("\n" + "\n".join(lines), flush=True)  # noqa: T201 - the result
+
+
+def _files_of(data: ImageFolderDataModule) -> set[str]:
+    """List what is to be answered, each file once: before hours of training, since answers are known by their file."""
+    counts = Counter(chain.from_iterable(data.samples(split).files.tolist() for split in _DOUBTED))
+    twice = [file for file, times in counts.items() if times > 1]
+    if twice:
+        raise MisconfigurationException(
+            f"{data.layout.folder} lists {len(twice)} photographs more than once, such as {twice[0]}, perhaps with "
+            "several boxes: doubts tells labels apart by the photograph, so list each once, or save what is in each "
+            "box as a file of its own."
+        )
+    return {*counts}
 
 
 def _before(data: ImageFolderDataModule, doubtful: Collection[str]) -> tuple[list[str], dict[str, str]]:

@@ -1,5 +1,6 @@
 """Corrections by the user: other labels, and images to leave out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy as np
 from datamodules.amending.corrected_labels import corrected, read_corrections
 from datamodules.amending.exclusion import excluded_files, require_classes
 from datamodules.layouts import Layout
-from datamodules.samples import Samples
+from datamodules.samples import Samples, with_several_boxes
 
 
 @dataclass
@@ -18,7 +19,7 @@ class Amendments:
 
     Attributes:
         layout: The data set.
-        files: All its files.
+        parts: All its samples.
         exclude: ``data.exclude``.
         corrected_labels: ``data.corrected_labels``.
         excluded: The files that are left out.
@@ -26,18 +27,19 @@ class Amendments:
     """
 
     layout: Layout
-    files: list[str]
+    parts: Sequence[Samples]
     exclude: str | None
     corrected_labels: str | None
     excluded: set[str] = field(init=False, default_factory=set)
     labels: dict[str, int] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
+        files = [file for samples in self.parts for file in samples.files.tolist()]
         if self.corrected_labels:
-            names = self.layout.class_names
-            self.labels = read_corrections(self.corrected_labels, self.files, self.layout.base, names)
+            names, ambiguous = self.layout.class_names, with_several_boxes(self.parts)
+            self.labels = read_corrections(self.corrected_labels, files, self.layout.base, names, ambiguous)
         if self.exclude:
-            self.excluded = excluded_files(self.files, self.layout.base, self.exclude)
+            self.excluded = excluded_files(files, self.layout.base, self.exclude)
 
     def apply(self, samples: Samples, training: bool) -> Samples:
         """Amend a list of samples.

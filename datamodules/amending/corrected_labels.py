@@ -1,7 +1,7 @@
 """Labels that replace those of a data set, whose files stay as they are."""
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,9 @@ from datamodules.layouts.csv_text import read_csv
 from datamodules.samples import NO_LABEL, Samples
 
 
-def read_corrections(table: str, files: Iterable[str], folder: Path, class_names: Sequence[str]) -> dict[str, int]:
+def read_corrections(
+    table: str, files: Iterable[str], folder: Path, class_names: Sequence[str], ambiguous: Collection[str] = ()
+) -> dict[str, int]:
     """Read the labels that a table gives to files of a data set.
 
     Args:
@@ -22,13 +24,14 @@ def read_corrections(table: str, files: Iterable[str], folder: Path, class_names
         files: All files of the data set.
         folder: What relative paths in it are relative to.
         class_names: Names of the classes; a label is a position in this list.
+        ambiguous: Files of which there are several samples, so that a path doesn't say which is meant.
 
     Returns:
         Labels by file.
 
     Raises:
-        MisconfigurationException: If the table can't be read, or names a file or a class that there isn't, or gives two
-            labels to a file.
+        MisconfigurationException: If the table can't be read, or names a file or a class that there isn't, or a
+            file that is ambiguous, or gives two labels to a file.
     """
     source = f"data.corrected_labels, {table}"
     try:
@@ -51,6 +54,11 @@ def read_corrections(table: str, files: Iterable[str], folder: Path, class_names
                 f"{source}, gives the label {name!r} in line {number}, which is none of the {len(class_names)} classes."
             )
         for file in listed.find(cells[path], number):
+            if file in ambiguous:
+                raise MisconfigurationException(
+                    f"{source}, gives a label to {file} in line {number}, of which the data set lists several boxes: a "
+                    "path doesn't say which of them is meant, so correct it in the data set's own table."
+                )
             if found.setdefault(file, index_of[name]) != index_of[name]:
                 raise MisconfigurationException(f"{source}, gives {file} a second label in line {number}.")
     return found

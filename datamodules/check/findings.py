@@ -106,12 +106,17 @@ def _duplicates(data: LabelledFiles, inspections: list[Inspection]) -> Iterator[
     contradiction = Finding("error", "same picture under different labels")
     unsure = Finding("warning", "same picture under different labels in the test set")
     repeated = Finding("warning", "same picture more than once")
+    parted = Finding("warning", "boxes of one photograph in training and test")
     for kind, pairs in (("identical files", exact), ("nearly identical pictures", near)):
         for first, second in pairs:
             files = [data.files[first], data.files[second]]
             splits = [data.splits[first], data.splits[second]]
             text = f"{kind}: {data.describe(first)}; {data.describe(second)}"
             training = [file for file, split in zip(files, splits, strict=True) if split != "test"]
+            if data.are_crops_of_one(first, second):
+                if len(training) == 1:
+                    parted.files.append((f"{data.describe(first)}; {data.describe(second)}", files[:1]))
+                continue
             if len(training) == 1 and data.divided_by:
                 finding, drop = leak, []
                 text += f"; delete {data.divided_by} to divide anew, with equal pictures in one part"
@@ -123,7 +128,7 @@ def _duplicates(data: LabelledFiles, inspections: list[Inspection]) -> Iterator[
                 finding, drop = (shared if splits[0] != splits[1] else repeated), []
             finding.files.append((text, files))
             finding.exclude += drop
-    yield from (leak, contradiction, unsure, shared, repeated)
+    yield from (leak, contradiction, unsure, shared, repeated, parted)
     if data.boxes is not None:
         sizes = np.array([(found.width, found.height) for found in inspections]).reshape(-1, 2)
         known = {*exact, *near}

@@ -27,6 +27,7 @@ class LabelledFiles:
         class_names: Names of the classes.
         missing: Why a split can't be listed, where it can't.
         divided_by: The file that records a division which this program has made; None if there is none.
+        cropped: Whether images are cut out along their boxes, of which a file may have several.
     """
 
     files: list[str]
@@ -36,6 +37,7 @@ class LabelledFiles:
     class_names: list[str]
     missing: dict[str, str]
     divided_by: Path | None = None
+    cropped: bool = False
 
     def describe(self, index: int) -> str:
         """Name the split and the class of a file.
@@ -47,6 +49,20 @@ class LabelledFiles:
             Text like ``train, Audi TT Hatchback 2011``.
         """
         return f"{self.splits[index]}, {self.class_names[self.labels[index]]}"
+
+    def are_crops_of_one(self, first: int, second: int) -> bool:
+        """Check whether two images are different parts of the same file.
+
+        Args:
+            first: Position of one.
+            second: Position of the other.
+
+        Returns:
+            Whether they are.
+        """
+        if not self.cropped or self.boxes is None or self.files[first] != self.files[second]:
+            return False
+        return bool((self.boxes[first] != self.boxes[second]).any())
 
     def counts(self, split: str) -> npt.NDArray[np.int64]:
         """Count the images of each class in a split.
@@ -98,4 +114,5 @@ def list_files(data: ImageDataModule) -> LabelledFiles:
         data.class_names,
         missing,
         data.layout.divided_by if isinstance(data, ImageFolderDataModule) else None,
+        data.crop_margin is not None,
     )

@@ -1,5 +1,6 @@
 """Divides a data set by the options of its data module."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
@@ -46,4 +47,13 @@ class Divider:
                 f"Equal pictures among these {len(samples)} may be parted: data.keep_equal_together=true looks at all."
             )
             together = False
-        return [] if together is False else equal_pictures(samples.files.tolist(), self.layout.base)
+        files = samples.files.tolist()
+        return [*_same_file(files), *([] if together is False else equal_pictures(files, self.layout.base))]
+
+
+def _same_file(files: Sequence[str]) -> list[tuple[int, int]]:
+    """Pair the samples of one photograph, such as its boxes; no picture needs to be looked at for that."""
+    if len({*files}) == len(files):
+        return []
+    first: dict[str, int] = {}
+    return [(first[file], place) for place, file in enumerate(files) if first.setdefault(file, place) != place]
