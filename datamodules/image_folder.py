@@ -154,7 +154,7 @@ class ImageFolderDataModule(ImageDataModule):
         require_present(passed, layout.folder, listed)
         tell(passed, self.folder, listed - passed.count(MISSING))
         if layout.split_file is not None and not self._is_whole():
-            record_division(layout, self._divided(), self.root, self.given)
+            record_division(layout, self._divided(), self.root, self.given, self.cache_dir)
         elif layout.divided_by is not None:
             compare_share(layout.divided_by, self._parts, self.test_fraction)
 

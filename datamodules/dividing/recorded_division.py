@@ -13,7 +13,9 @@ TEST_FRACTION = 0.2
 _TOLERANCE = 0.05  # classes have whole numbers of photographs, and some were added or deleted since
 
 
-def record_division(layout: Layout, parts: dict[Part, Samples], root: Path, given: str) -> None:
+def record_division(
+    layout: Layout, parts: dict[Part, Samples], root: Path, given: str, cache_dir: str | None = None
+) -> None:
     """Write the division into the layout's ``split_file``, so that the test set stays; warn where that can't be done.
 
     Args:
@@ -21,11 +23,12 @@ def record_division(layout: Layout, parts: dict[Part, Samples], root: Path, give
         parts: The division.
         root: The data set on this machine.
         given: What was named: the same, or the URL that ``root`` is a copy of.
+        cache_dir: Where copies are kept; None takes the user's cache.
     """
     assert layout.split_file is not None
     try:
         write_split(layout.split_file, layout.base, parts, layout.class_names)
-        put_back(layout.split_file, root, given)
+        put_back(layout.split_file, root, given, cache_dir)
     except (OSError, MisconfigurationException) as error:
         reason = getattr(error, "strerror", error)
         rank_zero_warn(f"Can't write {layout.split_file} ({reason}): new photographs will change the test set.")

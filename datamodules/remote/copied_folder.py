@@ -16,6 +16,7 @@ from datamodules.remote.draft import drafted
 from datamodules.remote.storage import Storage, is_remote
 
 _AT_A_TIME = 16
+_TO_BE_FETCHED = ""  # the version of a file whose upload another machine may have replaced
 _SPARE = 0.9  # of what is free on the disk
 
 
@@ -35,26 +36,31 @@ def on_this_machine(place: str, cache_dir: str | None) -> Path:
     if not is_remote(place):
         return Path(place)
     folder, _, table = place.rstrip("/").rpartition("/")
-    base = Path(cache_dir) if cache_dir else user_cache("data")
+    base = _base(cache_dir)
     if Path(table).suffix.lower() in TABLE_SUFFIXES:
         return copied_folder(folder, base) / table
     return copied_folder(place, base)
 
 
-def put_back(file: Path, folder: Path, place: str) -> None:
+def put_back(file: Path, folder: Path, place: str, cache_dir: str | None) -> None:
     """Upload a file that was written into the copy of a data set, for other machines.
 
     Args:
         file: The file.
         folder: What ``on_this_machine`` has found.
         place: Its URL; of a folder of this machine nothing is uploaded.
+        cache_dir: Where copies are kept; None takes the user's cache.
 
     Raises:
         MisconfigurationException: If the storage can't be written to.
     """
     if is_remote(place):
-        url = place if folder.is_dir() else place.rpartition("/")[0]
-        Storage(url).put(file, file.relative_to(folder if folder.is_dir() else folder.parent).as_posix())
+        storage = Storage(place if folder.is_dir() else place.rstrip("/").rpartition("/")[0])
+        name = file.relative_to(folder if folder.is_dir() else folder.parent).as_posix()
+        storage.put(file, name)
+        known_file = _state_file(storage, _base(cache_dir))
+        with FileLock(known_file.with_suffix(".lock")):  # so that it goes here when it is deleted there
+            _write(known_file, {**_read(known_file), name: _TO_BE_FETCHED})
 
 
 def copied_folder(url: str, base: Path) -> Path:
@@ -74,9 +80,8 @@ def copied_folder(url: str, base: Path) -> Path:
     """
     storage = Storage(url)
     scheme, _, rest = storage.url.partition("://")
-    folder = base / scheme / rest
-    known_file = base / ".states" / f"{hashlib.sha256(storage.url.encode()).hexdigest()[:20]}.json"
-    known_file.parent.mkdir(parents=True, exist_ok=True)
+    folder = base / scheme / rest.lstrip("/")  # file:///photos would be the folder itself, in which files are removed
+    known_file = _state_file(storage, base)
     with FileLock(known_file.with_suffix(".lock")):
         listed = storage.sizes()
         if not listed:
@@ -97,8 +102,7 @@ def copied_folder(url: str, base: Path) -> Path:
                 for name in progress(fetched, not wanted, desc=f"fetching {url}", total=len(wanted), unit=" files"):
                     done[name] = listed[name][0]
         finally:
-            with drafted(known_file) as draft:
-                draft.write_text(json.dumps(done), encoding="utf-8")
+            _write(known_file, done)
     return folder
 
 
@@ -106,6 +110,22 @@ def _fetch(storage: Storage, name: str, file: Path) -> str:
     with drafted(file) as draft:
         storage.fetch(name, draft)
     return name
+
+
+def _base(cache_dir: str | None) -> Path:
+    return Path(cache_dir) if cache_dir else user_cache("data")
+
+
+def _state_file(storage: Storage, base: Path) -> Path:
+    """Name the file that records which version of each file was copied; its folder is there."""
+    file = base / ".states" / f"{hashlib.sha256(storage.url.encode()).hexdigest()[:20]}.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return file
+
+
+def _write(file: Path, versions: dict[str, str]) -> None:
+    with drafted(file) as draft:
+        draft.write_text(json.dumps(versions), encoding="utf-8")
 
 
 def _read(file: Path) -> dict[str, str]:

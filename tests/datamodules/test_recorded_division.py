@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,8 +24,8 @@ def draw() -> Draw:
     return save
 
 
-def parts(root: str) -> dict[str, set[str]]:
-    data = ImageFolderDataModule(root=root, image_size=32)
+def parts(root: str, **options: Any) -> dict[str, set[str]]:
+    data = ImageFolderDataModule(root=root, image_size=32, **options)
     data.prepare_data()
     return {split: {os.path.realpath(file) for file in data.samples(split).files} for split in ("train", "val", "test")}
 
@@ -51,3 +52,27 @@ def test_photographs_may_lie_beside_the_folder_of_their_table(
     Path("set").rename("moved")
     for split, files in parts("moved/lists/cars.csv").items():
         assert {file.replace("/moved/", "/set/") for file in files} == first[split]
+
+
+@pytest.mark.parametrize("table", ["", "/cars.csv"], ids=["class folders", "table"])
+def test_a_record_that_is_deleted_in_object_storage_is_written_anew(tmp_path: Path, draw: Draw, table: str) -> None:
+    bucket = tmp_path / "bucket"
+    rows = [f"{'xy'[number % 2]}/{number}.png,{'xy'[number % 2]}" for number in range(40)]
+    for number, row in enumerate(rows):
+        draw(bucket / row.partition(",")[0], number)
+    record = bucket / (f"{table.removesuffix('.csv')}.split.csv" if table else "split.csv").lstrip("/")
+    if table:
+        (bucket / "cars.csv").write_text("path,label\n" + "\n".join(rows) + "\n")
+    url, copies = f"file://{bucket}{table}", {"cache_dir": str(tmp_path / "copies")}
+    first = parts(url, **copies, test_fraction=0.2)
+    assert all(file.startswith(f"{tmp_path}/copies/file{bucket}/") for files in first.values() for file in files)
+    assert len(first["test"]) == 8
+    written = record.read_bytes()
+    assert parts(url, **copies) == first
+    assert record.read_bytes() == written
+    record.unlink()
+    again = parts(url, **copies, test_fraction=0.4)
+    assert len(again["test"]) == 16
+    assert record.read_bytes() != written
+    record.write_bytes(written)  # another machine's
+    assert parts(url, **copies) == first
