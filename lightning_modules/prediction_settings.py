@@ -12,6 +12,7 @@ from torch import Tensor
 from lightning_modules.views import FLIP, SCALES, SHIFT, further_views
 
 _ALIASES = {"16": "16-mixed", "bf16": "bf16-mixed", "32": "32-true", "64": "64-true"}
+_BOX_MARGIN = 0.05  # of runs whose config lacks it
 _MIXED = {"16-mixed": torch.float16, "bf16-mixed": torch.bfloat16}
 _TRUE = {"16-true": torch.float16, "bf16-true": torch.bfloat16, "64-true": torch.float64}
 
@@ -28,6 +29,7 @@ class PredictionSettings:
         shift: ``tta.shift``.
         calibrated: ``calibration.enabled``.
         views_in_prediction: Whether ``predict`` averages over views: ``tta.enabled`` and ``tta.predict``.
+        box_margin: ``data.box_margin``, where pictures are cut out along boxes (``data.crop_to_box``); else None.
     """
 
     precision: str = "32-true"
@@ -37,6 +39,7 @@ class PredictionSettings:
     shift: float = SHIFT
     calibrated: bool = True
     views_in_prediction: bool = False
+    box_margin: float | None = None
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
@@ -64,10 +67,12 @@ class PredictionSettings:
                 shift=float(views.get("shift") or cls.shift),
                 calibrated=bool(_section(config, "calibration").get("enabled", cls.calibrated)),
                 views_in_prediction=bool(views.get("enabled", True) and views.get("predict", cls.views_in_prediction)),
+                box_margin=float(data.get("box_margin", _BOX_MARGIN)) if data.get("crop_to_box") else None,
             )
         except (TypeError, ValueError) as error:
             raise MisconfigurationException(
-                f"The config of the run has a data.batch_size, tta.scales or tta.shift that is no number: {error}."
+                "The config of the run has a data.batch_size, data.box_margin, tta.scales or tta.shift that is no "
+                f"number: {error}."
             ) from error
 
     @property

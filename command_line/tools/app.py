@@ -37,5 +37,7 @@ def app(run: Path, port: int, rule: AnswerRule, eval_scale: float | None = None)
     if not rule.always_answers:
         name = "a probability" if rule.score == "probability" else rule.score
         subtitle += f"; below {name} of {classifier.threshold:.3f} the answer is unknown"
+    if model.settings.box_margin is not None:
+        subtitle += "; trained on pictures cut out along boxes: show it objects without their surroundings"
     page = template("app.html").render(title=found.name if found else run.stem, subtitle=subtitle, limit=MAX_BYTES)
     serve(make_app(classifier, page), port)

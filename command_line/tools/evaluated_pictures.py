@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from datamodules.reading.image_reader import Image, UnreadableImageError, read_image
+from results.evaluation_folders import data_root, is_same_place
+from runs.run import CONFIG
 
 
 class Labelled(NamedTuple):
@@ -39,9 +41,13 @@ def evaluated_pictures(run: Path) -> list[Labelled]:
         run: Its folder.
 
     Returns:
-        The pictures, each once.
+        The pictures, each once; those of other data than the run's own only where there are no others.
     """
     tables = sorted(run.glob("*/predictions.csv"), key=lambda table: ("validate" not in table.parent.name, table))
+    own = data_root(run / CONFIG)
+    roots = {table: data_root(table.with_name(CONFIG)) for table in tables}
+    of_own_data = [table for table in tables if not (own and (root := roots[table]) and not is_same_place(own, root))]
+    tables = of_own_data or tables
     return [*{picture.file: picture for table in tables for picture in _rows(table)}.values()]
 
 

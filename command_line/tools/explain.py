@@ -8,8 +8,8 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from tqdm.auto import tqdm
 
 from callbacks.heat_maps import HeatMaps
-from datamodules.image_dataset import prepared
-from datamodules.photographs import list_photographs
+from datamodules.image_dataset import prepared, widened
+from datamodules.photographs import list_photographs, tell_boxes
 from datamodules.reading.image_reader import UnreadableImageError, read_image
 from lightning_modules import ImageClassifier
 from lightning_modules.preprocessing import pipeline_of
@@ -39,8 +39,10 @@ def explain(run: Path, photographs: Sequence[str], output: Path, eval_scale: flo
         raise MisconfigurationException(
             f"--output is {output}, which exists and is no figure: choose another name, or remove it."
         )
-    found = list_photographs([*photographs], cropping=False)
     model = ImageClassifier.load(run, eval_scale=eval_scale)
+    margin = model.settings.box_margin
+    found = list_photographs([*photographs], cropping=margin is not None)
+    tell_boxes(found, margin)
     pipeline = pipeline_of(model.hparams["preprocessing"], model.hparams["image_size"])
     heat = HeatMaps(model)
     explained: list[Explanation] = []
@@ -49,7 +51,8 @@ def explain(run: Path, photographs: Sequence[str], output: Path, eval_scale: flo
         try:
             if photograph.reason:
                 raise UnreadableImageError(photograph.reason)
-            original = read_image(photograph.file)
+            box = None if photograph.box is None or margin is None else widened(photograph.box, margin)
+            original = read_image(photograph.file, box)
         except UnreadableImageError as error:
             answers.append(Prediction(photograph.file, [], str(error)))
             continue

@@ -47,7 +47,14 @@ def test_answers_are_those_of_the_run_and_a_figure_shows_them(
     with Image.open(figure) as picture:
         assert np.asarray(picture.convert("RGB")).std() > 20
     main(["explain", str(folder), str(photographs[0]), f"--output={figure}"])  # an earlier figure is replaced
-    photographs[0].rename(photographs[0])
+    config = folder / "config.yaml"
+    config.write_text(config.read_text().replace("crop_to_box: false", "crop_to_box: true"))
+    listed = tmp_path / "boxes.csv"
+    listed.write_text(f"path,x1,y1,x2,y2\n{photographs[0]},10,5,40,30\n")
+    main(["explain", str(folder), str(listed), f"--output={figure}"])
+    height, width, _ = drawn[-1].original.shape  # of a box of 25 x 30
+    assert 25 <= height <= 29
+    assert 30 <= width <= 34
     for arguments, message in (
         ([str(folder)], "needs photographs"),
         ([str(folder), str(tmp_path / "no picture.jpg")], "None of 1 photographs could be read"),

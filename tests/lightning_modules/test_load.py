@@ -145,6 +145,8 @@ def test_settings_are_those_of_the_config_and_else_the_defaults() -> None:
         "tta": {"flip": False, "scales": [0.5], "shift": 0.25},
         "trainer": {"precision": "bf16"},
     }
+    boxed = {"data": {"init_args": {"crop_to_box": True, "box_margin": 0.2}}}
+    assert PredictionSettings.from_config(boxed).box_margin == 0.2
     assert PredictionSettings.from_config(config) == PredictionSettings("bf16-mixed", 5, False, (0.5,), 0.25)
     for text in ("{}", '{"data": null, "trainer": {"precision": null}}'):
         assert PredictionSettings.from_config(json.loads(text)) == PredictionSettings()
