@@ -1,14 +1,17 @@
 """Reports of every file below a data set's root whether it is used, and if not, why."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
 from datamodules.file_search import PassedOver, find_images
-from datamodules.layouts import SPLIT_FILE, Layout
+from datamodules.in_words import listed
+from datamodules.layouts import SPLIT_FILE, Layout, Part
+from datamodules.samples import Samples
 
 MISSING = "in the table but missing"
 UNLABELLED = "without a label"
@@ -94,6 +97,33 @@ def require_present(passed: PassedOver, table: Path, listed: int) -> None:
         raise MisconfigurationException(
             f"None of the {listed} files that {table} lists exists, such as {missing[0].path}: its paths are relative "
             "to its own folder, so put it beside the photographs or mend them."
+        )
+
+
+def tell_untrained(parts: Mapping[Part, Samples], training: Sequence[Part], class_names: Sequence[str]) -> None:
+    """Warn of classes that other parts have and training hasn't: a misspelt one becomes an output of the network.
+
+    Args:
+        parts: Samples by part.
+        training: The parts that train.
+        class_names: Names of the classes.
+    """
+    if "train" not in parts:
+        return
+    counts = {
+        part: np.bincount(samples.labels[samples.labelled()], minlength=len(class_names))
+        for part, samples in parts.items()
+        if samples.labels is not None
+    }
+    trained = sum(counts.pop(part) for part in training if part in counts)
+    untrained = np.flatnonzero((trained == 0) & (sum(counts.values()) > 0)).tolist()
+    if untrained:
+        where = {label: [f"{found[label]} in {part}" for part, found in counts.items() if found[label]]
+                 for label in untrained}  # fmt: skip
+        named = listed([f"{class_names[label]!r} ({', '.join(where[label])})" for label in untrained])
+        rank_zero_warn(
+            f"No training image is of {'the class' if len(untrained) == 1 else 'the classes'} {named}: mend the "
+            "labels, if they are misspelt; else the network has outputs for what it can't learn."
         )
 
 

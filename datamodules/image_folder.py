@@ -10,7 +10,7 @@ import numpy as np
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_info
 
-from datamodules.account import MISSING, account_for, require_present, tell
+from datamodules.account import MISSING, account_for, require_present, tell, tell_untrained
 from datamodules.amending.amendments import Amendments
 from datamodules.check_range import check_range
 from datamodules.dividing.divider import Divider
@@ -153,6 +153,8 @@ class ImageFolderDataModule(ImageDataModule):
         listed = sum(len(samples) for samples in self._parts.values())
         require_present(passed, layout.folder, listed)
         tell(passed, self.folder, listed - passed.count(MISSING))
+        if self.index_of is None:
+            tell_untrained(self._parts, ("train", "val") if self.folds else ("train",), layout.class_names)
         if layout.split_file is not None and not self._is_whole():
             record_division(layout, self._divided(), self.root, self.given, self.cache_dir)
         elif layout.divided_by is not None:
@@ -179,13 +181,12 @@ class ImageFolderDataModule(ImageDataModule):
         Raises:
             MisconfigurationException: If files are missing or damaged, or boxes are needed that aren't there.
         """
-        layout = self.layout
         if split not in self._splits:
             self._splits |= self._read_split(split)
         samples = self._splits[split]
         if self.crop_to_box and samples.boxes is None:
             raise MisconfigurationException(
-                f"data.crop_to_box needs boxes, but {layout.folder} ({layout.kind}) has none."
+                f"data.crop_to_box needs boxes, but {self.layout.folder} ({self.layout.kind}) has none."
             )
         return self.amendments.apply(samples, training=split == "train")
 

@@ -1,6 +1,7 @@
 """Tables as lists of samples."""
 
 import os
+import re
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -39,6 +40,7 @@ def open_table(path: Path) -> Columns:
     return Columns(read_table(path, role_of))
 
 
+_INTEGRAL = re.compile(r"-?\d+\.0+")
 LABELS_NEEDED = "only rows whose split is val or test may do without"
 
 
@@ -109,6 +111,7 @@ def part_layout(tables: dict[Part, list[Path]], folder: Path, kind: str) -> Layo
         for one in found:
             one.faults.refuse()
     every = [one for found in lists.values() for one in found]
+    _read_as_integers(every)
     names = sorted({label for one in every for label in one.labels if label is not None})
     index = {name: number for number, name in enumerate(names)}
 
@@ -128,6 +131,17 @@ def part_layout(tables: dict[Part, list[Path]], folder: Path, kind: str) -> Layo
         notes=tuple(dict.fromkeys(note for one in every for note in one.notes)),
         stored=tuple(one.stored for one in every if one.stored),
     )
+
+
+def _read_as_integers(tables: list[Rows]) -> None:
+    """Drop the points of labels such as 3.0, which pandas writes of 3 where a cell is empty, if other tables have 3."""
+    plain = {label for one in tables for label in one.labels if label is not None and "." not in label}
+    for one in tables:
+        whole = {label: label.partition(".")[0] for label in {*one.labels} if label is not None}
+        if all(map(_INTEGRAL.fullmatch, whole)) and not plain.isdisjoint(whole.values()):
+            one.labels = [None if label is None else whole[label] for label in one.labels]
+            example = min(whole)
+            one.notes.append(f"{one.path.name}: labels such as {example} are read as {whole[example]}, as elsewhere.")
 
 
 def require_labels(path: Path, missing: npt.NDArray[np.str_]) -> None:
