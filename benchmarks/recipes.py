@@ -28,7 +28,7 @@ RECIPES: dict[str, list[str]] = {
     "linear probe": ["--unfreezing.epochs=[]", "--model.learning_rate=0.01"],
     "from scratch": ["--model.weights=null", "--data.eval_scale=1.0"],  # as configs/backbone/from_scratch.yaml
     "full fine-tuning, layer-wise rates": [LAYER_RATES],
-    "head of cosines": ["--model.cosine_scale=16"],
+    "cosine classifier": ["--model.cosine_scale=16"],
     "moving average": ["--ema.decay=0.99"],
     "no label smoothing": ["--model.label_smoothing=0"],
     "more label smoothing": ["--model.label_smoothing=0.2"],

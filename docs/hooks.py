@@ -8,6 +8,7 @@ from command_line.help.short_help import SCHEMA, type_text
 
 _ROOT = Path(__file__).parent.parent
 _INCLUDED = {"index.md": "README.md", "benchmarks.md": "benchmarks/RESULTS.md", "contributing.md": "CONTRIBUTING.md"}
+_INCLUDED_AS = {f"(../{file}": f"({page}" for page, file in _INCLUDED.items()}
 _MOVED = {
     "(docs/figures/": "(figures/",
     "(../docs/figures/": "(figures/",
@@ -40,6 +41,8 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
         The whole text.
     """
     name = page.file.src_uri
+    for written, here in _INCLUDED_AS.items():
+        markdown = markdown.replace(written, here)
     if name == "options.md":
         return markdown + _options()
     if name not in _INCLUDED:
@@ -47,7 +50,7 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     text = (_ROOT / _INCLUDED[name]).read_text(encoding="utf-8")
     for written, here in _MOVED.items():
         text = text.replace(written, here)
-    return markdown + (text.replace("# Results\n", "", 1) if name == "benchmarks.md" else text)
+    return markdown + text.replace("# Results\n", "", 1) if name == "benchmarks.md" else text
 
 
 def _options() -> str:

@@ -38,7 +38,7 @@ def hub_files(
         MisconfigurationException: If other programs don't know the network's head or pooling.
     """
     backbone = str(model.hparams["backbone"])
-    own = {"cosine_scale": "head of cosines", "gem_power": "generalised mean"}
+    own = {"cosine_scale": "cosine classifier", "gem_power": "generalised mean"}
     for parameter, name in own.items():
         if model.hparams.get(parameter) is not None:
             raise MisconfigurationException(

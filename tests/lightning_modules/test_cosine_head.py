@@ -1,4 +1,4 @@
-"""A head of cosines (``model.cosine_scale``) is the formula, trains, is exported, and gives its weights to others."""
+"""A cosine classifier (``model.cosine_scale``) is the formula, trains, is exported, and gives its weights to others."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -59,7 +59,7 @@ def test_it_trains_and_is_used_like_any_other(run: Run, tmp_path: Path, toy_root
     assert (tmp_path / "cars.onnx").is_file()
     with pytest.raises(SystemExit) as stop:
         main(["export", str(first), "--format=hub", f"--output={tmp_path / 'hub'}"])
-    assert "know no head of cosines" in str(stop.value.code)
+    assert "know no cosine classifier" in str(stop.value.code)
     run(
         "fit",
         *network[:2],
