@@ -15,6 +15,7 @@ from datamodules.samples import Samples
 
 MISSING = "in the table but missing"
 UNLABELLED = "without a label"
+GONE = f"recorded in {SPLIT_FILE} but gone"
 NOT_RECORDED = f"not in {SPLIT_FILE}"
 
 
@@ -55,6 +56,8 @@ def account_for(root: Path, layout: Layout, files: Iterable[str]) -> PassedOver:
     for file in sorted(used - found):
         if not os.path.lexists(file):
             passed.note(MISSING, file, picture=True)
+    for file in layout.gone:
+        passed.note(GONE, file, picture=True)
     record = [layout.split_file] if layout.split_file else []
     passed.forget([*layout.own_files, *(layout.annotations or {}).values(), *record])
     return passed

@@ -33,6 +33,7 @@ class Layout:
         annotations: The files that labels come from, by part.
         split_file: Where to record the division into parts, if there is only ``all``.
         divided_by: The file that records the division of what had none; None if the data set came with its parts.
+        gone: Files that a record of class folders still lists; they are in no part.
         own_files: Files of the data set that aren't photographs, as far as they aren't in ``annotations``.
         notes: What was inferred and may differ from the author's intent, in sentences.
         stored: Photographs that lie in tables, to be unpacked before they are read.
@@ -48,6 +49,7 @@ class Layout:
     annotations: Mapping[Part, Path] | None = None
     split_file: Path | None = None
     divided_by: Path | None = None
+    gone: tuple[str, ...] = ()
     own_files: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
     stored: tuple[StoredImages, ...] = ()

@@ -11,6 +11,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from datamodules.in_words import listed
 from datamodules.layouts.columns import Columns
+from datamodules.layouts.gone_files import gone_from_folders
 from datamodules.layouts.layout import SPLIT_FILE, Layout, Part
 from datamodules.layouts.part_names import PARTS, part_of
 from datamodules.layouts.recorded_parts import recorded_parts
@@ -131,6 +132,8 @@ def _single(path: Path, evaluation: bool) -> Layout:
     )
     if split is None:
         return whole
+    gone = gone_from_folders(rows) if path.name == SPLIT_FILE else np.zeros(len(split), dtype=bool)
+    split = np.where(gone, "", split)
 
     def read(part: Part) -> Samples:
         if part == "train":
@@ -139,7 +142,8 @@ def _single(path: Path, evaluation: bool) -> Layout:
 
     parts = {part: partial(read, part) for part in PARTS if part in split}
     divided_by = record if recorded else path if _is_record(path) or path.name == SPLIT_FILE else None
-    return replace(whole, kind="table", parts=parts, split_file=None, divided_by=divided_by)
+    left_out = tuple(rows.files[gone].tolist())
+    return replace(whole, kind="table", parts=parts, split_file=None, divided_by=divided_by, gone=left_out)
 
 
 def _splits(path: Path, columns: Columns, rows: Rows) -> npt.NDArray[np.str_] | None:

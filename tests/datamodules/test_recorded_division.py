@@ -3,10 +3,11 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from PIL import Image
 
 from datamodules import ImageFolderDataModule
@@ -76,3 +77,46 @@ def test_a_record_that_is_deleted_in_object_storage_is_written_anew(tmp_path: Pa
     assert record.read_bytes() != written
     record.write_bytes(written)  # another machine's
     assert parts(url, **copies) == first
+
+
+def folders(root: Path, draw: Draw, each: int = 20) -> Path:
+    for number in range(2 * each):
+        draw(root / ("Audi/A4", "BMW/X5")[number % 2] / f"{number}.png", number)
+    ImageFolderDataModule(root=str(root), image_size=32, class_folders="inner").prepare_data()
+    assert (root / "split.csv").is_file()
+    return root
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_photographs_that_are_deleted_from_class_folders_are_left_out_and_counted(
+    tmp_path: Path, draw: Draw, split: Literal["train", "test"]
+) -> None:
+    root = folders(tmp_path / "photos", draw)
+    before = parts(str(root))
+    gone = [Path(file) for file in sorted(before[split])[:2]]
+    for file in gone:
+        file.unlink()
+    with pytest.warns(UserWarning, match=r"38 photographs are listed; passed over: 2 recorded in split\.csv but gone"):
+        after = parts(str(root))
+    left = {file for files in before.values() for file in files} - {*map(str, gone)}
+    assert after["test"] == before["test"] & left
+    assert after["train"] | after["val"] == left - before["test"]
+    data = ImageFolderDataModule(root=str(root), image_size=32, num_workers=0, batch_size=8)
+    for stage in ("fit", "test"):
+        data.setup(stage)
+    assert sum(len(labels) for _, labels in data.test_dataloader()) == len(after["test"])
+    assert [*data.train_dataloader()]
+
+
+def test_what_cannot_be_seen_and_what_was_written_by_hand_is_not_taken_for_deleted(tmp_path: Path, draw: Draw) -> None:
+    root = folders(tmp_path / "photos", draw)
+    record = root / "split.csv"
+    whole = record.read_text()
+    record.write_text(f'{whole}"Audi/A4/misspelt.png","BMW/X5","train"\n')
+    with pytest.warns(UserWarning, match="40 photographs are listed; passed over: 1 in the table but missing"):
+        parts(str(root))
+    record.write_text(whole)
+    for name in ("Audi", "BMW"):
+        (root / name).rename(tmp_path / name)
+    with pytest.raises(MisconfigurationException, match="None of the 40 files that .* lists exists"):
+        parts(str(root))
