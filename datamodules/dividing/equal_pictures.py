@@ -3,8 +3,11 @@
 import hashlib
 import io
 import os
+import zipfile
+import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeAlias
 
@@ -14,6 +17,7 @@ from datamodules.cache.user_cache import file_key, user_cache
 from datamodules.fingerprints import Fingerprint, fingerprint_of, linked
 from datamodules.progress import progress
 from datamodules.reading.image_reader import UnreadableImageError, decode_image, read_bytes
+from datamodules.remote.draft import drafted
 
 _EDITION = 1  # count up when fingerprints change
 _SILENT = 500  # so many take no time worth a bar
@@ -69,7 +73,7 @@ def _load(cache: Path) -> _Known:
         with np.load(cache) as content:
             keys, digests = content["keys"].tobytes(), content["digests"].tobytes()
             bits, thumbnails, readable = content["bits"].tolist(), content["thumbnails"], content["readable"]
-    except (OSError, ValueError, KeyError, EOFError):  # not there yet, or torn
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):  # not there yet, or torn
         return {}
     return {
         keys[16 * row : 16 * row + 16]: Fingerprint(digests[16 * row : 16 * row + 16], bits[row], thumbnails[row])
@@ -91,10 +95,6 @@ def _save(cache: Path, known: _Known) -> None:
         thumbnails=np.stack([found.thumbnail for found in prints]),
         readable=np.array([found is not None for found in known.values()]),
     )
-    draft = cache.with_name(f".{cache.name}.{os.getpid()}")
-    try:
-        cache.parent.mkdir(parents=True, exist_ok=True)
+    # machines that share a home have the same process numbers; one that can't be written to costs the time once more
+    with suppress(OSError), drafted(cache) as draft:
         draft.write_bytes(content.getvalue())
-        draft.replace(cache)
-    except OSError:  # a home that can't be written to costs the time once more
-        draft.unlink(missing_ok=True)
