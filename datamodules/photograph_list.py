@@ -62,10 +62,10 @@ def _text_rows(path: str) -> list[tuple[int, list[str]]]:
 def _table_rows(path: str) -> list[tuple[int, list[str]]]:
     """Convert a table of another kind to rows of text."""
     table = read_table(Path(path), role_of)
-    columns = Columns(table)
-    columns.require("path")
-    if columns.names["path"] in table.stored:
+    columns = Columns(table.without_stored())
+    if "path" not in columns and "path" in Columns(table):
         raise MisconfigurationException("it holds photographs, not paths: test it as data.root, or unpack it")
+    columns.require("path")
     paths = columns.texts("path")
     boxes = [table.columns[name] for name in columns.boxes_named]
     cells = [["" if cell is None else str(cell) for cell in row] for row in zip(paths, *boxes, strict=True)]

@@ -18,7 +18,7 @@ from datamodules.samples import NO_LABEL
 
 Role: TypeAlias = Literal["path", "label", "split", "group"]
 
-# the first that a table has counts
+# the first that a table has counts, of paths one that holds the pictures themselves
 NAMES: dict[Role, tuple[str, ...]] = {
     "path": (
         *("path", "file", "filename", "file_name", "filepath", "file_path", "image", "image_path", "imagepath"),
@@ -86,6 +86,8 @@ class Columns:
             by_key[_key(name)] = name
         for role, names in NAMES.items():
             found = [by_key[name] for name in names if name in by_key]
+            if role == "path":  # pictures that lie in the table go before what they were called elsewhere
+                found.sort(key=lambda name: name not in table.stored)
             if found:
                 self.names[role] = found[0]
             if found and len(found) > 1:

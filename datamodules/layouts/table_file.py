@@ -41,6 +41,11 @@ class Table:
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()), ()))
 
+    def without_stored(self) -> "Table":
+        """Return the table without the columns that hold photographs."""
+        columns = {name: cells for name, cells in self.columns.items() if name not in self.stored}
+        return Table(self.path, columns, self.format, lines=self.lines)
+
 
 def read_table(path: Path, roles: Callable[[str], object]) -> Table:
     """Read a table, finding out how it is written.

@@ -20,6 +20,7 @@ from datamodules import ImageFolderDataModule
 from datamodules.layouts import Layout, Part, recognise_layout, write_split
 from datamodules.layouts.class_name import class_name
 from datamodules.layouts.part_names import part_of
+from datamodules.photographs import list_photographs
 from datamodules.samples import Samples
 from tests.support.photos import class_folders, picture
 from train import main
@@ -98,6 +99,24 @@ def test_json_lines_and_parquet(tmp_path: Path) -> None:
     column = pa.array(list(labels.values())).dictionary_encode()
     parquet.write_table(pa.table({"image": list(labels), "target": column}), tmp_path / "labels.parquet")
     assert found(recognise_layout(tmp_path)) == labels
+
+
+def test_pictures_in_parquet_go_before_the_names_of_files_that_are_not_there(tmp_path: Path) -> None:
+    labels = photographs(tmp_path / "source")
+    images = [{"bytes": (tmp_path / "source" / file).read_bytes(), "path": file} for file in labels]
+    columns = {"image": images, "label": [*labels.values()], "file_name": [*labels]}
+    (tmp_path / "set").mkdir()
+    parquet.write_table(pa.table(columns), tmp_path / "set/train.parquet")
+    data = ImageFolderDataModule(root=str(tmp_path / "set"), val_fraction=0.3)
+    data.prepare_data()
+    assert all(Path(file).is_file() for file in data.samples("train").files)
+    assert any("the path is taken from 'image', not from 'file_name'" in note for note in data.layout.notes)
+    listed = list_photographs(str(tmp_path / "set/train.parquet"), cropping=False)  # which takes no stored pictures
+    assert [photograph.file for photograph in listed] == [str(tmp_path / "set" / file) for file in labels]
+    columns.pop("file_name")
+    parquet.write_table(pa.table(columns), tmp_path / "set/stored.parquet")
+    (refused,) = list_photographs(str(tmp_path / "set/stored.parquet"), cropping=False)
+    assert "it holds photographs, not paths" in refused.reason
 
 
 def test_numbers_of_classes_get_the_names_that_hugging_face_keeps_beside_them(tmp_path: Path) -> None:
