@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from datamodules.folder_entries import has_suffix, holds_runs, is_file, is_folder
+from datamodules.folder_entries import has_suffix, holds_runs, is_file, is_folder, unlistable
 from datamodules.reading.file_kinds import HEAD, recognise, refusal
 
 # What archives and network drives put into every folder: thumbnails, deleted files, descriptions.
@@ -136,12 +136,15 @@ def find_images(
             many links lead to it.
         passed: Where to note what isn't listed.
         unlisted: Takes the error of each folder that can't be listed, its ``filename`` being the folder, and the
-            search continues without; None raises the error.
+            search continues without; None refuses to go on.
         recursive: Whether to search sub-folders.
         searched: Sub-folders, as they are called below ``folder``, that were searched already.
 
     Returns:
         The paths, each starting with ``folder``. Links are listed without a look at what they point to.
+
+    Raises:
+        MisconfigurationException: If a folder can't be listed.
     """
     top = str(folder)
     real = os.path.realpath(top)
@@ -167,7 +170,7 @@ def _images_below(
             listed = sorted(entries, key=lambda entry: entry.name)
     except OSError as error:
         if unlisted is None:
-            raise
+            raise unlistable(folder, error) from error
         unlisted(error)
         return
     for entry in listed:
@@ -243,11 +246,14 @@ def holds_images(folder: str | Path) -> bool:
         Whether it does.
     """
     others = []
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if reason_by_name(entry.name) or is_folder(entry):
-                continue
-            if has_suffix(entry):
-                return True
-            others.append(entry)
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if reason_by_name(entry.name) or is_folder(entry):
+                    continue
+                if has_suffix(entry):
+                    return True
+                others.append(entry)
+    except OSError as error:
+        raise unlistable(folder, error) from error
     return any(_is_picture(entry, PassedOver()) for entry in others)

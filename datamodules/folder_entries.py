@@ -3,6 +3,9 @@
 import os
 from functools import lru_cache
 from itertools import chain
+from pathlib import Path
+
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".avif", ".gif", ".bmp", ".tif", ".tiff"})
 _HISTORY = "history.jsonl"  # which every run has
@@ -82,3 +85,16 @@ def has_suffix(entry: os.DirEntry[str]) -> bool:
         Whether it is.
     """
     return os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES  # noqa: PTH122 - one of a million
+
+
+def unlistable(folder: str | Path, error: OSError) -> MisconfigurationException:
+    """Say that a folder can't be listed, which a data set can't do without.
+
+    Args:
+        folder: The folder.
+        error: Why not.
+
+    Returns:
+        The error to raise.
+    """
+    return MisconfigurationException(f"Can't list the folder {folder}: {error.strerror}.")

@@ -10,7 +10,7 @@ import numpy as np
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from datamodules.file_search import PassedOver, find_images, holds_images, reason_by_name
-from datamodules.folder_entries import holds_runs, is_folder
+from datamodules.folder_entries import holds_runs, is_folder, unlistable
 from datamodules.in_words import listed
 from datamodules.layouts.car_names import CAR_NAMES, official_index
 from datamodules.layouts.class_name import class_name, respelled
@@ -180,7 +180,7 @@ def _subfolders(folder: Path) -> list[str]:
         with os.scandir(folder) as entries:
             names = sorted(entry.name for entry in entries if not reason_by_name(entry.name) and _is_class(entry))
     except OSError as error:
-        raise MisconfigurationException(f"Can't list the folder {folder}: {error.strerror}.") from error
+        raise unlistable(folder, error) from error
     strange = next((name for name in names if not _is_text(name)), None)
     if strange is not None:
         raise MisconfigurationException(f"{folder} has a folder whose name is no UTF-8, {strange!r}: rename it.")

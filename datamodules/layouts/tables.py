@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+from datamodules.folder_entries import unlistable
 from datamodules.in_words import listed
 from datamodules.layouts.columns import Columns
 from datamodules.layouts.gone_files import gone_from_folders
@@ -63,10 +64,17 @@ def list_tables(folder: Path) -> list[Path]:
 
     Returns:
         Paths, sorted, those of spreadsheets among them.
+
+    Raises:
+        MisconfigurationException: If the folder can't be listed.
     """
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        raise unlistable(folder, error) from error
     return [
         path
-        for path in sorted(folder.iterdir())
+        for path in entries
         if path.suffix.lower() in (*TABLE_SUFFIXES, *SPREADSHEETS)
         and path.name[0] not in ".~"
         and path.name not in _IGNORED

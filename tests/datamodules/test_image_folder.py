@@ -1,5 +1,7 @@
+import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -73,3 +75,32 @@ def test_one_class_is_refused(tmp_path: Path) -> None:
     (tmp_path / "train" / "only").mkdir(parents=True)
     with pytest.raises(MisconfigurationException, match="but it takes two to tell apart"):
         _ = ImageFolderDataModule(root=str(tmp_path)).class_names
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_folder_that_may_not_be_listed_is_named(
+    folders: Path, monkeypatch: pytest.MonkeyPatch, mistake: Callable[..., str], deep: bool
+) -> None:
+    closed = next(iter(sorted((folders / "train").iterdir()))) / ("more" if deep else "")
+    closed.mkdir(exist_ok=True)
+    scandir = os.scandir
+
+    def closing(path: Any) -> Any:
+        if str(path) == str(closed):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr("os.scandir", closing)
+    message = mistake("fit", "--data=datamodules.ImageFolderDataModule", f"--data.root={folders}")
+    assert message.endswith(f"Can't list the folder {closed}: Permission denied.")
+
+
+def test_a_root_that_may_not_be_listed_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mistake: Callable[..., str]
+) -> None:
+    def closed(path: Path) -> Any:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("pathlib.Path.iterdir", closed)
+    message = mistake("fit", "--data=datamodules.ImageFolderDataModule", f"--data.root={tmp_path}")
+    assert message.endswith(f"Can't list the folder {tmp_path}: Permission denied.")
