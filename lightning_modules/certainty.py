@@ -41,7 +41,7 @@ class Fitted(NamedTuple):
         if self.temperature == 1:
             return self
         kept = {kind: values for kind, values in self.percentiles.items() if kind != "probability"}
-        return self._replace(temperature=1.0, percentiles=kept)
+        return type(self)(1.0, kept, self.norm_order)
 
     @classmethod
     def from_checkpoint(cls, stored: dict[str, Any]) -> Self:

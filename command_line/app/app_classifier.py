@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from callbacks.heat_maps import HeatMaps
+from callbacks.evaluation.heat_maps import HeatMaps
 from datamodules.image_dataset import prepared
 from datamodules.reading.image_reader import decode_image
 from lightning_modules import ImageClassifier

@@ -7,7 +7,7 @@ import numpy as np
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from tqdm.auto import tqdm
 
-from callbacks.heat_maps import HeatMaps
+from callbacks.evaluation.heat_maps import HeatMaps
 from datamodules.image_dataset import prepared, widened
 from datamodules.photographs import list_photographs, tell_boxes
 from datamodules.reading.image_reader import UnreadableImageError, read_image

@@ -11,7 +11,7 @@ from lightning import Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from callbacks import LearningRateFinder
-from callbacks.learning_rate_valley import longest_decrease, suggestion, unbiased
+from callbacks.finders.learning_rate_valley import longest_decrease, suggestion, unbiased
 from train import main
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from callbacks import progress_bar
-from callbacks.epoch_table import EpochTable
+from callbacks.display import progress_bar
+from callbacks.display.epoch_table import EpochTable
 from tests.support.run_files import tensorboard_curves
 
 Run = Callable[..., None]

@@ -11,7 +11,7 @@ from sklearn.metrics import (
 from torchmetrics import Metric
 from torchmetrics.functional.classification import multiclass_f1_score, multiclass_precision, multiclass_recall
 
-from callbacks.answer_record import AnswerRecord
+from callbacks.evaluation.answer_record import AnswerRecord
 from lightning_modules import ImageClassifier
 from lightning_modules.classification_metrics import ClassificationMetrics, metrics_from_confusion
 from lightning_modules.most_probable import most_probable

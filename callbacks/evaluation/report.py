@@ -13,10 +13,10 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_warn
 from tqdm.auto import tqdm
 
-from callbacks.answer_record import AnswerRecord
-from callbacks.heat_maps import HeatMaps
+from callbacks.evaluation.answer_record import AnswerRecord
+from callbacks.evaluation.heat_maps import HeatMaps
+from callbacks.evaluation.unknown_pictures import ReadingDataModule, ask_unknown
 from callbacks.run_folder import run_folder
-from callbacks.unknown_pictures import ReadingDataModule, ask_unknown
 from lightning_modules import ImageClassifier
 from lightning_modules.certainty import LOGIT_SCORES
 from results.evaluation.answer_table import answers_csv

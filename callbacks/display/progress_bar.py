@@ -11,8 +11,8 @@ from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm, convert_inf
 from torch import Tensor
 
-from callbacks.data_wait import DataWait
-from callbacks.epoch_table import EpochTable
+from callbacks.display.data_wait import DataWait
+from callbacks.display.epoch_table import EpochTable
 from callbacks.late_number import LateNumber
 
 _EVERY = 16  # steps from one loss to the next on a GPU

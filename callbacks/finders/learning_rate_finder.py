@@ -8,8 +8,8 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import LearningRateFinder as LightningLearningRateFinder
 from matplotlib.figure import Figure
 
+from callbacks.finders.learning_rate_valley import suggestion, unbiased
 from callbacks.gradual_unfreezing import GradualUnfreezing
-from callbacks.learning_rate_valley import suggestion, unbiased
 from callbacks.run_folder import report_figure
 from lightning_modules import ImageClassifier
 

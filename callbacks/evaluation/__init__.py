@@ -1,0 +1,1 @@
+"""What evaluations write: scores, answers, matrices and the report."""

@@ -1,0 +1,1 @@
+"""Searches that run instead of a training: for a learning rate and for a batch size."""
