@@ -28,7 +28,7 @@ from command_line.remote_runs.places import as_typed, keep_here
 from command_line.remote_runs.same_checkpoint import same_checkpoint
 from command_line.start import Start
 from command_line.starting_point import find_start
-from command_line.trainings.typed import Typed
+from command_line.trainings.typed import Typed, settings_of
 from datamodules import ImageDataModule
 from lightning_modules import ImageClassifier
 from lightning_modules.sharding import accept_sharded
@@ -50,6 +50,7 @@ class ClassifierCLI(LightningCLI):
         self.request = request
         self.start = Start()
         self.typed: Any = None
+        self.settings: dict[str, Any] = {}
         self.loggers: list[Namespace] = []
         with ExitStack() as self.afterwards:
             super().__init__(*args, **kwargs)
@@ -62,6 +63,8 @@ class ClassifierCLI(LightningCLI):
             args: Nothing; the request has the arguments.
         """
         self.config = parser.parse_args(self.request.arguments)
+        if self.config.subcommand in STARTING_TRAININGS:
+            self.settings = settings_of(self.config[self.config.subcommand])
         expand_paths(self.config[self.config.subcommand])
         keep_here(self.config[self.config.subcommand], str(self.config.subcommand))
 
@@ -189,7 +192,8 @@ class ClassifierCLI(LightningCLI):
             given = [self.data] if subcommand in DATA_COMMANDS else [self.request.words]
             if subcommand in STARTING_TRAININGS:
                 typed, config = self.request.arguments[1:], vars(self.config[subcommand].as_flat())
-                given.append(Typed(typed, config, lambda more: self.parser.parse_args([subcommand, *typed, *more])))
+                parse = lambda more: self.parser.parse_args([subcommand, *typed, *more])  # noqa: E731
+                given.append(Typed(typed, config, self.settings, parse))
             getattr(self.trainer_class, subcommand)(*given, **options)
             return
         self.afterwards.callback(loggers.finish, self.trainer)

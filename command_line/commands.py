@@ -55,7 +55,7 @@ class Commands(StrictTrainer):
         """
         from command_line.tools.doubts import doubts
 
-        doubts(datamodule, typed.without("folds", "output", "pictures"), folds, Path(output), pictures)
+        doubts(datamodule, typed, folds, Path(output), pictures)
 
     @staticmethod
     def repeat(

@@ -7,6 +7,11 @@ from command_line.arguments.config_names import SUFFIXES
 
 _WITHOUT_VALUE = {"-h", "--help", "--print_config", "--trusted_only"}
 CONFIG = ("--config", "-c")
+REFUSED = {  # by commands that name and place their runs themselves; a search writes its experiment into best.yaml
+    "repeat": ("name", "experiment", "logs"),
+    "doubts": ("name", "experiment", "logs"),
+    "sweep": ("name", "logs"),
+}
 
 
 def split_words(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -31,10 +36,23 @@ def split_words(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
             words.append(argument)
             continue
         options.append(argument)
-        if "=" not in argument and argument not in _WITHOUT_VALUE and position < len(arguments):
+        if "=" not in argument and argument not in _WITHOUT_VALUE and has_value(arguments, position - 1):
             options.append(arguments[position])
             position += 1
     return words, options
+
+
+def has_value(arguments: Sequence[str], position: int) -> bool:
+    """Check whether an option is followed by its value: two dashes begin the next option, one a negative number.
+
+    Args:
+        arguments: What was typed.
+        position: Where the option stands in it.
+
+    Returns:
+        Whether it is; where it isn't, the parser says that the option expects one.
+    """
+    return position + 1 < len(arguments) and not arguments[position + 1].startswith("--")
 
 
 def value_of(options: Sequence[str], *names: str) -> str | None:
@@ -58,12 +76,12 @@ def values_of(options: Sequence[str], *names: str) -> Iterator[str | None]:
         *names: The option's names, with dashes.
 
     Yields:
-        The values in the order in which they were typed; None for one that is missing at the end.
+        The values in the order in which they were typed; None for one that is missing.
     """
     for position, option in enumerate(options):
         name, equals, rest = option.partition("=")
         if name in names:
-            yield rest if equals else next(iter(options[position + 1 :]), None)
+            yield rest if equals else options[position + 1] if has_value(options, position) else None
 
 
 def without(options: Sequence[str], name: str) -> list[str]:
@@ -78,10 +96,10 @@ def without(options: Sequence[str], name: str) -> list[str]:
     """
     left: list[str] = []
     skip = False
-    for option in options:
+    for position, option in enumerate(options):
         if not skip and option != name and not option.startswith(f"{name}="):
             left.append(option)
-        skip = option == name and not skip
+        skip = option == name and not skip and has_value(options, position)
     return left
 
 
@@ -96,7 +114,8 @@ def command_first(arguments: Sequence[str]) -> list[str]:
     """
     place = 0
     while place < len(arguments) and arguments[place].startswith("-"):
-        place += 1 if "=" in arguments[place] or arguments[place] in _WITHOUT_VALUE else 2
+        alone = "=" in arguments[place] or arguments[place] in _WITHOUT_VALUE or not has_value(arguments, place)
+        place += 1 if alone else 2
     command, options = arguments[place : place + 1], arguments[:place]
     if command and any(_has_section(file, command[0]) for file in filter(None, values_of(options, *CONFIG))):
         return [*arguments]
@@ -163,13 +182,11 @@ def files_first(arguments: Sequence[str]) -> list[str]:
         name, equals, value = pair[0].partition("=")
         if pair[0] == "--":
             return [*files, *others, *arguments[position:]]
-        if name.startswith("-") and not equals and name not in _WITHOUT_VALUE:
-            following = arguments[position + 1 : position + 2]
-            if not any(word.startswith("--") for word in following):
-                pair = [*pair, *following]
-            value = pair[-1]
+        if name.startswith("-") and not equals and name not in _WITHOUT_VALUE and has_value(arguments, position):
+            value = arguments[position + 1]
+            pair = [*pair, value]
         position += len(pair)
-        (files if _names_file(name, value) else others).extend(pair)
+        (files if value and _names_file(name, value) else others).extend(pair)
     return [*files, *others]
 
 

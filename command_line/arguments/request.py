@@ -91,9 +91,9 @@ def read_request(arguments: Sequence[str], afterwards: ExitStack) -> Request:
     if arguments and arguments[0] in TOOLS:
         words, options = split_words(arguments[1:])
         sort = value_of(options, "--sort")  # which may begin with a minus, like an option
-        order = [] if sort is None else [f"--sort={sort}"]
-        options = without(options, "--sort")
-        return Request([arguments[0], *options, *order], words=tuple(expand(word, "a path") for word in words))
+        if sort is not None:
+            options = [*without(options, "--sort"), f"--sort={sort}"]
+        return Request([arguments[0], *options], words=tuple(expand(word, "a path") for word in words))
     if not arguments or arguments[0].startswith("-"):
         return Request(list(arguments))
     command, rest = arguments[0], _with_home(files_first(gathered(arguments[1:], "--seeds")))
@@ -105,7 +105,8 @@ def read_request(arguments: Sequence[str], afterwards: ExitStack) -> Request:
         return Request([command, *options_for_words(command, words, options)])
     words = [expand(word, "a file" if place else "the run") for place, word in enumerate(words)]
     name = value_of(options, "--name")
-    options = without(options, "--name")
+    if name is not None:  # else the parser misses its value
+        options = without(options, "--name")
     if not words:
         return Request([command, *options], tuple(options), run=_run_of_config(options), name=name)
     if len(words) > 1 and command != "predict":

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from command_line.arguments.options import REFUSED
 from command_line.arguments.other_names import option_meant
 from runs.suggestions import did_you_mean
 
@@ -127,7 +128,8 @@ def short_help(command: str, words: str, own: Mapping[str, str]) -> str:
         lines += ["Options of this command:", *(line for item in own.items() for line in _entry(*item)), ""]
     lines.append("Common options:")
     counts = _COUNTS.get(command, "")
-    common = {name: text for name, text in _COMMON.items() if name not in own and name.startswith(counts)}
+    others = {*own, *REFUSED.get(command, ())}
+    common = {name: text for name, text in _COMMON.items() if name not in others and name.startswith(counts)}
     lines += [line for item in (common | _FURTHER.get(command, {})).items() for line in _entry(*item)]
     more = (
         f"{{program}} {command} --help all lists all options, and --help NAME explains one: --help data.batch_size. "

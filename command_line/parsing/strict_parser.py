@@ -13,7 +13,7 @@ from jsonargparse import Namespace
 from lightning.pytorch.cli import LightningArgumentParser
 
 from command_line.arguments.config_names import SUFFIXES, config_meant
-from command_line.arguments.options import CONFIG
+from command_line.arguments.options import CONFIG, has_value
 from command_line.arguments.other_names import command_meant, option_meant
 from command_line.parsing.missing_package import missing_package
 from command_line.parsing.strict_yaml import MODE, RepeatedKeyError
@@ -156,7 +156,7 @@ def _configs(args: Sequence[str]) -> Iterator[str]:
     for position, argument in enumerate(args):
         name, _, value = argument.partition("=")
         if name in CONFIG:
-            value = value or next(iter(args[position + 1 :]), "")
+            value = value or (args[position + 1] if has_value(args, position) else "")
             if value and ":" not in value:
                 yield value
 

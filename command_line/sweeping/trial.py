@@ -55,7 +55,7 @@ def train_trial(run: Run, options: Sequence[str], score: str, falls_behind: Call
         if code in _INTERRUPTED:
             sys.exit(code if code > 0 else 128 - code)
         if code == 0:
-            return "finished"
+            return "finished" if run.is_finished() else "failed"
         if code > 0:
             return "failed"
     return "failed"

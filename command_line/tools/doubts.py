@@ -4,7 +4,7 @@ import csv
 import io
 import os
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from itertools import chain, count
 from pathlib import Path
 from typing import Literal
@@ -12,8 +12,11 @@ from typing import Literal
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from command_line.tools.evaluated_pictures import read_or_none
+from command_line.trainings.evaluations import answers_of
 from command_line.trainings.fold_runs import divide_in_folds, fold_members
-from command_line.trainings.member_runs import answers_of, train_members
+from command_line.trainings.member_runs import train_members
+from command_line.trainings.refused_options import refuse_options
+from command_line.trainings.typed import Typed
 from datamodules import ImageDataModule, ImageFolderDataModule
 from datamodules.text_files import encode_lines
 from results.evaluation.answer_table import answers_csv, read_evaluation
@@ -29,12 +32,12 @@ _DOUBTED: tuple[Literal["train", "val"], ...] = ("train", "val")
 _SURE = 0.5  # share of right answers, below which most doubts are the networks' own mistakes
 
 
-def doubts(data: ImageDataModule, options: Sequence[str], folds: int, output: Path, pictures: int) -> None:
+def doubts(data: ImageDataModule, typed: Typed, folds: int, output: Path, pictures: int) -> None:
     """Train on all folds but one at a time, and compare the labels of each with the answers of its network.
 
     Args:
         data: The data.
-        options: Options of ``fit`` that the trainings have.
+        typed: What was typed, options of ``fit`` that the trainings have among it.
         folds: Number of folds.
         output: Folder for the runs, ``doubts.html``, ``out_of_fold.csv``, ``exclude.txt`` and ``relabel.csv``.
         pictures: How many doubtful labels the page shows.
@@ -43,9 +46,10 @@ def doubts(data: ImageDataModule, options: Sequence[str], folds: int, output: Pa
         MisconfigurationException: If the data set can't be divided in folds, lists a file twice, or has changed since
             the first training.
     """
+    refuse_options("doubts", typed)
     data = divide_in_folds(data, folds, "doubts")
     expected = _files_of(data)
-    runs = train_members(fold_members(folds), options, output)
+    runs = train_members(fold_members(folds), typed, typed.without("folds", "output", "pictures"), output)
     evaluation = read_evaluation([answers_of(run) for run in runs], data.class_names)
     if not {*evaluation.files} <= expected or len({*evaluation.files}) < len(evaluation.files):
         raise MisconfigurationException(

@@ -9,8 +9,10 @@ from pathlib import Path
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+from command_line.trainings.evaluations import answers_of
 from command_line.trainings.fold_runs import divide_in_folds, fold_members
-from command_line.trainings.member_runs import Member, answers_of, train_members
+from command_line.trainings.member_runs import Member, train_members
+from command_line.trainings.refused_options import refuse_options
 from command_line.trainings.typed import Typed
 from datamodules import ImageDataModule
 from results.evaluation.answer_table import answers_csv, read_evaluation
@@ -42,6 +44,7 @@ def repeat(
     Raises:
         MisconfigurationException: If there is nothing to repeat, or the data can't be divided in folds.
     """
+    refuse_options("repeat", typed)
     _check(data, seeds, folds)
     if not test and (lacking := typed.not_validated(data)):
         more = " or --folds" * bool(data.not_validated)
@@ -52,7 +55,7 @@ def repeat(
         data.prepare_data()
         data.samples("test")  # which says now if there is none
     options = typed.without("seeds", "folds", "test", "output")
-    runs = train_members(_members(seeds, folds), options, output)
+    runs = train_members(_members(seeds, folds), typed, options, output)
     if folds:
         tables = [answers_of(run) for run in runs]
     if test:
@@ -61,6 +64,10 @@ def repeat(
     columns, rows = run_rows(runs, output)
     scored = [name for name in columns if is_score(name) and not name.startswith("train/")]
     scores = [name for name in scored if all(name in row for row in rows)]
+    if not scores:
+        raise MisconfigurationException(
+            f"The runs in {shown(output)} have no score in common to be compared by: look at what they reported."
+        )
     spreads = {name: spread_of([row[name] for row in rows], name) for name in scores}
     ending = _ending(output, [run.name for run in runs])
     table, summary_file, figure = (output / f"repeat{ending}.{kind}" for kind in ("csv", "json", "png"))

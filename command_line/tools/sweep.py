@@ -9,7 +9,9 @@ from command_line.sweeping.database import answering
 from command_line.sweeping.report import report
 from command_line.sweeping.search import Search
 from command_line.sweeping.space import Space, brief, corners, read_space
-from command_line.trainings.member_runs import be_the_only_process, keep_plan
+from command_line.trainings.member_runs import be_the_only_process
+from command_line.trainings.plan import keep_plan
+from command_line.trainings.refused_options import refuse_options
 from command_line.trainings.typed import Typed
 from datamodules import ImageDataModule
 from runs.commands import shown
@@ -45,6 +47,7 @@ def sweep(
             database doesn't answer.
     """
     be_the_only_process()
+    refuse_options("sweep", typed)
     space = read_space(file or _SPACE)
     if trials < 1:
         raise MisconfigurationException(f"--trials is {trials}: it has to be 1 or more.")
@@ -53,7 +56,8 @@ def sweep(
     if lacking := typed.not_validated(data):
         raise MisconfigurationException(f"There is no score to search by: {lacking}.")
     data.prepare_data()
-    keep_plan({"options": [*options], "space": {key: repr(values) for key, values in space.items()}}, output)
+    tried = {key: repr(values) for key, values in space.items()}
+    keep_plan({"options": [*options], "settings": typed.settings, "space": tried}, output)
     with answering(database):
         _train_trials(Search(typed.config, options, space, pruning, output, database), space, trials)
 

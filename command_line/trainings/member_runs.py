@@ -1,6 +1,5 @@
 """Trainings that belong together, one after the other, each a process and a run of its own."""
 
-import json
 import os
 import signal
 import subprocess
@@ -9,16 +8,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import yaml
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+from command_line.trainings.plan import keep_plan
+from command_line.trainings.typed import Typed
 from runs.commands import program, shown
 from runs.run import Run
-from runs.whole_file import write_atomically
 
-_PLAN = "plan.json"
 _ROOT = Path(__file__).parent.parent.parent
 _ENVIRONMENT = ("WORLD_SIZE", "SLURM_NTASKS")
 
@@ -35,11 +34,12 @@ class Member(NamedTuple):
     options: tuple[str, ...]
 
 
-def train_members(members: Sequence[Member], options: Sequence[str], folder: Path) -> list[Run]:
+def train_members(members: Sequence[Member], typed: Typed, options: Sequence[str], folder: Path) -> list[Run]:
     """Train what isn't trained yet; a training that was interrupted continues.
 
     Args:
         members: The trainings.
+        typed: What was typed.
         options: Options of ``fit`` that all of them have.
         folder: Where their runs are; it belongs to these options alone.
 
@@ -47,17 +47,23 @@ def train_members(members: Sequence[Member], options: Sequence[str], folder: Pat
         The finished runs.
 
     Raises:
-        MisconfigurationException: If the folder has runs of other options, or this is one process of several.
+        MisconfigurationException: If the folder has runs of other options, this is one process of several, or a
+            training has ended before its time without a word.
         SystemExit: With its exit code, if a training fails or is interrupted.
     """
     be_the_only_process()
-    keep_plan({"options": [*options], "members": {member.name: [*member.options] for member in members}}, folder)
+    named = {member.name: [*member.options] for member in members}
+    keep_plan({"options": [*options], "settings": typed.settings, "members": named}, folder)
     runs = [Run(folder / member.name) for member in members]
     for number, (member, run) in enumerate(zip(members, runs, strict=True), start=1):
         if run.is_finished():
             continue
         print(f"\n{number} of {len(members)}: {shown(run.folder)}", flush=True)  # noqa: T201 - which training follows
         start_command(fit_arguments(run, [*options, *member.options, *_precision_of(runs[0])]))
+        if not run.is_finished():
+            raise MisconfigurationException(
+                f"The training {shown(run.folder)} has ended, but isn't finished: look at what it reported above."
+            )
     return runs
 
 
@@ -84,22 +90,6 @@ def _precision_of(first: Run) -> list[str]:
         return []
     trainer = yaml.safe_load(first.config.read_text(encoding="utf-8")).get("trainer") or {}
     return [f"--trainer.precision={trainer['precision']}"] if trainer.get("precision") else []
-
-
-def answers_of(run: Run, command: str = "validate") -> Path:
-    """Find the answers of a run's network to images, or ask for them.
-
-    Args:
-        run: The run.
-        command: ``validate`` or ``test``.
-
-    Returns:
-        Its ``predictions.csv``.
-    """
-    table = run.folder / command / "predictions.csv"
-    if not table.is_file():
-        start_command([command, str(run.folder), "--report.enabled=true", "--report.heat_maps=false"])
-    return table
 
 
 def start_command(arguments: Sequence[str]) -> None:
@@ -162,37 +152,3 @@ def be_the_only_process() -> None:
                 f"This command starts trainings of its own, but it is one of {os.environ[name]} processes ({name}): "
                 "start it once, and let --trainer.devices say on how many devices they train."
             )
-
-
-def keep_plan(plan: dict[str, Any], folder: Path) -> None:
-    """Write down what a folder is for.
-
-    Args:
-        plan: All that decides what is trained there; more ``members`` may follow later.
-        folder: The folder.
-
-    Raises:
-        MisconfigurationException: If it is for something else.
-    """
-    file = folder / _PLAN
-    try:
-        before = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        if folder.exists() and any(folder.iterdir()):
-            raise MisconfigurationException(
-                f"--output is {folder}, which holds something else already: choose another folder."
-            ) from None
-        write_atomically(file, json.dumps(plan, indent=1) + "\n")
-        return
-    except (OSError, ValueError) as error:
-        raise MisconfigurationException(f"Can't read {file}: {error}. Choose another --output.") from error
-    members = before.pop("members", {})
-    wanted = plan.get("members", {})
-    others = {key: value for key, value in plan.items() if key != "members"}
-    if before != others or any(members[name] != wanted[name] for name in members.keys() & wanted.keys()):
-        raise MisconfigurationException(
-            f"{folder} holds trainings with other options ({file}): repeat the command as it was, or choose another "
-            "--output."
-        )
-    if wanted.keys() - members.keys():
-        write_atomically(file, json.dumps({**plan, "members": {**members, **wanted}}, indent=1) + "\n")

@@ -90,6 +90,9 @@ def test_help_is_short_long_or_about_one_option(capsys: Any) -> None:
     assert quick_answers.answer(["predict", "run", "--", "-h"]) is False
     for command in ("check", "preview", "convert", "predict", "test"):  # which don't train
         assert "--trainer.max_epochs" not in printed(capsys, command, "--help")
+    for command in ("repeat", "doubts", "sweep"):  # which name and place their runs themselves
+        assert "--name " not in printed(capsys, command, "--help")
+    assert "--experiment " in printed(capsys, "sweep", "--help")  # of its best.yaml
     assert "(default: 30)" in printed(capsys, "sweep", "--help")
     assert "--tta.scales" in printed(capsys, "test", "--help", "tta")
     assert "Did you mean 'data.batch_size'?" in printed(capsys, "fit", "--help", "bach_size")

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from command_line.arguments.config_names import config_meant
+from command_line.arguments.options import split_words
 from command_line.arguments.other_names import COMMANDS, OPTIONS, command_meant, option_meant
 from tests.support.checkout import CHECKOUT
 from train import main
@@ -120,6 +121,12 @@ def test_keys_of_other_programs(mistake: Mistake, text: str, expected: str, tmp_
         ("check -c backbone/vit_b16", f"Did you mean '{CHECKOUT}/configs/backbone/vit_b_16.yaml'?"),
         ("fit --config mine.yml", "Did you mean 'mine.yaml'?"),
         ("fit --config nothing_like_it", "no config file nothing_like_it.\n"),
+        ("fit --trainer.fast_dev_run --data.batch_size 4", "argument --trainer.fast_dev_run: expected one argument.\n"),
+        ("--trainer.max_epochs --data.batch_size 4 fit", "argument --trainer.max_epochs: expected one argument.\n"),
+        ("fit --config --data.batch_size 4", "argument -c/--config: expected one argument.\n"),
+        ("fit --data.batch_size 4 --name", "argument --name: expected one argument.\n"),
+        ("fit --name --data.batch_size 4", "argument --name: expected one argument.\n"),
+        ("runs --sort", "argument --sort: expected one argument.\n"),
         ("runs --epochs 3", "unrecognized arguments: --epochs 3.\n"),  # which has no such option
     ],
 )
@@ -134,6 +141,11 @@ def test_commands_and_files(
     said = capsys.readouterr().err
     assert expected in said
     assert said.count("\n") == 1
+
+
+def test_a_value_may_begin_with_one_dash() -> None:
+    assert split_words(["a", "--sort", "-x", "--port", "-1", "b"]) == (["a", "b"], ["--sort", "-x", "--port", "-1"])
+    assert split_words(["--switch", "--port", "1", "b"]) == (["b"], ["--switch", "--port", "1"])
 
 
 def test_a_config_in_the_place_of_a_run(mistake: Mistake, tmp_path: Path) -> None:
