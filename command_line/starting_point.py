@@ -16,7 +16,7 @@ from runs.checkpoints import read_checkpoint
 from runs.commands import program, shown
 from runs.finding import find_checkpoint, run_of, runs_of
 from runs.naming import named_run
-from runs.run import Keyword
+from runs.run import Keyword, Run
 
 _WITHOUT_WEIGHTS = ("cosine_scale", "gem_power")  # other values of these would load, and give wrong answers
 _KEYWORDS: dict[str, Keyword] = {"best": "best", "last": "last"}
@@ -89,6 +89,10 @@ def _same(checkpoint: Path | None, last: Path | None) -> bool:
 
 def _find_evaluation(start: Start, config: Any, command: str, request: Request, name: str | None) -> None:
     wanted = config.ckpt_path
+    if request.named and request.run and request.name and not _is_called(request.run, request.name):
+        raise MisconfigurationException(
+            f"{command} takes {shown(request.run.folder)}, and --name is {request.name}: leave one of them out."
+        )
     if wanted is None and request.named:
         start.checkpoint = request.checkpoint or (request.run.checkpoint("best") if request.run else None)
     elif wanted is None and name is not None:
@@ -102,6 +106,11 @@ def _find_evaluation(start: Start, config: Any, command: str, request: Request, 
     else:
         start.checkpoint = _checkpoint(wanted, "best", start.experiment, request, name)
     start.run = run_of(start.checkpoint) if start.checkpoint else None
+
+
+def _is_called(run: Run, name: str) -> bool:
+    parts = Path(name).parts
+    return run.folder.absolute().parts[-len(parts) :] == parts
 
 
 def _checkpoint(wanted: str, prefer: Keyword, experiment: Path, request: Request, name: str | None) -> Path:

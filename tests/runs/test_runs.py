@@ -195,6 +195,7 @@ def test_a_checkpoint_of_a_stranger_names_no_classes_of_strangers(
         (["{logs}/demo"], "it holds the runs {logs}/demo/trial_a"),
         (["{logs}/demo/trial_a", "{logs}/demo/trial_a"], "test takes one run, but there are 2"),
         (["{logs}/demo/trial_a/config.yaml", "--ckpt_path=other.ckpt"], "no such file"),
+        (["{logs}/demo/trial_a", "--name=trial_b"], "{logs}/demo/trial_a, and --name is trial_b: leave one of them"),
     ],
 )
 def test_what_is_no_run_is_named(fit: Fit, tmp_path: Path, words: list[str], expected: str) -> None:
