@@ -121,8 +121,8 @@ def _card(model: ImageClassifier, config: Mapping[str, Any], scores: Mapping[str
             "---",
             f"# {backbone}, {config['num_classes']} classes",
             "",
-            f"Trained by transfer learning. Give it RGB pictures, squeezed to {size}x{size} pixels, scaled to [0, 1] "
-            "and normalised by `mean` and `std` of `config.json`; its `label_names` are the classes in the order of "
+            f"Trained by transfer learning. Give it RGB pictures, resized to {size}x{size} pixels whatever their shape, "
+            "scaled to [0, 1] and normalised by `mean` and `std` of `config.json`; its `label_names` are the classes in the order of "
             "the outputs. The softmax of the outputs is calibrated on validation pictures.",
             "",
             *table,
