@@ -162,6 +162,6 @@ def _take(start: Start, config: Any, command: str, request: Request) -> None:
     root = config.data.init_args.get("root")
     if root is not None and command != "fit":
         typed = request.has("--data.root") or request.has("--data.init_args.root")
-        start.trained_elsewhere = is_elsewhere(content, root, typed)
+        start.trained_elsewhere = is_elsewhere(content, root, typed, start.run)
     if start.run is not None and command == "fit":
         start.step = int(content.get("global_step", 0))

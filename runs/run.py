@@ -60,6 +60,21 @@ class Run:
         config = self.folder / CONFIG
         return (config if config.is_file() else self.folder).stat().st_mtime
 
+    def path_meant(self, path: str) -> Path:
+        """Find what a path in its config means.
+
+        Args:
+            path: The path; if it is relative, it counts from the directory in which the run began, if it leads
+                somewhere there, and else, as where a project has been moved, from the present one.
+
+        Returns:
+            The path, from here.
+        """
+        event = self.history.last("began")
+        directory = event.facts.get("directory") if event else None
+        meant = Path(directory) / path if isinstance(directory, str) else Path(path)
+        return meant if meant.exists() else Path(path)
+
     def is_finished(self) -> bool:
         """Check whether the run has been trained to its end, by its history."""
         newest = self.history.last()

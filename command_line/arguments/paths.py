@@ -10,14 +10,15 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from command_line.loggers import logger_configs
 
 _VARIABLE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\})", re.ASCII)
-_OF_COMMANDS = ("logs", "output", "folder", "ckpt_path")
+_OF_COMMANDS = ("logs", "output", "folder", "ckpt_path", "unknown", "space")
 _OF_SECTIONS = {
     "trainer": ("default_root_dir",),
     "model": ("weights",),
     "distillation": ("teacher",),
     "predictions": ("file",),
+    "report": ("unknown",),
 }
-_OF_DATA = ("root", "exclude", "predict_dir", "source", "chunks")
+_OF_DATA = ("root", "exclude", "corrected_labels", "predict_dir", "source", "chunks", "cache_dir")
 
 
 def expand(path: str, option: str) -> str:

@@ -1,5 +1,6 @@
 """Finds the data of a run, and its teacher, from any directory."""
 
+import json
 from pathlib import Path
 
 import yaml
@@ -7,14 +8,13 @@ from lightning.pytorch.utilities import rank_zero_info
 
 from runs.run import Run
 
-_OF_DATA = ("root", "exclude")
+# not what is read but once: photographs to classify, and archives to download
+_OF_DATA = ("root", "exclude", "corrected_labels", "chunks", "cache_dir")
+_OF_SECTIONS = {"model": "weights", "distillation": "teacher", "report": "unknown"}
 
 
 def data_paths(run: Run) -> list[str]:
     """Write the paths of a run's config so that they lead to where they led when the run began.
-
-    A path that is relative there counts from the directory in which the run began, if it still leads somewhere; else,
-    as where a project has been moved, from the present one.
 
     Args:
         run: The run.
@@ -22,21 +22,27 @@ def data_paths(run: Run) -> list[str]:
     Returns:
         Options for the parser, to follow the config; none where the paths lead to the same places as they are.
     """
-    event = run.history.last("began")
-    directory = event.facts.get("directory") if event else None
-    if not isinstance(directory, str) or run.config is None:
+    if run.config is None:
         return []
     try:
         config = yaml.safe_load(run.config.read_text(encoding="utf-8"))
         given = {f"data.init_args.{name}": config["data"]["init_args"].get(name) for name in _OF_DATA}
-        given["distillation.teacher"] = (config.get("distillation") or {}).get("teacher")
-        paths = {option: path for option, path in given.items() if isinstance(path, str)}
+        given |= {f"{section}.{name}": (config.get(section) or {}).get(name) for section, name in _OF_SECTIONS.items()}
     except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError, AttributeError):
         return []  # what is wrong with the config, the parser says
     options = []
-    for option, path in paths.items():
-        meant = Path(directory) / path
-        if meant.exists() and meant.resolve() != Path(path).resolve():
-            rank_zero_info(f"{option.replace('init_args.', '')} is {meant}: {path}, from where the run began.")
-            options.append(f"--{option}={meant}")
+    for option, value in given.items():
+        paths = [value] if isinstance(value, str) else value if isinstance(value, list) else []
+        meant = [_meant(run, path) for path in paths]
+        if meant == paths:
+            continue
+        for path, place in zip(paths, meant, strict=True):
+            if path != place:
+                rank_zero_info(f"{option.replace('init_args.', '')} is {place}: {path}, from where the run began.")
+        options.append(f"--{option}={meant[0] if isinstance(value, str) else json.dumps(meant)}")
     return options
+
+
+def _meant(run: Run, path: str) -> str:
+    meant = run.path_meant(path)
+    return path if meant.resolve() == Path(path).resolve() else str(meant)

@@ -51,20 +51,23 @@ def config_from_checkpoint(checkpoint: Path | None, run: Run | None) -> str:
     return text
 
 
-def is_elsewhere(content: dict[str, Any], root: str, typed: bool) -> bool:
+def is_elsewhere(content: dict[str, Any], root: str, typed: bool, run: Run | None) -> bool:
     """Check whether data lie at another place than those that a checkpoint was trained on.
 
     Args:
         content: What the checkpoint holds.
         root: Where the data lie.
         typed: Whether that was typed, which is what counts where a checkpoint doesn't say where its own lay.
+        run: The run of the checkpoint, which says from which directory a relative path counts.
 
     Returns:
         Whether it is another place.
     """
     stored = yaml.safe_load(content.get(STORED, "")) or {}
     own = ((stored.get("data") or {}).get("init_args") or {}).get("root")
-    return typed if own is None else Path(own).resolve() != Path(root).resolve()
+    if own is None:
+        return typed
+    return (run.path_meant(own) if run else Path(own)).resolve() != Path(root).resolve()
 
 
 def _from_hyper_parameters(arguments: dict[str, Any]) -> dict[str, Any]:

@@ -2,14 +2,13 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
-import yaml
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from command_line.trainings.member_runs import start_command
+from results.evaluation_folders import EvaluationFolder, data_root, evaluation_folders
 from runs.commands import shown
-from runs.run import CONFIG, Run
+from runs.run import Run
 
 _ANSWERS = "predictions.csv"
 _SCORES = {"validate": "val_scores.json", "test": "test_scores.json"}
@@ -42,34 +41,21 @@ def answers_of(run: Run, command: str = "validate") -> Path:
 
 def _newest(run: Run, command: str) -> Path | None:
     """Pass over evaluations that were killed, and those that somebody made on other data or by another checkpoint."""
-    tables = [*run.folder.glob(f"{command}/{_ANSWERS}"), *run.folder.glob(f"{command}-*/{_ANSWERS}")]
-    own = [table for table in tables if _is_own(run, table.parent, command)]
-    return max(own, key=lambda table: table.stat().st_mtime_ns, default=None)
+    found = evaluation_folders(run, command, _ANSWERS, None)
+    return next((one.folder / _ANSWERS for one in found if _is_own(run, one, command)), None)
 
 
-def _is_own(run: Run, folder: Path, command: str) -> bool:
-    own, other = _root(run.config), _root(folder / CONFIG)
-    if own is None or other is None:
-        return own == other
-    began = run.history.last("began")
-    directory = Path(str(began.facts.get("directory", "."))) if began else Path()
-    # relative paths of an evaluation count from where it was started, which its config doesn't say
-    same = own == other or ("://" not in own + other and (directory / own).resolve() == Path(other).resolve())
-    used = _content(folder / _SCORES[command]).get("checkpoint")
-    return same and (not isinstance(used, str) or Path(used).name == run.checkpoint("best").name)
+def _is_own(run: Run, found: EvaluationFolder, command: str) -> bool:
+    own, other = data_root(run.config), found.root
+    same = own == other
+    if own and other and not same and "://" not in own + other:
+        same = run.path_meant(own).resolve() == Path(other).resolve()
+    used = _checkpoint_of(found.folder / _SCORES[command])
+    return same and used in (None, run.checkpoint("best").name)
 
 
-def _root(config: Path | None) -> str | None:
-    value: Any = _content(config) if config else None
-    for key in ("data", "init_args", "root"):
-        value = value.get(key) if isinstance(value, dict) else None
-    return value.rstrip("/") if isinstance(value, str) else None
-
-
-def _content(file: Path) -> dict[str, Any]:
+def _checkpoint_of(scores: Path) -> str | None:
     try:
-        text = file.read_text(encoding="utf-8")
-        content = json.loads(text) if file.suffix == ".json" else yaml.safe_load(text)
-    except (OSError, ValueError, yaml.YAMLError):
-        return {}
-    return content if isinstance(content, dict) else {}
+        return Path(json.loads(scores.read_text(encoding="utf-8"))["checkpoint"]).name
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -171,6 +171,7 @@ def trained(tmp_path: Path) -> Run:
     run = Run(tmp_path / "fold-1")
     run.checkpoints.mkdir(parents=True)
     (run.checkpoints / "best.ckpt").touch()
+    (tmp_path / "photos").mkdir()
     run.history.append("began", directory=str(tmp_path))
     (run.folder / "config.yaml").write_text("data: {init_args: {root: photos}}\n")
     return run
