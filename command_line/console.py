@@ -31,7 +31,8 @@ _NO_NEWS = (
 )
 _FEW_WORKERS = re.compile(r"The '(\w+)' does not have many workers(?s:.*)num_workers=(\d+)`(?s:.*)")
 _CHECKOUT = Path(__file__).parent.parent  # or where it is installed, beside other packages
-_DISK_ERRORS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOTDIR)
+_FORBIDDEN = (errno.EACCES, errno.EPERM)
+_DISK_ERRORS = (*_FORBIDDEN, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOTDIR)
 
 
 @contextmanager
@@ -42,7 +43,7 @@ def mistakes_in_one_line() -> Iterator[None]:
         Nothing.
 
     Raises:
-        SystemExit: If the user made a mistake, the disk can't be written to, or images can't be loaded.
+        SystemExit: If the user made a mistake, the disk can't be used, or images can't be loaded.
     """
     try:
         yield
@@ -65,7 +66,8 @@ def mistakes_in_one_line() -> Iterator[None]:
     except OSError as error:
         if error.errno not in _DISK_ERRORS:
             raise
-        sys.exit(f"{program()}: error: Can't write {error.filename or 'a file'}: {error.strerror}.")
+        done = "read or write" if error.errno in _FORBIDDEN else "write"
+        sys.exit(f"{program()}: error: Can't {done} {error.filename or 'a file'}: {error.strerror}.")
 
 
 def quieten() -> None:

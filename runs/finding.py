@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.utilities import rank_zero_warn
 
 from runs.checkpoints import newest_whole
 from runs.remote_file import fetch, is_url
@@ -96,7 +97,7 @@ def runs_of(experiment: Path) -> list[Run]:
 
 
 def find_runs(folder: Path) -> Iterator[Run]:
-    """Find all runs in a folder and below it.
+    """Find all runs in a folder and below it, but for folders that may not be read, of which a warning tells.
 
     Args:
         folder: The folder, which may be a run itself.
@@ -105,12 +106,17 @@ def find_runs(folder: Path) -> Iterator[Run]:
         The runs, in the order of their paths.
     """
     run = Run(folder)
-    if run.exists():
-        yield run
+    try:
+        found = run.exists()
+        paths = [] if found else sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+        below = [path for path in paths if path.is_dir() and not path.is_symlink()]
+    except OSError as error:
+        rank_zero_warn(f"{folder} can't be looked into ({error.strerror}): runs in it are left out.")
         return
-    for path in sorted(folder.iterdir()):
-        if path.is_dir() and not path.is_symlink() and not path.name.startswith("."):
-            yield from find_runs(path)
+    if found:
+        yield run
+    for path in below:
+        yield from find_runs(path)
 
 
 def version_of(name: str) -> int:

@@ -1,5 +1,6 @@
 """The command ``runs``: a table of all runs."""
 
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -38,8 +39,9 @@ def list_runs(folder: Path, sort: str, output: Path | None) -> None:
     if key not in columns:
         hint = did_you_mean(key, columns) or f" There are {', '.join(columns)}."
         raise MisconfigurationException(f"--sort is {sort}, which is not a column.{hint}")
-    known = sorted((row for row in rows if key in row), key=lambda row: _order(row[key]))
-    rows = [*(reversed(known) if sort.startswith("-") else known), *(row for row in rows if key not in row)]
+    known = sorted((row for row in rows if _is_known(row.get(key))), key=lambda row: _order(row[key]))
+    unknown = [row for row in rows if not _is_known(row.get(key))]
+    rows = [*(reversed(known) if sort.startswith("-") else known), *unknown]
     if output is not None:
         write_csv(output, rows_csv(columns, rows))
     shown, lines = _fit(columns, rows)
@@ -51,9 +53,17 @@ def list_runs(folder: Path, sort: str, output: Path | None) -> None:
         print(f"all columns: {output}")  # noqa: T201
 
 
+def _is_known(value: Any) -> bool:
+    """Tell values from missing ones, and from scores that are no numbers, which no order has a place for."""
+    return value is not None and value == value  # NaN alone differs from itself
+
+
 def _order(value: Any) -> tuple[int, Any]:
-    """Sort numbers before texts."""
-    return (0, value) if isinstance(value, int | float) else (1, str(value))
+    """Sort numbers before texts, and numbers in texts by their value: 2/30 before 10/30."""
+    if isinstance(value, int | float):
+        return 0, value
+    parts = re.split(r"(\d+)", str(value))  # words and numbers in turn, so that places compare like with like
+    return 1, [int(part) if place % 2 else part for place, part in enumerate(parts)]
 
 
 def _fit(columns: list[str], rows: list[Row]) -> tuple[list[str], list[str]]:
