@@ -14,7 +14,7 @@ from lightning_modules import ImageClassifier
 from lightning_modules.certainty import AnswerRule, certainty
 from lightning_modules.preprocessing import pipeline_of
 from results.predictions import UNKNOWN
-from results.report.pictures import data_uri, seen_by_network, with_heat
+from results.report.pictures import data_uri, heat_uri, seen_by_network
 
 _TOP = 5
 
@@ -73,7 +73,7 @@ class AppClassifier:
             if self._heat_maps is not None:
                 pixels = np.ascontiguousarray(image.permute(1, 2, 0).numpy())
                 (heat,) = self._heat_maps([pixels], [self.model.class_names.index(best[0][0])])
-                heat_map = data_uri(with_heat(seen_by_network(picture, pixels), heat))
+                heat_map = heat_uri(seen_by_network(picture, pixels), heat)
         return {
             "answer": best[0][0] if sure >= self.threshold else UNKNOWN,
             "score": round(sure, 6),

@@ -53,6 +53,11 @@ def export(run: Path, output: Path | None, kind: Kind, int8: bool = False, eval_
     model = ImageClassifier.load(run, eval_scale=eval_scale)
     model.settings = replace(model.settings, precision="32-true")
     model.float()
+    if int8 and model.settings.box_margin is not None:
+        raise MisconfigurationException(
+            "--int8 compares answers to whole pictures, but this network was trained on pictures cut out along their "
+            "boxes (data.crop_to_box): export it in floats."
+        )
     exported = ExportedClassifier(model).eval()
     scores, place = _scores(found)
     check = AnswerCheck(model, exported, found.folder if found else None)

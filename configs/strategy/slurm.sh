@@ -12,6 +12,7 @@
 #SBATCH --open-mode=append
 set -u
 
+export SRUN_CPUS_PER_TASK="${SLURM_CPUS_PER_TASK:-8}" # which srun has not taken from the job since SLURM 22.05
 srun python train.py fit --config configs/strategy/ddp.yaml --name "job-$SLURM_JOB_ID" \
     --trainer.num_nodes "$SLURM_NNODES" --trainer.devices "$SLURM_NTASKS_PER_NODE" "$@" --ckpt_path last
 code=$?

@@ -39,6 +39,12 @@ def usable_cores() -> int:
     return max(1, cores)
 
 
+def _is_bound_task(cores: int) -> bool:
+    """Check whether SLURM has bound this process to cores of its own, which other devices don't share."""
+    given = os.environ.get("SLURM_CPUS_PER_TASK", "")
+    return "SLURM_PROCID" in os.environ and given.isdecimal() and cores <= int(given)
+
+
 def choose_workers(devices: int, computed_elsewhere: bool, batch_bytes: int) -> WorkerCount:
     """Choose a number of loading processes.
 
@@ -55,7 +61,7 @@ def choose_workers(devices: int, computed_elsewhere: bool, batch_bytes: int) -> 
         The number.
     """
     cores = usable_cores()
-    share = cores // devices
+    share = cores if _is_bound_task(cores) else cores // devices
     wanted = min(_MOST, share - (share > 2)) if computed_elsewhere else min(_MOST, share // 8)
     wanted = max(1, wanted)
     reason = f"{cores} core{'s' * (cores != 1)}" + (f", {devices} devices" if devices > 1 else "")

@@ -112,6 +112,7 @@ def _card(model: ImageClassifier, config: Mapping[str, Any], scores: Mapping[str
             f'network = torchvision.models.get_model("{backbone}", {given}).eval()',
             f'network.load_state_dict(safetensors.torch.load_file("FOLDER/{WEIGHTS}"))',
         ]
+    steps = f"resized to {size}x{size} pixels whatever their shape, scaled to [0, 1] and normalised by `mean` and `std`"
     return "\n".join(
         [
             "---",
@@ -121,9 +122,9 @@ def _card(model: ImageClassifier, config: Mapping[str, Any], scores: Mapping[str
             "---",
             f"# {backbone}, {config['num_classes']} classes",
             "",
-            f"Trained by transfer learning. Give it RGB pictures, resized to {size}x{size} pixels whatever their shape, "
-            "scaled to [0, 1] and normalised by `mean` and `std` of `config.json`; its `label_names` are the classes in the order of "
-            "the outputs. The softmax of the outputs is calibrated on validation pictures.",
+            f"Trained by transfer learning. Give it RGB pictures, {steps} of `config.json`; "
+            "its `label_names` are the classes in the order of the outputs. The softmax of the outputs is calibrated "
+            "on validation pictures.",
             "",
             *table,
             "",

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from results.evaluation.answers import Evaluation
 from results.evaluation.suspects import suspects
-from results.report.pictures import Pixels, data_uri, seen_by_network, with_heat
+from results.report.pictures import Pixels, data_uri, heat_uri, seen_by_network
 
 Picture: TypeAlias = tuple[Pixels, Pixels] | None
 Rows: TypeAlias = npt.NDArray[np.int64]
@@ -75,7 +75,7 @@ def choose(evaluation: Evaluation, limit: int) -> Chosen:
     predicted = answers.classes[:, 0]
     pairs, counts = np.unique(np.stack([labels[wrong], predicted[wrong]]), axis=1, return_counts=True)
     confused = []
-    for index in np.argsort(-counts, kind="stable")[: limit // _FEWER].tolist():
+    for index in np.argsort(-counts, kind="stable")[: -(-limit // _FEWER)].tolist():
         true, answer = pairs[:, index]
         mistakes = wrong[(labels[wrong] == true) & (predicted[wrong] == answer)]
         examples = right[labels[right] == answer]
@@ -126,7 +126,7 @@ def make_cases(
             if heat is not None:
                 (heat_map,) = heat([pixels], [int(answers.classes[row, 0])])
                 seen = seen_by_network(original, pixels)
-                shown.append(Photo(data_uri(with_heat(seen, heat_map)), "where the network looked"))
+                shown.append(Photo(heat_uri(seen, heat_map), "where the network looked"))
             yield shown
 
     def plain(row: int, caption: str) -> Photo:

@@ -68,7 +68,7 @@ def doubts_page(
         accuracy=share(hits),
         classes=len(names),
         cases=cases,
-        cases_for_script=[{"path": case["path"], "rival": case["rival"]} for case in cases],
+        cases_for_script=[{key: case[key] for key in ("path", "label", "rival")} for case in cases],
         hidden=len(found.rows) - len(cases),
         examples={str(index): image for index, image in shown.items() if image},
         base=str(base),

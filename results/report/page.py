@@ -72,6 +72,7 @@ def report_page(
         calibrated=evaluation.temperature != 1,
         scores=score_rows(evaluation),
         **cases,
+        counted=counted,
         heat_note=""
         if heat is None
         else "Heat maps: Grad-CAM for the answer, red where most speaks for it, dark where nothing does.",

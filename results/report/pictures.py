@@ -47,6 +47,21 @@ def with_heat(pixels: Pixels, heat: npt.NDArray[np.float32]) -> Pixels:
     return np.asarray((1 - opacity) * (0.5 + 0.5 * values) * pixels + opacity * colours, dtype=np.uint8)
 
 
+def heat_uri(pixels: Pixels, heat: npt.NDArray[np.float32]) -> str:
+    """Make a thumbnail with a heat map.
+
+    Args:
+        pixels: A picture, RGB, uint8 of shape (height, width, 3).
+        heat: As that of ``with_heat``.
+
+    Returns:
+        A JPEG of 160 rows as a ``data:`` URI.
+    """
+    factor = min(pixels.shape[:2]) // (2 * _HEIGHT)  # a whole photograph would take gigabytes of floats
+    small = np.asarray(Image.fromarray(pixels).reduce(factor)) if factor > 1 else pixels
+    return data_uri(with_heat(small, heat))
+
+
 def seen_by_network(original: Pixels, pixels: Pixels) -> Pixels:
     """Choose the picture over which a heat map is drawn.
 

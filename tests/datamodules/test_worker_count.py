@@ -43,6 +43,17 @@ def test_cores_are_shared(machine: Callable[..., None], cores: int, devices: int
     assert choose_workers(devices, gpu, BATCH).number == expected
 
 
+def test_cores_that_slurm_has_bound_to_a_task_are_its_own(
+    machine: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLURM_PROCID", "3")
+    monkeypatch.setenv("SLURM_CPUS_PER_TASK", "8")
+    machine(8)
+    assert choose_workers(4, True, BATCH).number == 7
+    machine(32)  # unbound: all tasks of the machine see all its cores
+    assert choose_workers(4, True, BATCH).number == 7
+
+
 def test_a_containers_quota_counts(machine: Callable[..., None]) -> None:
     machine(64, "400000 100000\n")
     assert usable_cores() == 4

@@ -97,6 +97,11 @@ def test_decisions_on_doubtful_labels_are_saved_as_lists_that_are_read(tmp_path:
         assert all(int(str(image.get_property("naturalWidth"))) > 0 for image in images if image.is_displayed())
         for name in ("relabel", "exclude"):
             browser.find_element(By.ID, name).click()
+        again = tmp_path / "again.html"  # in which another class is suggested for the first
+        other = Suspects(found.rows, np.array([2, 2, 1]))
+        again.write_text(doubts_page(given, other, lambda _: np.zeros((30, 40, 3), np.uint8), root, before, 10))
+        show(browser, again, 1000)
+        assert "0 right, 0 to relabel, 1 to leave out, 2 open" in browser.find_element(By.ID, "count").text
         saved = (tmp_path / "relabel.csv", tmp_path / "exclude.txt")
         end = time.monotonic() + 30
         while not all(path.exists() for path in saved) and time.monotonic() < end:

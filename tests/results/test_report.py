@@ -1,8 +1,11 @@
 """The page and the table of an evaluation."""
 
+import base64
 import csv
+import io
 import json
 import re
+import tracemalloc
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -14,7 +17,7 @@ from PIL import Image
 from results.evaluation.answers import Answers, Evaluation
 from results.report.cases import choose
 from results.report.page import report_page
-from results.report.pictures import seen_by_network, with_heat
+from results.report.pictures import data_uri, heat_uri, seen_by_network, with_heat
 from results.report.tables import class_rows, matrix_cells
 from tests.support.checkout import CHECKOUT
 
@@ -153,6 +156,34 @@ def test_heat_lies_where_it_belongs_and_on_the_original() -> None:
     row, column = divmod(int(red.argmax()), 80)
     assert row < 10
     assert column >= 60
+
+
+def test_a_heat_map_on_a_large_photograph_takes_no_gigabytes() -> None:
+    random = np.random.default_rng(0)
+    rows, columns = np.mgrid[0:1500, 0:2000]
+    original = np.stack([rows % 256, columns % 256, (rows + columns) // 14], axis=-1).astype(np.uint8)
+    heat = random.random((7, 7)).astype(np.float32)
+    tracemalloc.start()
+    shown = heat_uri(original, heat)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 40e6
+    small, large = (
+        np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))).convert("L"), dtype=float)
+        for uri in (shown, data_uri(with_heat(original, heat)))
+    )
+    assert small.shape == large.shape
+    assert np.abs(small - large).mean() < 2
+
+
+def test_what_is_not_shown_is_counted() -> None:
+    wrong = evaluation([0, 1, 2], [0, 2, 2], [0.9, 0.8, 0.7])
+    page = Page(report_page(wrong, picture, None, {}, limit=0))
+    assert "There is no mistake." not in page.text
+    assert "1, of which none are shown (report.pictures)." in page.text
+    assert "2, of which none are shown (report.pictures)." in page.text
+    right = Page(report_page(evaluation([0, 1], [0, 1], [0.9, 0.8]), picture, None, {}, limit=0))
+    assert "There is no mistake." in right.text
 
 
 def test_a_page_for_stanford_cars_is_small() -> None:
