@@ -97,6 +97,9 @@ def hold(start: Start, absent: Sequence[Path], *, training: bool) -> Iterator[No
 
     Yields:
         Nothing.
+
+    Raises:
+        MisconfigurationException: If another process trains the run, or has just saved its first checkpoint.
     """
     assert start.folder is not None
     mirror = mirror_of(start.run.folder) if start.run else None
@@ -106,6 +109,8 @@ def hold(start: Start, absent: Sequence[Path], *, training: bool) -> Iterator[No
         if mirror is not None:
             afterwards.enter_context(uploading(mirror))
         afterwards.enter_context(Lock(start.folder) if training else attempt(start.folder))
+        if training:
+            start.look_again()
         yield
 
 

@@ -1,12 +1,18 @@
 """What a command starts from, and where it writes."""
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_warn
 
+from runs.checkpoints import read_checkpoint
+from runs.commands import address
 from runs.run import Run
+
+Saved: TypeAlias = list[tuple[str, int, int]]
 
 
 @dataclass
@@ -22,6 +28,7 @@ class Start:
         hyper_parameters: The arguments that its classifier was built with.
         trained_elsewhere: Whether it was trained on another ``data.root``.
         step: The optimizer step from which a run continues in its folder; None for a run that is new.
+        saved: The checkpoints that the run had before one of them was chosen: their names, times and sizes.
     """
 
     experiment: Path = field(default_factory=Path)
@@ -32,6 +39,31 @@ class Start:
     hyper_parameters: dict[str, Any] = field(default_factory=dict)
     trained_elsewhere: bool = False
     step: int | None = None
+    saved: Saved = field(default_factory=list)
+
+    def note_saved(self, run: Run | None) -> None:
+        """Remember which checkpoints a run has, before one is chosen to continue from.
+
+        Args:
+            run: The run; None for a new one.
+        """
+        self.saved = _saved(run)
+
+    def look_again(self) -> None:
+        """Read the step again, once no other process trains the run: one that was killed may have been saving still.
+
+        Raises:
+            MisconfigurationException: If it has left another checkpoint than the one that was chosen.
+        """
+        if self.run is None or self.step is None or _saved(self.run) == self.saved:
+            return
+        last = self.run.find_checkpoint("last")
+        if last is None or self.checkpoint is None or not last.samefile(self.checkpoint):
+            raise MisconfigurationException(
+                f"Another process has saved a checkpoint of {address(self.run.folder)} meanwhile, and has ended: start "
+                "the command again, to go on from it."
+            )
+        self.step = int(read_checkpoint(last).get("global_step", 0))
 
     def compare_preprocessing(self, preprocessing: dict[str, Any], image_size: int) -> None:
         """Warn where images are prepared in another way than they were for the checkpoint.
@@ -46,3 +78,14 @@ class Start:
                 f"{image_size} here, {self.hyper_parameters.get('image_size')} there, or other steps): "
                 "the config.yaml of its run has the right one."
             )
+
+
+def _saved(run: Run | None) -> Saved:
+    found: Saved = []
+    if run is None:
+        return found
+    for name in ("last.ckpt", "previous.ckpt"):
+        with suppress(OSError):  # there is none, or it is being renamed
+            state = (run.checkpoints / name).stat()
+            found.append((name, state.st_mtime_ns, state.st_size))
+    return found

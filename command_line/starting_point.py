@@ -64,6 +64,7 @@ def _find_training(start: Start, config: Any, request: Request, name: str | None
     if request.named:
         if wanted is not None:
             raise MisconfigurationException("fit continues the run that is named: leave --ckpt_path out.")
+        start.note_saved(request.run)
         last = request.run.find_checkpoint("last") if request.run else None
         start.checkpoint = request.checkpoint or last
         start.run = request.run if name is None and _same(start.checkpoint, last) else None
@@ -72,11 +73,13 @@ def _find_training(start: Start, config: Any, request: Request, name: str | None
         start.run = named_run(start.experiment, name) if name else request.run or newest
         if start.run is not None and not start.run.exists():
             start.run = None
+        start.note_saved(start.run)
         start.checkpoint = start.run.find_checkpoint("last") if start.run else None
         if start.checkpoint is None:
             where = start.run.folder if start.run else start.experiment
             rank_zero_warn(f"There is no checkpoint in {where} to go on from: the run begins.")
     elif wanted is not None:
+        start.note_saved(request.run)
         start.checkpoint = _checkpoint(wanted, "last", start.experiment, request, name)
         if request.run and name is None and _same(start.checkpoint, request.run.find_checkpoint("last")):
             start.run = request.run
