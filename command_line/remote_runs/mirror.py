@@ -15,6 +15,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from command_line.remote_runs.pins import pinned
 from datamodules.cache.user_cache import user_cache
 from datamodules.remote.storage import OF_THE_DISK, Storage
+from runs.history import is_running
 from runs.run import CHECKPOINTS
 from runs.whole_file import write_atomically
 
@@ -51,22 +52,27 @@ class Mirror:
 
         Args:
             wanted: Which files are needed, by their names below the folder.
-            listed: What ``Storage.files`` lists, if that is known.
+            listed: What ``Storage.files`` has listed; where it shows anything new, the storage is asked again.
 
         Raises:
             MisconfigurationException: If a file has changed on both sides, or the storage can't be read.
         """
-        listed = self.storage.files() if listed is None else listed
+        kept = []
         with self._states() as states:
+            if listed is None or not _is_all_known(listed, states, wanted):
+                listed = self.storage.files()  # now that nothing is uploaded from here
             for name in states.keys() - listed.keys():  # somebody has removed it; what is here is uploaded again
                 del states[name]
             for name, version in sorted(listed.items()):
                 if not wanted(name) or _is_left_out(name):
                     continue
                 file, known = self.folder / name, states.get(name)
-                here = _state(file)
-                if here is not None and known is not None and _is_known(version, known[0]):
+                here, changed = _state(file), known is None or not _is_known(version, known[0])
+                if here is not None and not changed:
                     continue  # what has changed here since is uploaded later
+                if self._is_kept(here, known):
+                    kept += [name] * (changed and known is not None and not known[0].startswith(_SENT))
+                    continue
                 draft = file.with_name(f".{file.name}.fetched")
                 file.parent.mkdir(parents=True, exist_ok=True)
                 try:
@@ -76,6 +82,8 @@ class Mirror:
                         continue
                     if here is not None and known is not None and _is_known(_digest(draft), known[0]):
                         states[name] = version, _OTHER  # it did arrive, though the answer didn't
+                        continue
+                    if self._is_kept(here, known):  # by a training that has begun meanwhile
                         continue
                     changed_here = here is not None and (known is None or known[1] != here)
                     if changed_here and not cmp(draft, file, shallow=False):
@@ -90,6 +98,15 @@ class Mirror:
                 assert state is not None
                 states[name] = version, state
                 self._write(states)
+        if kept:
+            rank_zero_warn(
+                f"Another machine has changed {self.url}/{kept[0]}, but a training runs in {self.folder}: its files "
+                "are taken as they are."
+            )
+
+    def _is_kept(self, here: State | None, known: tuple[str, State] | None) -> bool:
+        """Check whether a file is one that a training may be writing to, or has just removed."""
+        return (here is not None or known is not None) and is_running(self.folder)
 
     def replace(self, name: str) -> None:
         """Copy a file as it is there, whatever is here.
@@ -218,6 +235,12 @@ class Mirror:
 def _is_left_out(name: str) -> bool:
     """Leave drafts and locks out, whose names begin with a dot."""
     return name in _NOT_KEPT or any(part.startswith(".") for part in name.split("/"))
+
+
+def _is_all_known(listed: dict[str, str], states: dict[str, tuple[str, State]], wanted: Callable[[str], bool]) -> bool:
+    names = [name for name in listed if wanted(name) and not _is_left_out(name)]
+    same = all(name in states and _is_known(listed[name], states[name][0]) for name in names)
+    return same and states.keys() <= listed.keys()
 
 
 def _is_known(version: str, known: str) -> bool:

@@ -2,7 +2,11 @@
 
 import errno
 import os
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,6 +15,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from command_line.remote_runs import uploads
 from command_line.remote_runs.mirror import Mirror
+from runs.history import is_running
 
 
 @pytest.fixture
@@ -187,3 +192,76 @@ def test_no_file_is_put_together_from_two_versions(
     other.fetch()
     assert (tmp_path / "other/checkpoints/last").read_text() == "222"
     assert len(reads) == 2
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+def test_what_a_training_here_uploads_after_a_listing_is_no_change_of_another_machine(
+    mirror: Mirror, *, ahead: bool
+) -> None:
+    curve = mirror.folder / "curve"
+    with curve.open("ab", buffering=0) as training:
+        training.write(b"1")
+        mirror.upload()
+        other = Mirror(mirror.url, mirror.folder)
+        listed = other.storage.files()
+        training.write(b"2")
+        put(mirror.folder, preview="1")
+        mirror.upload()
+        put(mirror.folder, preview="2")
+        training.write(b"3" * ahead)
+        other.fetch(listed=listed)
+        training.write(b"4")
+        mirror.upload()
+    assert stored() == {"curve": "1234" if ahead else "124", "preview": "2"}
+
+
+def test_an_old_listing_in_which_all_is_known_is_enough(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(mirror.folder, a="1", checkpoints__last="1")
+    mirror.upload()
+    listed = {**mirror.storage.files(), "checkpoints/best": "of no interest"}
+    monkeypatch.setattr(mirror.storage, "files", lambda: pytest.fail("asked again"))
+    mirror.fetch(lambda name: not name.endswith("best"), listed)
+
+
+@contextmanager
+def training_in(folder: Path) -> Iterator[None]:
+    """Hold a run's lock in another process, as a training does, without the seconds that its imports take."""
+    code = (
+        "import fcntl, sys; file = open(sys.argv[1], 'w'); fcntl.lockf(file, fcntl.LOCK_EX); print(flush=True); input()"
+    )
+    holder = [sys.executable, "-c", code, str(folder / ".lock")]
+    with subprocess.Popen(holder, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        assert is_running(folder)
+        try:
+            yield
+        finally:
+            process.communicate(b"\n")
+
+
+def test_no_file_of_a_running_training_is_replaced_or_brought_back(
+    mirror: Mirror, tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    put(mirror.folder, curve="1", checkpoints__epoch_1="1")
+    mirror.upload()
+    other = Mirror(mirror.url, tmp_path / "other")
+    other._stored = tmp_path / "other.json"
+    other.fetch()
+    with training_in(mirror.folder):
+        (mirror.folder / "checkpoints/epoch_1").unlink()  # a better one has taken its place
+        mirror.fetch()
+        assert not recwarn.list
+        put(other.folder, curve="theirs", test_scores="theirs")
+        other.upload()
+        inode = (mirror.folder / "curve").stat().st_ino
+        with pytest.warns(UserWarning, match="Another machine has changed memory://bucket/run/curve, but a training"):
+            mirror.fetch()
+        put(mirror.folder, curve="mine")
+        with pytest.warns(UserWarning, match="its files are taken as they are"):
+            mirror.fetch()
+        assert (mirror.folder / "curve").stat().st_ino == inode
+        assert (mirror.folder / "test_scores").read_text() == "theirs"
+        assert not (mirror.folder / "checkpoints/epoch_1").exists()
+    with pytest.raises(MisconfigurationException, match=r"have both changed.*Remove"):
+        mirror.fetch()
