@@ -102,6 +102,8 @@ class ExponentialMovingAverage(WeightAveraging):
             )
         super().setup(trainer, pl_module, stage)
         self._updates = 0
+        if stage == "fit":  # of an earlier training with the same callback; a resumed run brings its own
+            self._latest_update_step = 0
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Leave the average in the model; arguments as in ``setup``."""

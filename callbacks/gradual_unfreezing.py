@@ -28,7 +28,8 @@ class GradualUnfreezing(Callback):
         epochs: Unfreeze a further group at the start of each of these epochs, counted from 0; an epoch may be named
             twice. Groups beyond the end of the list stay frozen, so that an empty list trains the head alone (a linear
             probe).
-        patience: Unfreeze a further group when ``monitor`` has not improved for so many validations.
+        patience: Unfreeze a further group when ``monitor`` has not improved for so many validations. All groups that
+            are due are unfrozen at the start of the next epoch.
         monitor: Name of the score that ``patience`` watches.
         mode: ``max`` if larger is better, ``min`` if smaller is; null follows from the name of the score.
         min_delta: Smallest change that counts as improvement.
@@ -68,7 +69,7 @@ class GradualUnfreezing(Callback):
         self.sign = 1 if patience is None or mode_of("unfreezing", monitor, mode) == "max" else -1
         self.min_delta = min_delta
         self.warmup_epochs = warmup_epochs
-        self.stalls, self.waited, self.best = 0, 0, float("-inf")
+        self.stalls, self.unfrozen, self.waited, self.best = 0, 0, 0, float("-inf")
 
     @property
     def active(self) -> bool:
@@ -88,7 +89,7 @@ class GradualUnfreezing(Callback):
         if not self.active:
             return []
         if self.patience is not None:
-            unfrozen = self.stalls
+            unfrozen = self.unfrozen
         elif self.every_n_epochs is not None:
             unfrozen = epoch // self.every_n_epochs
         else:
@@ -122,6 +123,7 @@ class GradualUnfreezing(Callback):
         """
         if stage != "fit" or not self.active:
             return
+        self.stalls, self.unfrozen, self.waited, self.best = 0, 0, 0, float("-inf")
         if not isinstance(trainer.strategy, DDPStrategy | FullySharded | SingleDeviceStrategy):
             raise MisconfigurationException(
                 "unfreezing works on one device, with ddp and with configs/strategy/fsdp.yaml, not with "
@@ -146,6 +148,7 @@ class GradualUnfreezing(Callback):
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Unfreeze what the schedule unfreezes in this epoch; arguments as in ``on_train_start``."""
+        self.unfrozen = self.stalls
         unfrozen = self.freeze_for(trainer, pl_module, trainer.current_epoch) if self.active else []
         if unfrozen:
             self._announce(trainer, pl_module, f"unfroze {', '.join(unfrozen)}; ")
@@ -171,7 +174,8 @@ class GradualUnfreezing(Callback):
         if self.monitor not in trainer.callback_metrics:
             known = ", ".join(sorted(trainer.callback_metrics))
             raise MisconfigurationException(f"unfreezing.monitor is {self.monitor!r}, but there are only {known}.")
-        score = self.sign * float(trainer.callback_metrics[self.monitor])
+        # devices that went by scores of their own, as train/loss is, would freeze different layers
+        score = self.sign * float(trainer.strategy.broadcast(float(trainer.callback_metrics[self.monitor])))
         self.waited += 1
         if score > self.best + self.min_delta:
             self.best, self.waited = score, 0
@@ -184,7 +188,7 @@ class GradualUnfreezing(Callback):
         Returns:
             Plain values.
         """
-        return {"stalls": self.stalls, "waited": self.waited, "best": self.best}
+        return {"stalls": self.stalls, "unfrozen": self.unfrozen, "waited": self.waited, "best": self.best}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue where a checkpoint stood.
@@ -193,6 +197,7 @@ class GradualUnfreezing(Callback):
             state_dict: What ``state_dict`` returned.
         """
         self.stalls, self.waited, self.best = state_dict["stalls"], state_dict["waited"], state_dict["best"]
+        self.unfrozen = state_dict.get("unfrozen", self.stalls)  # which earlier versions didn't tell apart
 
     def freeze_for(self, trainer: Trainer, module: LightningModule, epoch: int) -> list[str]:
         """Freeze what the schedule freezes in an epoch, on all devices alike.

@@ -5,6 +5,7 @@ from lightning import Callback, LightningModule, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_info
 
+from callbacks.frozen_for_good import epochs_allowed
 from lightning_modules import ImageClassifier
 
 
@@ -68,7 +69,7 @@ class ProgressiveResizing(Callback):
         side = pl_module.train_size or int(pl_module.hparams["image_size"])
         pl_module.eval()
         try:
-            with torch.inference_mode():
+            with torch.inference_mode(), pl_module.logits.eagerly():
                 pl_module(torch.zeros(1, 3, side, side, dtype=torch.uint8, device=pl_module.device))
         except (AssertionError, RuntimeError, ValueError) as error:
             raise MisconfigurationException(
@@ -85,9 +86,11 @@ class ProgressiveResizing(Callback):
         """
         if self.start is None:
             return
-        epochs = trainer.max_epochs
-        if epochs is None or epochs < 1:
-            raise MisconfigurationException("progressive_resizing needs to know the run's length: set max_epochs.")
+        epochs = epochs_allowed(trainer)
+        if epochs is None:
+            raise MisconfigurationException(
+                "progressive_resizing needs to know the run's length: set trainer.max_epochs or max_steps."
+            )
         assert isinstance(pl_module, ImageClassifier)
         image_size = int(pl_module.hparams["image_size"])
         side = self.side(image_size, trainer.current_epoch, epochs)

@@ -140,15 +140,15 @@ class ImageClassifier(PhotographClassifier):
         return self
 
     def on_fit_start(self) -> None:
-        """Train, though the classifier may have been loaded for use; count the classes for a balanced loss."""
+        """Train, though the classifier may have been loaded for use."""
         if not self.training:
             self.train()
-        if self.hparams["balanced_loss"]:
-            self.loss.balance(labels_to_balance(self.trainer), len(self.class_names), self.device)
 
     def on_train_start(self) -> None:
-        """Let the configured learning rate and weight decay win over those of a resumed checkpoint."""
+        """Let the configured rates win over those of a resumed checkpoint; count the classes for a balanced loss."""
         self.optimization.restate(self.lr_schedulers())
+        if self.hparams["balanced_loss"]:
+            self.loss.balance(labels_to_balance(self.trainer), len(self.class_names), self.device)
 
     def on_train_epoch_start(self) -> None:
         """Start the learning rates of what a callback has just unfrozen."""

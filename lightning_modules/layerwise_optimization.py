@@ -13,6 +13,12 @@ from torch.optim.lr_scheduler import LambdaLR
 from lightning_modules.freezable_layers import FreezableLayers
 from lightning_modules.optimization import Schedule, begin_momentum, build_optimizer, parameter_groups, warmup_cosine
 
+_FINDER = "lightning.pytorch.tuner.lr_finder"
+
+
+class LayerwiseSchedule(LambdaLR):
+    """The schedule that ``LayerwiseOptimization`` builds, told by its class from those of others."""
+
 
 class LayerwiseOptimization:
     """Builds optimizer and schedule from the hyper-parameters, and keeps each group's rate as they have it.
@@ -44,7 +50,7 @@ class LayerwiseOptimization:
         groups = self.configured_groups()
         fused = self.hparams.fused and can_fuse(groups, trainer)
         optimizer = build_optimizer(groups, self.hparams.optimizer, self.hparams.momentum, fused)
-        scheduler = LambdaLR(optimizer, [self._schedule_of(group["layers"], schedule) for group in groups])
+        scheduler = LayerwiseSchedule(optimizer, [self._schedule_of(group["layers"], schedule) for group in groups])
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def restate(self, scheduler: Any) -> None:
@@ -56,7 +62,7 @@ class LayerwiseOptimization:
             scheduler: What ``LightningModule.lr_schedulers`` returns; the optimizer of our own is changed in place,
                 others are left alone.
         """
-        if not isinstance(scheduler, LambdaLR):
+        if not isinstance(scheduler, LayerwiseSchedule):
             return
         begin_momentum(scheduler.optimizer)
         groups, momentum = self.configured_groups(), self.hparams.momentum
@@ -75,7 +81,7 @@ class LayerwiseOptimization:
             optimizer: The optimizer; changed in place.
             scheduler: What ``LightningModule.lr_schedulers`` returns.
         """
-        if scheduler is not None and not isinstance(scheduler, LambdaLR):
+        if type(scheduler).__module__ == _FINDER:
             for own, group in zip(optimizer.param_groups, self.configured_groups(), strict=True):
                 own["lr"] *= group["lr"] / self.hparams.learning_rate
 
@@ -141,7 +147,12 @@ def run_length(trainer: Trainer) -> tuple[int, float]:
         total_steps = trainer.estimated_stepping_batches
     except ValueError as error:  # val_check_interval for instance, which is looked at here
         raise MisconfigurationException(f"trainer: {' '.join(str(error).split())}") from error
+    trainer.fit_loop.setup_data()  # else the number of batches isn't known yet where max_steps ends the run
+    if trainer.num_training_batches == math.inf:
+        raise MisconfigurationException(
+            "The training data have no length, so that epochs, in which schedule and warm-up are counted, have no end: "
+            "set trainer.limit_train_batches to the number of batches of an epoch."
+        )
     if total_steps == math.inf:
         raise MisconfigurationException("The schedule has to know its end: set trainer.max_epochs or max_steps.")
-    trainer.fit_loop.setup_data()  # else the number of batches isn't known yet where max_steps ends the run
     return int(total_steps), trainer.num_training_batches / trainer.accumulate_grad_batches

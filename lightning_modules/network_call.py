@@ -1,7 +1,7 @@
 """Calls the network, compiled or not."""
 
-from collections.abc import Callable, Hashable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -28,6 +28,7 @@ class NetworkCall:
         self.compiled = False
         self._variants: set[Hashable] = set()
         self._evaluated: int | None = None  # images of the first batch
+        self._eager = False
 
     def compile(self) -> None:
         """Compile the network when it is called for the first time."""
@@ -50,6 +51,8 @@ class NetworkCall:
         if not self.compiled:
             logits: Tensor = self.network(pixels)
             return logits
+        if self._eager:
+            return self._call(pixels)
         training = self.network.training
         if not training and self._evaluated is None:
             self._evaluated = len(pixels)
@@ -64,16 +67,22 @@ class NetworkCall:
             self._variants.add(variant)
         return self._call(pixels)
 
-    def eagerly(self) -> AbstractContextManager[object]:
-        """Compute without compilation for a while.
+    @contextmanager
+    def eagerly(self) -> Iterator[None]:
+        """Compute without compilation for a while; no batch of it counts as the first.
 
-        Returns:
-            A context.
+        Yields:
+            Nothing.
         """
         if not self.compiled:
-            return nullcontext()
-        eager: AbstractContextManager[object] = torch.compiler.set_stance("force_eager")
-        return eager
+            yield
+            return
+        before, self._eager = self._eager, True
+        try:
+            with torch.compiler.set_stance("force_eager"):
+                yield
+        finally:
+            self._eager = before
 
     def _call(self, pixels: Tensor) -> Tensor:
         try:

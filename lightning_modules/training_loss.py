@@ -22,11 +22,11 @@ def labels_to_balance(trainer: Trainer) -> npt.NDArray[np.int64]:
         The labels, int64 of shape (n,).
 
     Raises:
-        MisconfigurationException: If there is no data module.
+        MisconfigurationException: If there is no data module, or it doesn't know them.
     """
     data = trainer.datamodule  # type: ignore[attr-defined]
-    if data is None:
-        raise MisconfigurationException("model.balanced_loss needs a data module, which knows all labels.")
+    if not hasattr(data, "labels"):
+        raise MisconfigurationException("model.balanced_loss needs a data module that knows all labels: labels(split).")
     labels: npt.NDArray[np.int64] = data.labels("train")
     return labels
 

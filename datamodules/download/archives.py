@@ -3,11 +3,13 @@
 import hashlib
 import shutil
 import tarfile
+import time
 import urllib.error
 import urllib.request
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
@@ -20,6 +22,7 @@ _MD5 = {
     "car_devkit.tgz": "c3b158d763b6e2245038c8ad08e45376",
 }
 _ATTEMPTS = 5
+_PAUSE = 1.0  # seconds after the first answer that asks to come again later; then twice as long each time
 _CHUNK = 1 << 20
 
 
@@ -61,7 +64,7 @@ def _fetch(url: str, folder: Path) -> Path:
     """Fetch a URL, continuing where an interrupted call or a broken connection has stopped."""
     if not url.startswith(("http://", "https://")):
         raise MisconfigurationException(f"data.source is {url}: archives come from http(s) URLs or local files.")
-    target = folder / url.rpartition("/")[2]
+    target = folder / urlsplit(url).path.rpartition("/")[2]
     if target.is_file():
         return target
     partial = target.with_name(f"{target.name}.part")
@@ -72,9 +75,12 @@ def _fetch(url: str, folder: Path) -> Path:
         except urllib.error.HTTPError as error:
             if error.code == 416 and error.headers.get("Content-Range") == f"bytes */{partial.stat().st_size}":
                 return partial.rename(target)  # only the renaming was missing
-            partial.unlink(missing_ok=True)
-            if attempt == _ATTEMPTS or error.code in (401, 403, 404):
+            if error.code == 416:
+                partial.unlink(missing_ok=True)
+            elif attempt == _ATTEMPTS or not (error.code == 429 or error.code >= 500):
                 raise MisconfigurationException(f"Can't fetch {url}: {error}.") from error
+            else:
+                time.sleep(_PAUSE * 2 ** (attempt - 1))
         except (urllib.error.URLError, ConnectionError, TimeoutError) as error:
             reason = error.reason if isinstance(error, urllib.error.URLError) else error
             if attempt == _ATTEMPTS:

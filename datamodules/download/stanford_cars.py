@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 from filelock import FileLock
@@ -46,7 +47,7 @@ def download_stanford_cars(root: Path, source: str = DEFAULT_SOURCE) -> None:
                 rank_zero_info(TERMS)
                 draft.mkdir()
             archives = [part.strip() for part in source.split(",")]
-            if all(part.endswith(_ARCHIVES) for part in archives):
+            if all((urlsplit(part).path if "://" in part else part).endswith(_ARCHIVES) for part in archives):
                 content = fetch_archives(archives, draft)
             else:
                 content = fetch_from_hub(source, draft)

@@ -47,7 +47,7 @@ def load_weights(backbone: Backbone, weights: str, class_names: Sequence[str] = 
     elif is_url(weights):
         state = read_weights(fetch(weights, "model.weights"))
     elif name.startswith(TIMM):
-        state = _download_timm(name, weights)
+        state = _download_timm(backbone, name, weights)
     else:
         state = _download_torchvision(backbone, name, weights)
     _fill(backbone, state, f"model.weights {weights}", name)
@@ -107,7 +107,7 @@ def _download_torchvision(backbone: Backbone, name: str, weights: str) -> dict[s
     return state
 
 
-def _download_timm(name: str, weights: str) -> dict[str, Tensor]:
+def _download_timm(backbone: Backbone, name: str, weights: str) -> dict[str, Tensor]:
     import timm
 
     if weights != "DEFAULT":
@@ -115,8 +115,11 @@ def _download_timm(name: str, weights: str) -> dict[str, Tensor]:
             f"model.weights is {weights!r}, but {name} takes DEFAULT, a file (.pth, .safetensors, .ckpt), the folder "
             "of a run, or null; another set of timm's is written into the name: timm/NAME.TAG."
         )
+    size = getattr(getattr(backbone.network, "patch_embed", None), "img_size", None)  # to which timm fits positions
+    options = {} if size is None else {"img_size": size}
     try:
-        state: dict[str, Tensor] = timm.create_model(name.removeprefix(TIMM), pretrained=True).state_dict()
+        published = timm.create_model(name.removeprefix(TIMM), pretrained=True, **options)
+        state: dict[str, Tensor] = published.state_dict()
     except Exception as error:  # timm and the hub's client raise many kinds
         raise MisconfigurationException(
             f"Can't download model.weights {weights} of {name} ({type(error).__name__}): check the network, or give a "
@@ -143,6 +146,7 @@ def _fill(backbone: Backbone, state: dict[str, Tensor], source: str, name: str) 
             f"{len(missing)} of {len(own)} tensors are missing, {missing[0]} first"
             if missing
             else f"{misshapen[0]} has shape {[*state[misshapen[0]].shape]} instead of {[*own[misshapen[0]].shape]}"
+            + ", which depends on data.image_size" * ("pos_embed" in misshapen[0])
         )
         raise MisconfigurationException(f"{source} don't fit model.backbone {name}: {reason}.")
     if not all(bool(torch.isfinite(value).all()) for value in fitting.values() if value.is_floating_point()):

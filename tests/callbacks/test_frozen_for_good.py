@@ -15,13 +15,15 @@ from callbacks.frozen_for_good import patience_advice
 from lightning_modules import ImageClassifier
 
 BATCHES = 4
+ONE_DEVICE = SimpleNamespace(broadcast=lambda value: value)
 
 
 def trainer_of(epochs: int, interval: int = BATCHES, every: int | None = 1, epoch: int = 0) -> Any:
     return SimpleNamespace(
         max_epochs=epochs, max_steps=-1, num_training_batches=BATCHES, accumulate_grad_batches=1, fast_dev_run=False,
         current_epoch=epoch, val_check_batch=interval, check_val_every_n_epoch=every, sanity_checking=False,
-        state=SimpleNamespace(fn="fit"), strategy=None, callback_metrics={"val/f1": torch.tensor(0.5)},
+        state=SimpleNamespace(fn="fit"), strategy=ONE_DEVICE,
+        callback_metrics={"val/f1": torch.tensor(0.5)},
     )  # fmt: skip
 
 
@@ -30,6 +32,7 @@ def stay_frozen(trainer: Any, unfreezing: GradualUnfreezing, groups: list[str]) 
     for batch in range(trainer.current_epoch * BATCHES, trainer.max_epochs * BATCHES):
         epoch, step = divmod(batch, BATCHES)
         if step == 0:
+            unfreezing.unfrozen = unfreezing.stalls  # as at the start of an epoch
             frozen = unfreezing.frozen_groups(groups, epoch)
         every = trainer.check_val_every_n_epoch
         counted = batch if every is None else step
@@ -46,6 +49,7 @@ def test_what_is_said_at_the_start_is_what_the_worst_score_leaves_frozen() -> No
         unfreezing = GradualUnfreezing(patience=patience)
         if trainer.current_epoch:  # continues
             unfreezing.stalls, unfreezing.waited, unfreezing.best = 1, patience - 1, 0.9
+            unfreezing.unfrozen = 1
         waited = unfreezing.waited if trainer.current_epoch else -1
         now = unfreezing.frozen_groups(groups, 0)
         said = patience_advice(trainer, now, epochs, patience, waited, "val/f1")

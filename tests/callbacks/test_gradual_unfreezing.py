@@ -32,6 +32,29 @@ def test_the_schedule_unfreezes_from_head_to_input() -> None:
     assert GradualUnfreezing().frozen_groups(GROUPS, 0) == []
 
 
+def begin_epoch(unfreezing: GradualUnfreezing) -> None:
+    unfreezing.unfrozen = unfreezing.stalls
+
+
+def test_what_is_due_within_an_epoch_waits_for_the_next_one_after_a_resumption_too() -> None:
+    unfreezing = GradualUnfreezing(patience=1)
+    module = ImageClassifier("resnet18", None, ["a", "b"])
+    trainer = _trainer(module, [unfreezing], 0)
+    trainer.callback_metrics = {"val/f1": torch.tensor(0.5)}
+    for _ in range(3):
+        unfreezing.on_validation_end(trainer, module)
+    assert unfreezing.stalls == 2
+    resumed = GradualUnfreezing(patience=1)
+    resumed.load_state_dict(unfreezing.state_dict())
+    assert resumed.frozen_groups(GROUPS, 0) == unfreezing.frozen_groups(GROUPS, 0) == GROUPS[:-1]
+    assert not resumed.is_complete(GROUPS, 0)
+    begin_epoch(resumed)
+    assert resumed.frozen_groups(GROUPS, 1) == GROUPS[:1]
+    earlier = GradualUnfreezing(patience=1)
+    earlier.load_state_dict({"stalls": 2, "waited": 0, "best": 0.5})  # of a version that didn't tell them apart
+    assert earlier.frozen_groups(GROUPS, 1) == GROUPS[:1]
+
+
 def test_a_stalling_score_unfreezes_a_group() -> None:
     unfreezing = GradualUnfreezing(patience=2, min_delta=0.01)
     module = ImageClassifier("resnet18", None, ["a", "b"])
@@ -40,6 +63,7 @@ def test_a_stalling_score_unfreezes_a_group() -> None:
         trainer = _trainer(module, [unfreezing], epoch)
         trainer.callback_metrics = {"val/f1": torch.tensor(score)}
         unfreezing.on_validation_end(trainer, module)
+        begin_epoch(unfreezing)
         unfrozen.append(len(GROUPS) - 1 - len(unfreezing.frozen_groups(GROUPS, epoch + 1)))
         resumed = GradualUnfreezing(patience=2, min_delta=0.01)
         resumed.load_state_dict(unfreezing.state_dict())
@@ -134,6 +158,7 @@ def _trainer(module: ImageClassifier, callbacks: list[Any], epoch: int) -> Any:
         current_epoch=epoch,
         state=SimpleNamespace(fn="fit"),
         sanity_checking=False,
+        strategy=SimpleNamespace(broadcast=lambda value: value),
     )
 
 
@@ -145,7 +170,9 @@ def test_early_stopping_waits_for_the_last_group() -> None:
     assert waits == [True] * 5 + [False] * 2  # six groups: the last is unfrozen at epoch 5
     stalling = GradualUnfreezing(patience=1)
     assert stopping._should_skip_check(_trainer(module, [stalling], 99))
-    stalling.stalls = 5
+    stalling.stalls = 5  # due at the next epoch, and still frozen
+    assert stopping._should_skip_check(_trainer(module, [stalling], 5))
+    begin_epoch(stalling)
     assert not stopping._should_skip_check(_trainer(module, [stalling], 6))
     assert not stopping._should_skip_check(_trainer(module, [GradualUnfreezing()], 0))
     assert EarlyStopping(patience=None)._should_skip_check(_trainer(module, [], 9))

@@ -233,6 +233,19 @@ def test_a_broken_connection_is_resumed(hub: HubServer, tmp_path: Path, archive:
         assert int(Path(str(file)).stem) % 196 == label
 
 
+def test_a_server_that_is_busy_loses_nothing(
+    hub: HubServer, tmp_path: Path, archive: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr("datamodules.download.archives.time.sleep", pauses.append)
+    hub.files["cars.tgz"] = archive
+    hub.drops["cars.tgz"] = [len(archive) // 4]
+    hub.busy = 3
+    download_stanford_cars(tmp_path / "cars", f"{hub.url}/cars.tgz?dl=1")
+    assert hub.ranges == [f"bytes={len(archive) // 4}-"]
+    assert pauses == [2, 4, 8]  # of five attempts, the first of which was the broken one
+
+
 def test_damaged_archives_are_refused_and_fetched_anew(hub: HubServer, tmp_path: Path, archive: bytes) -> None:
     for name, content, message in (
         ("cars.tgz", archive[: len(archive) // 2], "is damaged or no archive"),

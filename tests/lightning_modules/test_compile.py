@@ -91,6 +91,9 @@ def test_eagerly_means_that_nothing_is_compiled(compilations: Counter[bool]) -> 
     with call.eagerly():
         call(torch.rand(2, 3, 4, 4))
     assert not compilations
+    for images in (5, 5):  # the first batch is the first that isn't computed eagerly
+        call(torch.rand(images, 3, 4, 4))
+    assert sum(compilations.values()) == 1
 
 
 def test_what_cannot_be_compiled_is_said(

@@ -1,12 +1,16 @@
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import lightning as L
 import pytest
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
+from torch.utils.data import DataLoader, IterableDataset
 
 from datamodules import ToyCarsDataModule
 from datamodules.loading.samplers import ShuffledSampler
@@ -114,3 +118,40 @@ def test_warm_up_is_counted_in_epochs_however_the_run_is_measured(run: Callable[
 
 def test_a_run_without_an_end_is_refused(mistake: Callable[..., str]) -> None:
     assert "max_epochs" in mistake("fit", "--trainer.max_epochs=-1")
+
+
+class Endless(IterableDataset[tuple[torch.Tensor, torch.Tensor]]):
+    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        while True:
+            yield torch.zeros(3, 32, 32, dtype=torch.uint8), torch.tensor(0)
+
+
+class WithAnotherSchedule(ImageClassifier):
+    def configure_optimizers(self) -> Any:
+        optimizer = torch.optim.SGD(self.parameters(), lr=0.1)
+        return [optimizer], [torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 10)]
+
+
+def plain_trainer(folder: Path, **options: Any) -> L.Trainer:
+    return L.Trainer(
+        accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False, default_root_dir=folder,
+        enable_model_summary=False, **options,
+    )  # fmt: skip
+
+
+def test_data_without_a_length_need_the_length_of_an_epoch(tmp_path: Path) -> None:
+    model = ImageClassifier("squeezenet1_1", None, ["a", "b"], image_size=32)
+    loader = DataLoader(Endless(), batch_size=2)
+    for options in ({"max_epochs": 2}, {"max_steps": 4}):
+        with pytest.raises(MisconfigurationException, match=r"no length, .* set trainer\.limit_train_batches"):
+            plain_trainer(tmp_path, **options).fit(model, loader)
+    plain_trainer(tmp_path, max_epochs=1, limit_train_batches=2).fit(model, loader)
+
+
+def test_schedules_of_ones_own_are_left_alone(tmp_path: Path) -> None:
+    model = WithAnotherSchedule("squeezenet1_1", None, ["a", "b"], image_size=32, layer_decay=0.5)
+    trainer = plain_trainer(tmp_path, max_epochs=2, limit_train_batches=2)
+    trainer.fit(model, DataLoader(Endless(), batch_size=2))
+    (optimizer,) = trainer.optimizers
+    expected = (1 + math.cos(math.pi * 2 / 10)) / 2 * 0.1  # a step of the schedule after each epoch
+    assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([expected])

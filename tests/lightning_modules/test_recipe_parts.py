@@ -6,6 +6,7 @@ from typing import Any
 import lightning as L
 import pytest
 import torch
+from lightning.pytorch.demos.boring_classes import BoringModel
 from torchvision.ops import StochasticDepth
 
 from callbacks import ExponentialMovingAverage, ProgressiveResizing
@@ -84,6 +85,21 @@ def test_a_trainer_that_has_averaged_tests_the_average(
             assert torch.equal(tensor, averaged[name])
 
 
+def test_one_callback_averages_each_of_several_trainings(tmp_path: Path) -> None:
+    averaging = ExponentialMovingAverage(0.5)
+    for _ in range(2):
+        torch.manual_seed(0)
+        module = BoringModel()
+        before = module.layer.weight.detach().clone()
+        trainer = L.Trainer(
+            accelerator="cpu", max_epochs=1, limit_train_batches=4, limit_val_batches=0, callbacks=[averaging],
+            logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+            default_root_dir=tmp_path,
+        )  # fmt: skip
+        trainer.fit(module)
+        assert not torch.equal(module.layer.weight, before)
+
+
 @pytest.mark.slow
 def test_averaging_can_be_left_out_when_a_run_is_resumed(run: Callable[..., None], tmp_path: Path) -> None:
     run("fit", "--ema.decay=0.9", "--trainer.max_epochs=1")
@@ -115,7 +131,8 @@ def test_progressive_resizing_grows_to_the_full_size(run: Callable[..., None], t
     resizing = ProgressiveResizing(start=0.5, until=0.75)
     assert [resizing.side(256, epoch, 8) for epoch in range(8)] == [128, 160, 160, 192, 224, 224, 256, 256]
     assert [ProgressiveResizing().side(256, epoch, 8) for epoch in range(8)] == [256] * 8
-    options = ["--progressive_resizing.start=0.5", "--progressive_resizing.until=0.6", "--trainer.max_epochs=3"]
+    options = ["--progressive_resizing.start=0.5", "--progressive_resizing.until=0.6", "--trainer.max_epochs=9"]
+    options += ["--trainer.max_steps=12"]  # which are three epochs
     run("fit", *options, f"{PROBE}NetworkInputs", f"--trainer.callbacks.file={tmp_path / 'sides'}")
     sides = {tuple(line.split()) for line in (tmp_path / "sides").read_text().splitlines()}
     assert sides == {("0", "32"), ("1", "64"), ("2", "64")}

@@ -1,9 +1,11 @@
 import pickle
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 
 import pytest
 import safetensors.torch
+import timm
 import torch
 import torchvision
 from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -43,6 +45,19 @@ def test_a_transformer_adapts_its_positions_to_another_size(tmp_path: Path) -> N
     torch.save(torchvision.models.vit_b_32(image_size=224).state_dict(), tmp_path / "vit.pth")
     model = ImageClassifier("vit_b_32", str(tmp_path / "vit.pth"), NAMES, image_size=96)
     assert model(torch.zeros(1, 3, 96, 96, dtype=torch.uint8)).shape == (1, 3)
+
+
+def test_published_weights_of_timm_are_fitted_to_the_size_of_the_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    create, asked = timm.create_model, []
+
+    def published(name: str, pretrained: bool = False, **options: Any) -> Any:
+        asked.append((pretrained, options.get("img_size")))
+        return create(name, pretrained=False, **options)
+
+    monkeypatch.setattr(timm, "create_model", published)
+    model = ImageClassifier("timm/vit_tiny_patch16_224", "DEFAULT", NAMES, image_size=64)
+    assert (True, (64, 64)) in asked
+    assert model(torch.zeros(1, 3, 64, 64, dtype=torch.uint8)).shape == (1, 3)
 
 
 @pytest.mark.parametrize(

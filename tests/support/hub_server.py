@@ -18,6 +18,7 @@ class HubServer(ThreadingHTTPServer):
     Attributes:
         files: Content by path.
         drops: After so many bytes of a body the connection breaks, once for each entry, by path.
+        busy: So many resumptions are answered by 503.
         requests: How often each path was fetched, and with which ranges.
     """
 
@@ -28,6 +29,7 @@ class HubServer(ThreadingHTTPServer):
         self.drops: dict[str, list[int]] = {}
         self.requests: Counter[str] = Counter()
         self.ranges: list[str] = []
+        self.busy = 0
 
     @property
     def url(self) -> str:
@@ -76,6 +78,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _file(self, name: str, data: bytes, body: bool) -> None:
         wanted = self.headers.get("Range")
+        if wanted and self.server.busy:
+            self.server.busy -= 1
+            self.send_error(503)
+            return
         start = int(wanted.removeprefix("bytes=").partition("-")[0]) if wanted else 0
         if start >= len(data):
             self.send_response(416)
