@@ -4,10 +4,13 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+from command_line.sweeping.study_name import study_name
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -23,26 +26,26 @@ class DatabaseClaims:
 
     Args:
         url: The database's URL, as SQLAlchemy takes it.
-        search: The name of the search.
+        output: The folder of the search, which all machines share.
         put_back: Called with the study and a trial whose process has given no sign of life, once on all machines.
 
     Attributes:
         storage: The database.
-        study_name: The search's name.
+        study_name: The search's name, which has an id of the folder.
         several_machines: True.
 
     Raises:
-        MisconfigurationException: If the URL holds a password.
+        MisconfigurationException: If the URL holds a password, or the folder trials that the database doesn't know.
     """
 
     several_machines = True
 
-    def __init__(self, url: str, search: str, put_back: "Callable[[Study, FrozenTrial], None]") -> None:
+    def __init__(self, url: str, output: Path, put_back: "Callable[[Study, FrozenTrial], None]") -> None:
         from optuna.exceptions import ExperimentalWarning
         from optuna.storages import RDBStorage
         from sqlalchemy.exc import IntegrityError, ProgrammingError
 
-        self.study_name, self._shown = search, 0.0
+        self._shown = 0.0
         try:
             has_password = urlsplit(url).password is not None
         except ValueError:
@@ -63,6 +66,7 @@ class DatabaseClaims:
                 if not left:
                     raise
                 time.sleep(_PAUSE)
+        self.study_name = study_name(output, self.storage)
 
     def alone(self) -> AbstractContextManager[None]:
         """Do nothing: the database takes one change after the other.

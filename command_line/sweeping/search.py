@@ -9,6 +9,7 @@ from callbacks.score_direction import mode_of
 from command_line.sweeping.claims import Claims, FileClaims
 from command_line.sweeping.database import DatabaseClaims
 from command_line.sweeping.space import Space, values_in, written
+from command_line.sweeping.study_name import RUN, refuse_folder_of_database
 from command_line.sweeping.trial import Ending, train_trial
 from results.run_table import scores_of
 from runs.curves import Curve
@@ -17,8 +18,6 @@ from runs.run import Run
 if TYPE_CHECKING:
     from optuna import Study, Trial
     from optuna.trial import FrozenTrial
-
-_RUN = "run"
 
 
 class Search:
@@ -36,7 +35,7 @@ class Search:
         database: The URL of a database that several machines share; None takes a file in ``output``.
 
     Raises:
-        MisconfigurationException: If the database can't be used.
+        MisconfigurationException: If the database can't be used, or holds another search than the folder.
     """
 
     def __init__(
@@ -55,9 +54,10 @@ class Search:
         self.experiment: str | None = config.get("experiment")
         self.claims: Claims
         if database is None:
+            refuse_folder_of_database(output)
             self.claims = FileClaims(output, self._put_back)
         else:
-            self.claims = DatabaseClaims(database, output.name, self._put_back)
+            self.claims = DatabaseClaims(database, output, self._put_back)
         self.seed = int(config["seed_everything"] or 0)
         self.score = str(config["checkpoint.monitor"])
         self.mode = mode_of("checkpoint", self.score, config["checkpoint.mode"])
@@ -97,16 +97,16 @@ class Search:
                 seed = None if self.claims.several_machines else self.seed + known  # or they might try the same at once
                 self.study.sampler = TPESampler(seed=seed, constant_liar=True)
             trial = self.study.ask(self.space)
-            if _RUN not in trial.user_attrs:
+            if RUN not in trial.user_attrs:
                 number = trial.number + 1 if self.claims.several_machines else len(self.trials())
-                trial.set_user_attr(_RUN, f"trial-{number}")
+                trial.set_user_attr(RUN, f"trial-{number}")
             self.claims.take(trial.number)
             return trial
 
     def _put_back(self, study: "Study", left: "FrozenTrial") -> None:
         """Have a trial taken up again that its process has left behind."""
-        if _RUN in left.user_attrs:
-            study.enqueue_trial(left.params, user_attrs={_RUN: self.run_of(left).name})
+        if RUN in left.user_attrs:
+            study.enqueue_trial(left.params, user_attrs={RUN: self.run_of(left).name})
 
     def run_of(self, trial: "Trial | FrozenTrial") -> Run:
         """Name the run of a trial.
@@ -117,7 +117,7 @@ class Search:
         Returns:
             Its run, which needn't have begun.
         """
-        return Run(self.output / trial.user_attrs.get(_RUN, f"unnamed-{trial.number}"))
+        return Run(self.output / trial.user_attrs.get(RUN, f"unnamed-{trial.number}"))
 
     def train(self, trial: "Trial") -> Ending:
         """Train a trial that was taken, to its end or until it falls behind.
