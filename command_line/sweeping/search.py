@@ -73,9 +73,14 @@ class Search:
             if len(start) == len(space) and not self.study.get_trials(deepcopy=False):
                 # so that the search never ends below where it began
                 self.study.enqueue_trial(start, skip_if_exists=True)
+        self._failed = [trial.number for trial in self.trials() if _has_failed(trial)]
+        self._fails = False  # whether the last training did
 
     def take(self, trials: int) -> "Trial | None":
-        """Take the next trial: one that was left behind, or a new one.
+        """Take the next trial: one that was left behind, one that failed in an earlier command, or a new one.
+
+        After a failure a new one is tried first: neither do trials that always fail keep a search from going on, nor
+        does what made all of them fail use them up.
 
         Args:
             trials: How many there are to be.
@@ -89,7 +94,9 @@ class Search:
 
         with self.claims.alone():
             self.claims.find_left(self.study)
-            waiting = self.study.get_trials(states=[TrialState.WAITING])
+            waiting = bool(self.study.get_trials(states=[TrialState.WAITING]))
+            while not waiting and self._failed and not self._fails:
+                waiting = self._try_again(self._failed.pop(0))
             if not waiting and len(self.trials()) >= trials:
                 return None
             known = len(self.study.get_trials(deepcopy=False))
@@ -102,6 +109,17 @@ class Search:
                 trial.set_user_attr(RUN, f"trial-{number}")
             self.claims.take(trial.number)
             return trial
+
+    def _try_again(self, number: int) -> bool:
+        """Put a failed trial back, unless another process has done so."""
+        failed = [trial for trial in self.trials() if trial.number == number]
+        try:
+            (self.output / ".again" / str(number)).mkdir(parents=True)  # one machine only succeeds in that
+        except FileExistsError:
+            return False
+        for trial in failed:
+            self._put_back(self.study, trial)
+        return bool(failed)
 
     def _put_back(self, study: "Study", left: "FrozenTrial") -> None:
         """Have a trial taken up again that its process has left behind."""
@@ -151,6 +169,7 @@ class Search:
         score = scores_of(run, [self.score]).get(self.score)
         if ending == "finished" and score is None:
             ending = "failed"
+        self._fails = ending == "failed"
         states = {"finished": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
         with self.claims.alone():  # another process could see a running trial that nobody claims any more
             # one that took too long to answer for its trial may find it taken up by another machine
@@ -178,3 +197,7 @@ class Search:
 
         finished = self.study.get_trials(states=[TrialState.COMPLETE])
         return self.study.best_trial if finished else None
+
+
+def _has_failed(trial: "FrozenTrial") -> bool:
+    return trial.state.name == "FAIL" and RUN in trial.user_attrs

@@ -231,6 +231,39 @@ def take(output: Path, space: Path, looks: Path | None = None) -> None:
     (output / "taken").write_text(search.run_of(trial).name)
 
 
+def test_failed_trials_are_taken_up_again_by_the_next_command_and_keep_nothing_from_going_on(
+    tmp_path: Path, space: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing: set[str] = set()
+    trains = scripted(lambda _: [1.0])
+
+    def train(run: Run, *others: Any) -> str:
+        return "failed" if run.name in failing else trains(run, *others)
+
+    monkeypatch.setattr("command_line.sweeping.search.train_trial", train)
+
+    def command(trials: int, failures: int) -> list[str]:
+        """Train until there are enough trials, or so many in a row fail."""
+        config = {**CONFIG, "model.learning_rate": 0.001, "data.batch_size": 16}
+        search = Search(config, [], read_space(space), True, tmp_path)
+        taken: list[str] = []
+        endings: list[str] = []
+        while endings[-failures:] != ["failed"] * failures and (trial := search.take(trials)) is not None:
+            taken.append(search.run_of(trial).name)
+            assert (trial.params["model.learning_rate"] == 0.001) == (taken[-1] == "trial-1")
+            endings.append(search.train(trial))
+        assert len(search.trials()) <= trials
+        return taken
+
+    failing |= {"trial-1", "trial-2", "trial-3"}
+    assert command(4, failures=1) == ["trial-1"]
+    failing.remove("trial-1")
+    assert command(4, failures=2) == ["trial-1", "trial-2", "trial-3"]
+    assert command(4, failures=2) == ["trial-2", "trial-4", "trial-3"]  # each fails again, once
+    failing.clear()
+    assert command(4, failures=2) == ["trial-2", "trial-3"]
+
+
 def searched(output: Path, space: Path, database: Path, score: float = 1.0) -> Search:
     """Work on a search in a database until it has one more trial, which has a score."""
     output.mkdir(parents=True, exist_ok=True)
