@@ -1,6 +1,10 @@
 """Weights and checkpoints that are named by a URL, from a server on this machine."""
 
+import hashlib
+import re
 from collections.abc import Callable, Iterator
+from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -8,16 +12,54 @@ import safetensors.torch
 import torch
 import torchvision
 
+from runs.remote_file import fetch
 from tests.support.hub_server import HubServer, serve
 from tests.support.malicious import Malicious
 
 QUICK = ["--trainer.max_epochs=1", "--trainer.limit_train_batches=1", "--previews.enabled=false"]
 
 
+class Plain(BaseHTTPRequestHandler):
+    """Answers as most servers of files do.
+
+    Attributes:
+        sent: The headers about the file that are sent.
+        asked: The headers that are understood.
+    """
+
+    server: HubServer
+    sent: tuple[str, ...] = ("ETag", "Last-Modified")
+    asked: tuple[str, ...] = ("If-None-Match", "If-Modified-Since")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        name = self.path.partition("?")[0][1:]
+        if (content := self.server.files.get(name)) is None:
+            self.send_error(404)
+            return
+        digest = hashlib.sha256(content).hexdigest()
+        about = {"ETag": f'"{digest}"', "Last-Modified": formatdate(int(digest[:7], 16), usegmt=True)}
+        same = any(self.headers.get(header) in about.values() for header in self.asked)
+        self.send_response(304 if same else 200)
+        for header in self.sent:
+            self.send_header(header, about[header])
+        if same:
+            self.end_headers()
+            return
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.server.requests[name] += 1
+        drops = self.server.drops.get(name, [])
+        self.wfile.write(content[: drops.pop(0)] if drops else content)
+
+
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
     monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path / "cache"))
     with serve("nobody/nothing", {}) as server:
+        server.RequestHandlerClass = Plain
         yield server
 
 
@@ -86,3 +128,76 @@ def test_an_address_that_leads_nowhere_is_named(
         answer = mistake("fit", f"--{option}={url}")
         assert expected in answer
         assert url in answer
+
+
+LOG = "lightning.pytorch.utilities.rank_zero"
+
+
+@pytest.mark.parametrize("sent", [("ETag",), ("Last-Modified",), ("ETag", "Last-Modified")])
+@pytest.mark.parametrize("asked", [("If-None-Match", "If-Modified-Since"), ()])
+def test_a_file_that_has_been_replaced_is_fetched_again(
+    server: HubServer,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    sent: tuple[str, ...],
+    asked: tuple[str, ...],
+) -> None:
+    monkeypatch.setattr(Plain, "sent", sent)
+    monkeypatch.setattr(Plain, "asked", asked)
+    for content in (b"old", b"new", b"old"):
+        server.files["net.pth"] = content
+        with caplog.at_level("INFO", LOG):
+            copies = [fetch(f"{server.url}/net.pth", "model.weights") for _ in range(2)]
+        assert copies[0] == copies[1]
+        assert copies[0].read_bytes() == content
+    assert "kept copy" not in caplog.text
+    assert server.requests["net.pth"] == (3 if asked else 6)  # in the latter half only headers are read
+
+
+def test_a_copy_whose_address_cannot_be_asked_is_taken_and_named(
+    server: HubServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = f"{server.url}/net.pth"
+    server.files["net.pth"] = b"old"
+    copy = fetch(url, "model.weights")
+
+    def kept() -> str:
+        caplog.clear()
+        with caplog.at_level("INFO", LOG):
+            assert fetch(url, "model.weights") == copy
+        assert copy.read_bytes() == b"old"
+        assert not list(copy.parent.glob("*.part"))
+        return caplog.text
+
+    server.files["net.pth"] = b"newer"
+    server.drops["net.pth"] = [2]
+    assert re.search(rf"it broke off after 2 of 5 bytes\): kept copy of \d{{4}}-\d\d-\d\d \d\d:\d\d: {copy}\n", kept())
+    del server.files["net.pth"]
+    assert "Not Found): kept copy of" in kept()
+    server.server_close()
+    server.shutdown()
+    assert "refused): kept copy of" in kept()
+
+
+def test_without_dates_a_copy_is_kept_until_its_length_changes(
+    server: HubServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(Plain, "sent", ())
+    url = f"{server.url}/net.pth"
+    for content, taken in ((b"old", b"old"), (b"new", b"old"), (b"newer", b"newer")):
+        server.files["net.pth"] = content
+        caplog.clear()
+        with caplog.at_level("INFO", LOG):
+            assert fetch(url, "model.weights").read_bytes() == taken
+        assert ("the server doesn't say when it changes): kept copy" in caplog.text) == (content == b"new")
+
+
+def test_a_copy_of_which_nothing_was_written_down_is_fetched_once_more(server: HubServer) -> None:
+    url = f"{server.url}/net.pth"
+    server.files["net.pth"] = b"new"
+    copy = fetch(url, "model.weights")
+    copy.with_name(f"{copy.name}.json").unlink()  # as before copies were looked after
+    copy.write_bytes(b"old")
+    for _ in range(2):
+        assert fetch(url, "model.weights").read_bytes() == b"new"
+    assert server.requests["net.pth"] == 2
