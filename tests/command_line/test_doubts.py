@@ -163,7 +163,7 @@ def test_the_page_shows_both_classes_and_escapes_names() -> None:
     assert seen == ['/photos/0, "a".jpg', '/photos/4, "a".jpg', '/photos/5, "a".jpg']  # the surest of both classes
     assert page.count("</script>") == 1
     data = json.loads(page.split("const cases = ")[1].split(", examples = ")[0])
-    assert data == [{"path": '5, "a".jpg', "rival": "c"}]
+    assert data == [{"path": '5, "a".jpg', "label": given.class_names[given.labels[5]], "rival": "c"}]
     empty = doubts_page(
         given, suspects(given.best, np.array([0, 0, 1, 1, 2, 2])), picture, Path("/photos"), ([], {}), 1
     )
