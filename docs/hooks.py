@@ -15,6 +15,7 @@ _MOVED = {
     "(docs/": "(",
     "(CONTRIBUTING.md)": "(contributing.md)",
     "[`benchmarks/RESULTS.md`](benchmarks/RESULTS.md)": "[Benchmarks](benchmarks.md)",
+    "(benchmarks/RESULTS.md#": "(benchmarks.md#",
     "[Changes](CHANGELOG.md)": "Changes (`CHANGELOG.md`)",
     "[LICENSE](LICENSE)": "`LICENSE`",
     "[`main.ipynb`](main.ipynb)": "`main.ipynb`",
