@@ -39,8 +39,7 @@ def evaluation_folders(run: Run, kind: str, file: str, own: str | None) -> list[
     found.sort(key=lambda path: (path.stat().st_mtime, len(path.parent.name), path.parent.name), reverse=True)
     roots = [data_root(path.with_name(CONFIG)) for path in found]
     return [
-        EvaluationFolder(path.parent, root, bool(own and root and not is_same_place(own, root)))
-        for path, root in zip(found, roots, strict=True)
+        EvaluationFolder(path.parent, root, are_other_data(own, root)) for path, root in zip(found, roots, strict=True)
     ]
 
 
@@ -65,6 +64,19 @@ def data_root(config: Path | None) -> str | None:
     for key in ("data", "init_args", "root"):
         content = content.get(key) if isinstance(content, dict) else None
     return content if isinstance(content, str) else None
+
+
+def are_other_data(own: str | None, root: str | None) -> bool:
+    """Check whether data are known to be others than a run's own.
+
+    Args:
+        own: Where the run's own lie; None if that isn't known.
+        root: Where the data lie; None likewise.
+
+    Returns:
+        Whether they are, as far as can be told.
+    """
+    return bool(own and root and not is_same_place(own, root))
 
 
 def is_same_place(root: str, other: str) -> bool:

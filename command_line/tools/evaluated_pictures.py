@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from datamodules.reading.image_reader import Image, UnreadableImageError, read_image
-from results.evaluation_folders import data_root, is_same_place
+from results.evaluation_folders import are_other_data, data_root
 from runs.run import CONFIG
 
 
@@ -45,10 +45,8 @@ def evaluated_pictures(run: Path) -> list[Labelled]:
     """
     tables = sorted(run.glob("*/predictions.csv"), key=lambda table: ("validate" not in table.parent.name, table))
     own = data_root(run / CONFIG)
-    roots = {table: data_root(table.with_name(CONFIG)) for table in tables}
-    of_own_data = [table for table in tables if not (own and (root := roots[table]) and not is_same_place(own, root))]
-    tables = of_own_data or tables
-    return [*{picture.file: picture for table in tables for picture in _rows(table)}.values()]
+    of_own_data = [table for table in tables if not are_other_data(own, data_root(table.with_name(CONFIG)))]
+    return [*{picture.file: picture for table in of_own_data or tables for picture in _rows(table)}.values()]
 
 
 def evenly(pictures: list[Labelled], number: int) -> list[Labelled]:
