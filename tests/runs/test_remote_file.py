@@ -49,8 +49,8 @@ class Plain(BaseHTTPRequestHandler):
             self.end_headers()
             return
         self.send_header("Content-Length", str(len(content)))
+        self.server.requests[name] += 1  # before the headers are sent, after which a client may be done
         self.end_headers()
-        self.server.requests[name] += 1
         drops = self.server.drops.get(name, [])
         self.wfile.write(content[: drops.pop(0)] if drops else content)
 

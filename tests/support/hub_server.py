@@ -89,6 +89,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
+        if body:  # counted before the headers, after which a client may be done
+            self.server.requests[name] += 1
+            self.server.ranges += [wanted] if wanted else []
         self.send_response(206 if wanted else 200)
         if wanted:
             self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
@@ -99,8 +102,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if not body:
             return
-        self.server.requests[name] += 1
-        self.server.ranges += [wanted] if wanted else []
         drops = self.server.drops.get(name, [])
         if drops:
             self.wfile.write(data[start : start + drops.pop(0)])
