@@ -13,7 +13,7 @@ import torch
 from torch.utils.benchmark import Measurement, Timer
 
 from lightning_modules import ImageClassifier
-from lightning_modules.optimization import build_optimizer, parameter_groups
+from lightning_modules.training.optimization import build_optimizer, parameter_groups
 
 
 def measure(model: ImageClassifier, trained: list[str], images: torch.Tensor, rounds: int) -> list[float]:

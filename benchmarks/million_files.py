@@ -18,7 +18,7 @@ import psutil
 import torch
 
 from datamodules import ImageFolderDataModule
-from datamodules.file_search import find_images
+from datamodules.files.file_search import find_images
 
 BATCH = 64
 

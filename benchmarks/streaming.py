@@ -22,7 +22,7 @@ import psutil
 
 from benchmarks.measuring.turns import Side, arguments, report, take_turns
 from datamodules import StanfordCarsDataModule, StreamingDataModule, ToyCarsDataModule
-from datamodules.conversion import convert
+from datamodules.chunks.conversion import convert
 from datamodules.image_data_module import ImageDataModule
 from tests.support.storage_server import StorageServer
 

@@ -18,9 +18,9 @@ from tqdm import tqdm
 
 from datamodules import StanfordCarsDataModule
 from lightning_modules import ImageClassifier
-from lightning_modules.preprocessing import evaluated_size
-from lightning_modules.temperature import fit_temperature
-from lightning_modules.views import further_views
+from lightning_modules.prediction.preprocessing import evaluated_size
+from lightning_modules.prediction.temperature import fit_temperature
+from lightning_modules.prediction.views import further_views
 
 SHIFT = 0.5
 SCALES = (0.95, 0.9, 0.875, 0.8, 0.7)

@@ -6,7 +6,7 @@ from lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from lightning_modules import ImageClassifier
-from lightning_modules.temperature import ValidationLogits
+from lightning_modules.prediction.temperature import ValidationLogits
 
 
 class Calibration(Callback):

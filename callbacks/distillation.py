@@ -6,7 +6,7 @@ from lightning import Callback, LightningModule, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from lightning_modules import ImageClassifier
-from lightning_modules.teacher import Teacher
+from lightning_modules.training.teacher import Teacher
 from runs.finding import named_path
 from runs.remote_file import is_url
 

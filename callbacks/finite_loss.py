@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 
 from callbacks.finite_tensors import first_not_finite, norm_of
 from callbacks.late_number import LateNumber
-from lightning_modules.layerwise_optimization import scales_gradients
+from lightning_modules.training.layerwise_optimization import scales_gradients
 
 _NAMED = 8
 

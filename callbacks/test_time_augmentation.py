@@ -7,7 +7,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 
 from lightning_modules import ImageClassifier
-from lightning_modules.views import FLIP, SCALES, SHIFT, further_views
+from lightning_modules.prediction.views import FLIP, SCALES, SHIFT, further_views
 
 
 class TestTimeAugmentation(Callback):

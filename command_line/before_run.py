@@ -15,7 +15,7 @@ from command_line.number_rules import check_pixel_statistics, warn_of_schedule
 from datamodules import ImageDataModule
 from lightning_modules import ImageClassifier
 from lightning_modules.networks.image_size import check_image_sizes
-from lightning_modules.preprocessing import evaluated_size
+from lightning_modules.prediction.preprocessing import evaluated_size
 from runs.copies import url_of
 
 _BATCH_NORM = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d | nn.SyncBatchNorm

@@ -14,8 +14,8 @@ from command_line.tools.list_runs import list_runs
 from command_line.trainings.typed import Typed
 from datamodules import ImageDataModule
 from datamodules.check import check_data
-from datamodules.conversion import convert
-from lightning_modules.certainty import AnswerRule, Certainty
+from datamodules.chunks.conversion import convert
+from lightning_modules.prediction.certainty import AnswerRule, Certainty
 from results.figures import is_figure, write_figure
 from results.preview_figure import preview_figure
 

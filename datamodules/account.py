@@ -8,7 +8,7 @@ import numpy as np
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
-from datamodules.file_search import PassedOver, find_images
+from datamodules.files.file_search import PassedOver, find_images
 from datamodules.in_words import listed
 from datamodules.layouts import SPLIT_FILE, Layout, Part
 from datamodules.samples import Samples

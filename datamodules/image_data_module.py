@@ -17,8 +17,8 @@ from datamodules.check_range import check_range
 from datamodules.image_dataset import ImageDataset
 from datamodules.loading_data_module import LoadingDataModule, Split
 from datamodules.once_a_node import once_a_node
-from datamodules.photograph_dataset import PhotographDataset
-from datamodules.photographs import list_photographs, tell_boxes
+from datamodules.photographs.photograph_dataset import PhotographDataset
+from datamodules.photographs.photograph_search import list_photographs, tell_boxes
 from datamodules.pipelines import as_plain_dict, compose, default_eval_steps, default_train_steps
 from datamodules.preview import Row, preview_rows
 from datamodules.random_relative_crop import sized

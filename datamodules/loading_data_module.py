@@ -18,7 +18,7 @@ from datamodules.loading.collate import collate
 from datamodules.loading.deferred_loader import DeferredLoader, begin_worker
 from datamodules.loading.samplers import ShardSampler, ShuffledSampler
 from datamodules.loading.worker_count import WorkerCount, choose_workers
-from datamodules.photograph_dataset import PhotographDataset
+from datamodules.photographs.photograph_dataset import PhotographDataset
 
 Split: TypeAlias = Literal["train", "val", "test"]
 

@@ -11,19 +11,19 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 
 from datamodules.cache.user_cache import user_cache
+from datamodules.chunks.local_chunks import LocalChunks
+from datamodules.chunks.remote_chunks import RemoteChunks
+from datamodules.files.text_files import decode_lines
 from datamodules.image_data_module import ImageDataModule
 from datamodules.image_dataset import ImageDataset, SamplerKey
 from datamodules.layouts import recognise_layout
 from datamodules.layouts.class_name import class_name
 from datamodules.loading_data_module import Split
-from datamodules.local_chunks import LocalChunks
 from datamodules.reading.image_reader import Image, decode_image
 from datamodules.reading.needed_pixels import NeededPixels
 from datamodules.remote.draft import drafted
-from datamodules.remote.remote_chunks import RemoteChunks
 from datamodules.remote.storage import Storage, is_remote
 from datamodules.samples import Samples
-from datamodules.text_files import decode_lines
 
 TABLE = "samples.csv"
 CLASSES = "classes.txt"

@@ -6,8 +6,8 @@ from typing import Any, TypeAlias
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 
-from lightning_modules.confusion_counts import NO_LABEL
-from lightning_modules.stage_metrics import Scores
+from lightning_modules.scoring.confusion_counts import NO_LABEL
+from lightning_modules.scoring.stage_metrics import Scores
 
 Predicted: TypeAlias = Tensor | tuple[list[str], Tensor, Tensor]
 

@@ -10,19 +10,19 @@ from torch.optim import Optimizer
 from torchvision.transforms.v2.functional import resize
 
 from lightning_modules.batches import Predicted, check_labels, images_and_rest, with_files
-from lightning_modules.certainty import Fitted
-from lightning_modules.freezable_layers import FreezableLayers
 from lightning_modules.hyper_parameters import check_hyper_parameters
-from lightning_modules.layerwise_optimization import LayerwiseOptimization
 from lightning_modules.network_call import NetworkCall
 from lightning_modules.networks import NETWORK_OPTIONS, PixelNormalization, build_backbone, layer_groups, load_weights
 from lightning_modules.networks.image_size import check_image_sizes, check_trained_size
 from lightning_modules.photograph_classifier import PhotographClassifier
+from lightning_modules.prediction.certainty import Fitted
+from lightning_modules.scoring.stage_metrics import StageMetrics
 from lightning_modules.sharding import shard_network, synchronize_buffers
-from lightning_modules.stage_metrics import StageMetrics
-from lightning_modules.step_seed import seed_step
-from lightning_modules.training_accuracy import TrainingAccuracy
-from lightning_modules.training_loss import TrainingLoss, expected_accuracy, labels_to_balance
+from lightning_modules.training.freezable_layers import FreezableLayers
+from lightning_modules.training.layerwise_optimization import LayerwiseOptimization
+from lightning_modules.training.step_seed import seed_step
+from lightning_modules.training.training_accuracy import TrainingAccuracy
+from lightning_modules.training.training_loss import TrainingLoss, expected_accuracy, labels_to_balance
 
 
 class ImageClassifier(PhotographClassifier):

@@ -13,20 +13,20 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from lightning_modules.certainty import Fitted
-from lightning_modules.most_probable import most_probable
 from lightning_modules.network_call import NetworkCall
 from lightning_modules.networks import PixelNormalization
-from lightning_modules.prediction_settings import PredictionSettings
-from lightning_modules.preprocessing import at_scale, pipeline_of
-from lightning_modules.stage_metrics import Scores, Views, scores_over_views
+from lightning_modules.prediction.certainty import Fitted
+from lightning_modules.prediction.prediction_settings import PredictionSettings
+from lightning_modules.prediction.preprocessing import at_scale, pipeline_of
+from lightning_modules.scoring.most_probable import most_probable
+from lightning_modules.scoring.stage_metrics import Scores, Views, scores_over_views
 from runs.checkpoints import read_trained
 from runs.finding import find_checkpoint, named_path
 from runs.remote_file import is_url
 from runs.training_config import training_config
 
 if TYPE_CHECKING:
-    from datamodules.given_photographs import GivenPhotograph
+    from datamodules.photographs.given_photographs import GivenPhotograph
 
 Answer: TypeAlias = dict[str, float]
 
@@ -147,7 +147,7 @@ class PhotographClassifier(LightningModule):
                 things, or a number is out of range.
         """
         # an import that takes two seconds, which a training with other loaders needn't wait for
-        from datamodules.given_photographs import GivenPhotographs, are_several
+        from datamodules.photographs.given_photographs import GivenPhotographs, are_several
 
         several = are_several(photographs)
         given = [*photographs] if several else [photographs]

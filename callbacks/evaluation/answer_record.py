@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lightning_modules.certainty import LOGIT_SCORES, certainty
-from lightning_modules.confusion_counts import NO_LABEL
-from lightning_modules.most_probable import most_probable
+from lightning_modules.prediction.certainty import LOGIT_SCORES, certainty
+from lightning_modules.scoring.confusion_counts import NO_LABEL
+from lightning_modules.scoring.most_probable import most_probable
 from results.evaluation.answers import Answers
 
 _TOP = 5

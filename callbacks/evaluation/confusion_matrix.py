@@ -9,7 +9,7 @@ from scipy.sparse import coo_array
 
 from callbacks.run_folder import run_folder
 from lightning_modules import ImageClassifier
-from lightning_modules.classification_metrics import ClassificationMetrics
+from lightning_modules.scoring.classification_metrics import ClassificationMetrics
 from results.class_report import matrix_csv, report_csv
 from results.confusion_figure import confusion_figure
 from results.figures import write_figure

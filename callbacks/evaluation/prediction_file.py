@@ -12,8 +12,8 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from callbacks.run_folder import run_folder
 from lightning_modules import ImageClassifier
-from lightning_modules.certainty import AnswerRule, Certainty, certainty
-from lightning_modules.most_probable import most_probable
+from lightning_modules.prediction.certainty import AnswerRule, Certainty, certainty
+from lightning_modules.scoring.most_probable import most_probable
 from results.predictions import Prediction, answer_lines, as_csv, as_json_lines
 from results.tables import write_csv
 from results.text_table import printable

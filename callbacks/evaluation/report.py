@@ -18,7 +18,7 @@ from callbacks.evaluation.heat_maps import HeatMaps
 from callbacks.evaluation.unknown_pictures import ReadingDataModule, ask_unknown
 from callbacks.run_folder import run_folder
 from lightning_modules import ImageClassifier
-from lightning_modules.certainty import LOGIT_SCORES
+from lightning_modules.prediction.certainty import LOGIT_SCORES
 from results.evaluation.answer_table import answers_csv
 from results.evaluation.answers import Evaluation
 from results.mistakes_figure import mistakes_figure

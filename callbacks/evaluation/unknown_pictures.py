@@ -9,8 +9,8 @@ from lightning import Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from lightning_modules import ImageClassifier
-from lightning_modules.certainty import CERTAINTIES, certainty
-from lightning_modules.most_probable import most_probable
+from lightning_modules.prediction.certainty import CERTAINTIES, certainty
+from lightning_modules.scoring.most_probable import most_probable
 from results.evaluation.answers import UnknownPictures
 
 

@@ -11,8 +11,8 @@ from callbacks.evaluation.heat_maps import HeatMaps
 from datamodules.image_dataset import prepared
 from datamodules.reading.image_reader import decode_image
 from lightning_modules import ImageClassifier
-from lightning_modules.certainty import AnswerRule, certainty
-from lightning_modules.preprocessing import pipeline_of
+from lightning_modules.prediction.certainty import AnswerRule, certainty
+from lightning_modules.prediction.preprocessing import pipeline_of
 from results.predictions import UNKNOWN
 from results.report.pictures import data_uri, heat_uri, seen_by_network
 

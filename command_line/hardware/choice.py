@@ -10,7 +10,7 @@ from command_line.hardware.precision_trial import cpu_has_bfloat16, try_precisio
 from command_line.hardware.torchrun_processes import is_from_torchrun
 from datamodules import ImageDataModule
 from lightning_modules import ImageClassifier
-from lightning_modules.layerwise_optimization import scales_gradients
+from lightning_modules.training.layerwise_optimization import scales_gradients
 
 _WORTHWHILE = 1.2  # times as fast; less may be chance, and bfloat16 rounds
 _AMPERE = (8, 0)

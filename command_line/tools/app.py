@@ -5,7 +5,7 @@ from pathlib import Path
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from lightning_modules import ImageClassifier
-from lightning_modules.certainty import AnswerRule
+from lightning_modules.prediction.certainty import AnswerRule
 from results.report.templates import template
 from runs.finding import run_of
 

@@ -18,7 +18,7 @@ from command_line.trainings.member_runs import train_members
 from command_line.trainings.refused_options import refuse_options
 from command_line.trainings.typed import Typed
 from datamodules import ImageDataModule, ImageFolderDataModule
-from datamodules.text_files import encode_lines
+from datamodules.files.text_files import encode_lines
 from results.evaluation.answer_table import answers_csv, read_evaluation
 from results.evaluation.answers import Evaluation
 from results.evaluation.suspects import Suspects, confidently_wrong, suspects

@@ -9,10 +9,10 @@ from tqdm.auto import tqdm
 
 from callbacks.evaluation.heat_maps import HeatMaps
 from datamodules.image_dataset import prepared, widened
-from datamodules.photographs import list_photographs, tell_boxes
+from datamodules.photographs.photograph_search import list_photographs, tell_boxes
 from datamodules.reading.image_reader import UnreadableImageError, read_image
 from lightning_modules import ImageClassifier
-from lightning_modules.preprocessing import pipeline_of
+from lightning_modules.prediction.preprocessing import pipeline_of
 from results.explanation_figure import Explanation, explanation_figure
 from results.figures import is_figure, write_figure
 from results.predictions import Prediction, answer_lines

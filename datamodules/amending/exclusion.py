@@ -9,7 +9,7 @@ import numpy.typing as npt
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from datamodules.amending.listed_files import ListedFiles
-from datamodules.text_files import decode_lines, decode_text
+from datamodules.files.text_files import decode_lines, decode_text
 
 
 def excluded_files(files: Iterable[str], folder: Path, exclude: str) -> set[str]:

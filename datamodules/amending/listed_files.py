@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from datamodules.path_spelling import existing_path
+from datamodules.files.path_spelling import existing_path
 
 
 class ListedFiles:

@@ -15,8 +15,8 @@ from jinja2 import Environment, FileSystemLoader
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from datamodules.check.findings import Finding, excluded
+from datamodules.files.text_files import encode_lines
 from datamodules.reading.image_reader import UnreadableImageError, read_image
-from datamodules.text_files import encode_lines
 
 _PICTURES = 60  # of each finding on the page
 _HEIGHT = 110

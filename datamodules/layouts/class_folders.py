@@ -9,8 +9,8 @@ from typing import TypeAlias
 import numpy as np
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from datamodules.file_search import PassedOver, find_images, holds_images, reason_by_name
-from datamodules.folder_entries import holds_runs, is_folder, unlistable
+from datamodules.files.file_search import PassedOver, find_images, holds_images, reason_by_name
+from datamodules.files.folder_entries import holds_runs, is_folder, unlistable
 from datamodules.in_words import listed
 from datamodules.layouts.car_names import CAR_NAMES, official_index
 from datamodules.layouts.class_name import class_name, respelled

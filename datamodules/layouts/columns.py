@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+from datamodules.files.path_spelling import found_file
 from datamodules.layouts.class_name import class_name, respelled
 from datamodules.layouts.layout import Part
 from datamodules.layouts.part_names import part_of
 from datamodules.layouts.table_faults import TableFaults
 from datamodules.layouts.table_file import Table
-from datamodules.path_spelling import found_file
 from datamodules.samples import NO_LABEL
 
 Role: TypeAlias = Literal["path", "label", "split", "group"]

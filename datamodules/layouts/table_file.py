@@ -11,10 +11,10 @@ import pyarrow as pa
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from pyarrow import parquet
 
+from datamodules.files.text_files import decode_text
 from datamodules.in_words import listed
 from datamodules.layouts.csv_text import read_csv
 from datamodules.layouts.stored_images import StoredImages, holds_images, stored_images
-from datamodules.text_files import decode_text
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".parquet", ".jsonl")
 SPREADSHEETS = (".xlsx", ".xls", ".xlsm", ".ods", ".numbers")

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from datamodules.folder_entries import unlistable
+from datamodules.files.folder_entries import unlistable
 from datamodules.in_words import listed
 from datamodules.layouts.columns import Columns
 from datamodules.layouts.gone_files import gone_from_folders

@@ -7,7 +7,7 @@ import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import nn
 
-from lightning_modules.preprocessing import evaluated_size
+from lightning_modules.prediction.preprocessing import evaluated_size
 
 
 def check_image_sizes(module: nn.Module, hparams: Mapping[str, Any], training: bool) -> None:

@@ -11,8 +11,8 @@ from torch.nn.functional import cross_entropy, kl_div, log_softmax
 
 from lightning_modules import ImageClassifier
 from lightning_modules.networks import PixelNormalization
-from lightning_modules.teacher import Teacher
-from lightning_modules.training_loss import TrainingLoss
+from lightning_modules.training.teacher import Teacher
+from lightning_modules.training.training_loss import TrainingLoss
 from tests.runs.test_resume import assert_same
 from train import main
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from callbacks import EarlyStopping, GradualUnfreezing
 from lightning_modules import ImageClassifier
-from lightning_modules.freezable_layers import FreezableLayers
+from lightning_modules.training.freezable_layers import FreezableLayers
 from tests.runs.test_resume import last_checkpoint
 from train import main
 

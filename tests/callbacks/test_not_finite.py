@@ -54,7 +54,7 @@ def test_a_gradient_that_is_no_number_reaches_no_checkpoint(
 ) -> None:
     options, steps, where = RECIPES[recipe]
     if "optimizer" in recipe:  # else it would take a GPU
-        monkeypatch.setattr("lightning_modules.layerwise_optimization.can_fuse", lambda *_: True)
+        monkeypatch.setattr("lightning_modules.training.layerwise_optimization.can_fuse", lambda *_: True)
     run("fit", *OFTEN, *options)
     answer = mistake("fit", *OFTEN, *options, *poisoned("gradient", 5))
     assert f"The gradients became nan in epoch 0, {where} (" in answer
@@ -149,7 +149,7 @@ def test_a_fused_optimizer_skips_steps_that_are_not_finite(tmp_path: Path, input
 def test_gradients_of_fused_optimizers_are_clipped_in_16_bits(
     run: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lightning_modules.layerwise_optimization.can_fuse", lambda *_: True)
+    monkeypatch.setattr("lightning_modules.training.layerwise_optimization.can_fuse", lambda *_: True)
     quick = ("--previews.enabled=false", "--trainer.max_epochs=1", "--trainer.limit_train_batches=1")
     run("fit", *quick, "--trainer.precision=bf16-mixed", "--trainer.gradient_clip_val=1")
 

@@ -11,7 +11,7 @@ import pytest
 
 from datamodules import ToyCarsDataModule
 from datamodules.image_dataset import widened
-from datamodules.photographs import list_photographs
+from datamodules.photographs.photograph_search import list_photographs
 from datamodules.reading.image_reader import read_image
 from lightning_modules import ImageClassifier
 from results.predictions import Prediction, answer_lines, shortest_names

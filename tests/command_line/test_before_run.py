@@ -18,7 +18,7 @@ from datamodules.image_dataset import prepared
 from datamodules.pipelines import as_plain_dict, augment, compose
 from datamodules.reading.image_reader import read_image
 from lightning_modules import ImageClassifier
-from lightning_modules.preprocessing import evaluated_size, pipeline_of
+from lightning_modules.prediction.preprocessing import evaluated_size, pipeline_of
 from tests.support.probes import FrozenAtTheEnd
 from train import main
 

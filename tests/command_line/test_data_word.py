@@ -12,7 +12,7 @@ import yaml
 from command_line.arguments.data_word import holds_data
 from command_line.arguments.request import read_request
 from datamodules import ToyCarsDataModule
-from datamodules.conversion import convert
+from datamodules.chunks.conversion import convert
 from datamodules.remote.storage import Storage
 from runs.run import Run
 from train import main

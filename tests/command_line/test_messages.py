@@ -21,7 +21,7 @@ from command_line.console import quieten
 from command_line.strict_trainer import StrictTrainer
 from datamodules import ToyCarsDataModule
 from lightning_modules import ImageClassifier
-from lightning_modules.classification_metrics import ClassificationMetrics
+from lightning_modules.scoring.classification_metrics import ClassificationMetrics
 from runs.commands import next_command
 
 pytestmark = pytest.mark.slow

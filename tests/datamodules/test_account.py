@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from datamodules import ImageFolderDataModule
-from datamodules.file_search import PassedOver, find_images
-from datamodules.photographs import list_photographs
+from datamodules.files.file_search import PassedOver, find_images
+from datamodules.photographs.photograph_search import list_photographs
 from datamodules.reading import file_kinds
 from tests.support.photos import class_folders, picture
 from train import main

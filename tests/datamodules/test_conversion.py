@@ -8,7 +8,7 @@ import pytest
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from datamodules import ImageFolderDataModule, StreamingDataModule
-from datamodules.conversion import convert
+from datamodules.chunks.conversion import convert
 
 
 def grey_table(root: Path, base: int, last_part: str = "test") -> Path:
@@ -89,6 +89,6 @@ def test_all_parts_are_listed_before_anything_is_written(tmp_path: Path, monkeyp
         return listed(split)  # type: ignore[arg-type]
 
     monkeypatch.setattr(data, "samples", fail_for_test)
-    monkeypatch.setattr("datamodules.conversion._write_chunks", lambda *_: pytest.fail("written too early"))
+    monkeypatch.setattr("datamodules.chunks.conversion._write_chunks", lambda *_: pytest.fail("written too early"))
     with pytest.raises(MisconfigurationException, match="no list of the test part"):
         convert(data, tmp_path / "stream")

@@ -6,7 +6,7 @@ import pytest
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from PIL import Image, ImageOps
 
-from datamodules.file_search import find_images
+from datamodules.files.file_search import find_images
 from datamodules.reading.image_reader import read_image
 
 

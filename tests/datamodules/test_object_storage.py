@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from datamodules import StreamingDataModule, ToyCarsDataModule
-from datamodules.conversion import convert
+from datamodules.chunks.conversion import convert
 from tests.datamodules.test_streaming import streamed
 from tests.runs.test_resume import assert_same
 from tests.support.interruptions import interrupted
@@ -42,7 +42,7 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[StorageS
 def stream(
     toy_data: Callable[..., ToyCarsDataModule], tmp_path: Path, server: StorageServer, monkeypatch: pytest.MonkeyPatch
 ) -> Path:
-    monkeypatch.setattr("datamodules.conversion._CHUNK_BYTES", 40_000)  # about ten pictures
+    monkeypatch.setattr("datamodules.chunks.conversion._CHUNK_BYTES", 40_000)  # about ten pictures
     convert(toy_data(), tmp_path / "stream")
     server.upload(tmp_path / "stream", "stream")
     return tmp_path / "stream"

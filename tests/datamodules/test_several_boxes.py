@@ -14,7 +14,7 @@ from datamodules import ImageFolderDataModule
 from datamodules.check.findings import excluded, find_problems
 from datamodules.check.inspection import inspect_image
 from datamodules.check.labelled_files import list_files
-from datamodules.photographs import list_photographs
+from datamodules.photographs.photograph_search import list_photographs
 
 CAR, VAN = (0, 0, 90, 90), (100, 0, 190, 90)
 

@@ -13,7 +13,7 @@ import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from datamodules import StreamingDataModule, ToyCarsDataModule
-from datamodules.conversion import convert
+from datamodules.chunks.conversion import convert
 from datamodules.loading.samplers import ShuffledSampler, shuffled_in_blocks
 from tests.support.checkout import CHECKOUT
 from tests.support.processes import run_devices
@@ -26,7 +26,7 @@ ToyData = Callable[..., ToyCarsDataModule]
 
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("datamodules.conversion._CHUNK_BYTES", 40_000)  # about ten pictures
+    monkeypatch.setattr("datamodules.chunks.conversion._CHUNK_BYTES", 40_000)  # about ten pictures
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from datamodules import ImageFolderDataModule
 from datamodules.layouts import Layout, Part, recognise_layout, write_split
 from datamodules.layouts.class_name import class_name
 from datamodules.layouts.part_names import part_of
-from datamodules.photographs import list_photographs
+from datamodules.photographs.photograph_search import list_photographs
 from datamodules.samples import Samples
 from tests.support.photos import class_folders, picture
 from train import main

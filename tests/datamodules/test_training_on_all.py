@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from datamodules import ImageFolderDataModule, StanfordCarsDataModule, StreamingDataModule, ToyCarsDataModule
-from datamodules.conversion import convert
+from datamodules.chunks.conversion import convert
 from lightning_modules import ImageClassifier
 from train import main
 

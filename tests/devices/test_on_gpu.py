@@ -92,7 +92,7 @@ def test_a_fused_step_equals_a_plain_one(
 ) -> None:
     same = ["--trainer.limit_train_batches=6", "--trainer.deterministic=true", f"--model.optimizer={optimizer}"]
     run("fit", *GPU, *same, "--name=fused")
-    monkeypatch.setattr("lightning_modules.layerwise_optimization.can_fuse", lambda *_: False)
+    monkeypatch.setattr("lightning_modules.training.layerwise_optimization.can_fuse", lambda *_: False)
     run("fit", *GPU, *same, "--name=plain")
     fused, plain = (last_checkpoint(tmp_path / "logs/demo" / name)["state_dict"] for name in ("fused", "plain"))
     # Adam divides by the gradient's size: where that is next to nothing, rounding decides on the sign of a step

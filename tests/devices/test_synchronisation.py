@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lightning_modules import layerwise_optimization
+from lightning_modules.training import layerwise_optimization
 from tests.support.processes import run_devices
 from tests.support.synchronisations import Window
 

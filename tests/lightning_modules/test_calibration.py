@@ -15,8 +15,8 @@ from sklearn.frozen import FrozenEstimator
 from torch import Tensor
 
 from lightning_modules import ImageClassifier
-from lightning_modules.certainty import threshold_of
-from lightning_modules.temperature import ValidationLogits, fit_temperature
+from lightning_modules.prediction.certainty import threshold_of
+from lightning_modules.prediction.temperature import ValidationLogits, fit_temperature
 
 Run = Callable[..., None]
 

@@ -16,7 +16,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from datamodules import ImageFolderDataModule, StanfordCarsDataModule, ToyCarsDataModule
-from datamodules.conversion import convert
+from datamodules.chunks.conversion import convert
 from datamodules.layouts import CAR_NAMES
 from datamodules.reading.image_reader import read_image
 from datamodules.streaming import CLASSES, TABLE

@@ -15,7 +15,7 @@ from PIL import Image
 import carspotter
 from callbacks import PredictionFile
 from lightning_modules import ImageClassifier
-from lightning_modules.prediction_settings import PredictionSettings
+from lightning_modules.prediction.prediction_settings import PredictionSettings
 from tests.lightning_modules.test_old_checkpoints import OLD_RUN
 from tests.support.hub_server import serve
 from tests.support.malicious import Malicious

@@ -15,8 +15,8 @@ from scipy.sparse import coo_array
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from lightning_modules.classification_metrics import ClassificationMetrics
-from lightning_modules.confusion_counts import ConfusionCounts
+from lightning_modules.scoring.classification_metrics import ClassificationMetrics
+from lightning_modules.scoring.confusion_counts import ConfusionCounts
 from results.class_report import matrix_csv, report_csv
 from results.confusion import most_confused, part_of
 from results.confusion_figure import confusion_figure

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from datamodules import ToyCarsDataModule
 from datamodules.loading.samplers import ShuffledSampler
 from lightning_modules import ImageClassifier
-from lightning_modules.optimization import build_optimizer, parameter_groups, warmup_cosine
+from lightning_modules.training.optimization import build_optimizer, parameter_groups, warmup_cosine
 from train import main
 
 pytestmark = pytest.mark.slow

@@ -12,7 +12,7 @@ from torchvision.ops import StochasticDepth
 from callbacks import ExponentialMovingAverage, ProgressiveResizing
 from datamodules import ToyCarsDataModule
 from lightning_modules import ImageClassifier
-from lightning_modules.optimization import ramp
+from lightning_modules.training.optimization import ramp
 from tests.support.probes import WeightsOfEachStep
 
 pytestmark = pytest.mark.slow

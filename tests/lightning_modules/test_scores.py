@@ -13,8 +13,8 @@ from torchmetrics.functional.classification import multiclass_f1_score, multicla
 
 from callbacks.evaluation.answer_record import AnswerRecord
 from lightning_modules import ImageClassifier
-from lightning_modules.classification_metrics import ClassificationMetrics, metrics_from_confusion
-from lightning_modules.most_probable import most_probable
+from lightning_modules.scoring.classification_metrics import ClassificationMetrics, metrics_from_confusion
+from lightning_modules.scoring.most_probable import most_probable
 
 
 def predictions(samples: int, classes: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:

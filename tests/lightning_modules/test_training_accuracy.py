@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lightning_modules.training_accuracy import TrainingAccuracy
+from lightning_modules.training.training_accuracy import TrainingAccuracy
 
 CPU = torch.device("cpu")
 

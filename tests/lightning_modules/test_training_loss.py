@@ -7,7 +7,7 @@ import torch
 from sklearn.utils.class_weight import compute_sample_weight
 from torch import nn
 
-from lightning_modules.training_loss import TrainingLoss, expected_accuracy
+from lightning_modules.training.training_loss import TrainingLoss, expected_accuracy
 
 CPU = torch.device("cpu")
 

@@ -10,7 +10,7 @@ import torch
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from lightning_modules import ImageClassifier
-from lightning_modules.certainty import AnswerRule, Fitted, best_norm_order, certainty, threshold_of
+from lightning_modules.prediction.certainty import AnswerRule, Fitted, best_norm_order, certainty, threshold_of
 from results.evaluation.coverage import coverage_curve
 from results.evaluation.unknown import separation
 from tests.results.test_report import Page

@@ -19,7 +19,7 @@ from matplotlib.font_manager import fontManager
 from matplotlib.text import Text
 from PIL import Image
 
-from datamodules.photograph_list import read_photograph_list
+from datamodules.photographs.photograph_list import read_photograph_list
 from results import fonts
 from results.confusion_figure import confusion_figure
 from results.figure_text import drawn_names, is_right_to_left, shortened

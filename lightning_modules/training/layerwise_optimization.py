@@ -10,8 +10,14 @@ from torch.distributed.tensor import DTensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from lightning_modules.freezable_layers import FreezableLayers
-from lightning_modules.optimization import Schedule, begin_momentum, build_optimizer, parameter_groups, warmup_cosine
+from lightning_modules.training.freezable_layers import FreezableLayers
+from lightning_modules.training.optimization import (
+    Schedule,
+    begin_momentum,
+    build_optimizer,
+    parameter_groups,
+    warmup_cosine,
+)
 
 _FINDER = "lightning.pytorch.tuner.lr_finder"
 

@@ -4,9 +4,9 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import Metric
 
-from lightning_modules.confusion_counts import NO_LABEL, ConfusionCounts
-from lightning_modules.exact_mean import ExactMean
-from lightning_modules.most_probable import most_probable
+from lightning_modules.scoring.confusion_counts import NO_LABEL, ConfusionCounts
+from lightning_modules.scoring.exact_mean import ExactMean
+from lightning_modules.scoring.most_probable import most_probable
 
 _TOP = 5
 

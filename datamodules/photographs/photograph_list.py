@@ -7,11 +7,11 @@ from pathlib import Path
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+from datamodules.files.path_spelling import found_file
 from datamodules.layouts.columns import BOX, Columns, role_of
 from datamodules.layouts.csv_text import read_csv
 from datamodules.layouts.table_file import Table, read_table
-from datamodules.path_spelling import found_file
-from datamodules.photograph_dataset import Photograph
+from datamodules.photographs.photograph_dataset import Photograph
 from datamodules.reading.image_reader import Box, reason_of
 
 _FARTHEST = 1e9  # pixels

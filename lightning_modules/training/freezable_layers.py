@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import nn
 
-from lightning_modules.optimization import ramp
+from lightning_modules.training.optimization import ramp
 
 
 class FreezableLayers:

@@ -7,11 +7,11 @@ from glob import glob, has_magic
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
-from datamodules.file_search import PassedOver, find_images
+from datamodules.files.file_search import PassedOver, find_images
+from datamodules.files.path_spelling import url_refusal
 from datamodules.layouts.table_file import TABLE_SUFFIXES
-from datamodules.path_spelling import url_refusal
-from datamodules.photograph_dataset import Photograph
-from datamodules.photograph_list import read_photograph_list
+from datamodules.photographs.photograph_dataset import Photograph
+from datamodules.photographs.photograph_list import read_photograph_list
 from datamodules.reading.image_reader import reason_of
 
 

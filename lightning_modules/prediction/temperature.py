@@ -9,8 +9,8 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
-from lightning_modules.certainty import CERTAINTIES, Fitted, best_norm_order, certainty
-from lightning_modules.confusion_counts import NO_LABEL
+from lightning_modules.prediction.certainty import CERTAINTIES, Fitted, best_norm_order, certainty
+from lightning_modules.scoring.confusion_counts import NO_LABEL
 
 _BOUNDS = (0.1, 10.0)
 _VALUES = 2_000_000  # logits that are looked at: a tenth of a second on one core

@@ -13,10 +13,10 @@ from PIL import Image as Pillow
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from datamodules.files.path_spelling import url_refusal
 from datamodules.image_dataset import black, prepared
 from datamodules.loading.collate import collate
 from datamodules.loading.deferred_loader import begin_worker
-from datamodules.path_spelling import url_refusal
 from datamodules.reading.image_reader import Image, UnreadableImageError, read_image
 from datamodules.reading.pictures_in_memory import from_memory
 

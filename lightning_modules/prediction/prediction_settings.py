@@ -9,7 +9,7 @@ import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 
-from lightning_modules.views import FLIP, SCALES, SHIFT, further_views
+from lightning_modules.prediction.views import FLIP, SCALES, SHIFT, further_views
 
 _ALIASES = {"16": "16-mixed", "bf16": "bf16-mixed", "32": "32-true", "64": "64-true"}
 _BOX_MARGIN = 0.05  # of runs whose config lacks it

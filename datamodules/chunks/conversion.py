@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+from datamodules.files.text_files import encode_lines
 from datamodules.image_data_module import ImageDataModule
 from datamodules.layouts import Part, write_split
 from datamodules.progress import progress
@@ -17,7 +18,6 @@ from datamodules.remote.draft import drafted
 from datamodules.remote.storage import Storage, is_remote
 from datamodules.samples import Samples
 from datamodules.streaming import CLASSES, TABLE
-from datamodules.text_files import encode_lines
 
 _SPLITS: tuple[Literal["train", "val", "test"], ...] = ("train", "val", "test")
 _CHUNK_BYTES = 64 << 20

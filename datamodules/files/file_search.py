@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from datamodules.folder_entries import has_suffix, holds_runs, is_file, is_folder, unlistable
+from datamodules.files.folder_entries import has_suffix, holds_runs, is_file, is_folder, unlistable
 from datamodules.reading.file_kinds import HEAD, recognise, refusal
 
 # What archives and network drives put into every folder: thumbnails, deleted files, descriptions.

@@ -5,7 +5,7 @@ from typing import NamedTuple, TypeAlias
 
 from torch import Tensor, nn
 
-from lightning_modules.classification_metrics import ClassificationMetrics
+from lightning_modules.scoring.classification_metrics import ClassificationMetrics
 
 Classifier: TypeAlias = Callable[[Tensor], Tensor]
 Views: TypeAlias = Callable[[Tensor], Iterable[Tensor]]

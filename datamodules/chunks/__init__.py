@@ -1,0 +1,1 @@
+"""Large files of many images, written by ``convert`` and read in a stream."""

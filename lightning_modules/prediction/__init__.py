@@ -1,0 +1,1 @@
+"""What predictions need besides the network: preprocessing, views, temperature and certainty."""

@@ -1,0 +1,1 @@
+"""Scores of predictions, exact on any number of devices."""
