@@ -14,6 +14,7 @@ from results.report.pictures import Pixels, data_uri, heat_uri, seen_by_network
 Picture: TypeAlias = tuple[Pixels, Pixels] | None
 Rows: TypeAlias = npt.NDArray[np.int64]
 _FEWER = 2  # pairs of classes show two pictures each
+HEATED = "where the network looked"  # the caption of pictures with heat maps
 
 
 class Photo(NamedTuple):
@@ -126,7 +127,7 @@ def make_cases(
             if heat is not None:
                 (heat_map,) = heat([pixels], [int(answers.classes[row, 0])])
                 seen = seen_by_network(original, pixels)
-                shown.append(Photo(heat_uri(seen, heat_map), "where the network looked"))
+                shown.append(Photo(heat_uri(seen, heat_map), HEATED))
             yield shown
 
     def plain(row: int, caption: str) -> Photo:

@@ -10,7 +10,7 @@ from results.evaluation.answers import Evaluation
 from results.evaluation.calibration import reliability
 from results.evaluation.coverage import at_coverage, coverage_curve
 from results.evaluation.unknown import separation
-from results.report.cases import Picture, choose, make_cases
+from results.report.cases import HEATED, Picture, choose, make_cases
 from results.report.charts import bar_chart, coverage_chart, reliability_chart, separation_chart
 from results.report.pictures import Pixels
 from results.report.tables import MATRIX, class_rows, group_shares, matrix_cells, score_rows
@@ -73,9 +73,9 @@ def report_page(
         scores=score_rows(evaluation),
         **cases,
         counted=counted,
-        heat_note=""
-        if heat is None
-        else "Heat maps: Grad-CAM for the answer, red where most speaks for it, dark where nothing does.",
+        heat_note="Heat maps: Grad-CAM for the answer, red where most speaks for it, dark where nothing does."
+        if any(photo.caption == HEATED for case in (*cases["mistakes"], *cases["doubtful"]) for photo in case.photos)
+        else "",
         classes=class_rows(evaluation),
         matrix=matrix_cells(evaluation),
         matrix_limit=MATRIX,

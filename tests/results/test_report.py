@@ -186,6 +186,20 @@ def test_what_is_not_shown_is_counted() -> None:
     assert "There is no mistake." in right.text
 
 
+@pytest.mark.parametrize("limit", [0, 5])
+@pytest.mark.parametrize("readable", [True, False])
+def test_a_note_explains_heat_maps_where_there_are_some(limit: int, readable: bool) -> None:
+    photo = np.zeros((8, 8, 3), dtype=np.uint8)
+    page = report_page(
+        evaluation([0, 1], [1, 1], [0.9, 0.8]),
+        lambda _: (photo, photo) if readable else None,
+        lambda pixels, _: [np.ones((2, 2), dtype=np.float32)] * len(pixels),
+        {},
+        limit=limit,
+    )
+    assert ("Grad-CAM" in page) == (limit > 0 and readable)
+
+
 def test_a_page_for_stanford_cars_is_small() -> None:
     """196 classes and 8,041 pictures of photographic noise, which compress worse than photographs."""
     random = np.random.default_rng(0)
