@@ -248,7 +248,10 @@ def main() -> None:
         if options.classes is not None:
             copy_cars(options.root, Path(folder) / "cars", options.classes)
             options.root = Path(folder) / "cars"
-        compare(options)
+        try:
+            compare(options)
+        except TrainingFailedError as error:  # a typo in --ours, by which all sides are set up
+            sys.exit(str(error))
 
 
 if __name__ == "__main__":
