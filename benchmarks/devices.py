@@ -1,4 +1,4 @@
-"""Measures what devices that train together send to each other, and foretells what many GPUs gain.
+"""Measures what devices that train together send to each other, and predicts what many GPUs gain.
 
 python -m benchmarks.devices [--tables traffic bandwidth foretold] [--network resnet18] [--processes 2 4]
 
@@ -163,8 +163,8 @@ def measure_bandwidths(given: argparse.Namespace, folder: Path) -> list[dict[str
     return rows
 
 
-def foretell() -> None:
-    """Print the efficiency that the model foretells for GPUs."""
+def predict() -> None:
+    """Print the efficiency that the model predicts for GPUs."""
     print("Efficiency foretold, DDP with gradients in float32 / bfloat16, eight GPUs in a machine:\n")
     counts = (8, 64, 512)
     print(f"| | {' | '.join(f'{count} GPUs' for count in counts)} |\n|---|{'---|' * len(counts)}")
@@ -193,7 +193,7 @@ def main() -> None:
         if "bandwidth" in given.tables:
             found["bandwidth"] = measure_bandwidths(given, Path(folder))
     if "foretold" in given.tables:
-        foretell()
+        predict()
     if given.json is not None:
         given.json.write_text(json.dumps(found, indent=1) + "\n")
 
