@@ -8,7 +8,8 @@ import numpy.typing as npt
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from sklearn.model_selection import train_test_split
 
-from datamodules.samples import NO_LABEL, Samples
+from datamodules.dividing.units import keep_together, units
+from datamodules.samples import Samples
 
 _NAMED = 3
 
@@ -51,7 +52,7 @@ def divide(
 
     Returns:
         The parts. A class with one sample, or one group, is in the first part alone; so is, in turn, one that is too
-        small for its share.
+        small for its share, or whose groups are too large for it. The second part has one group at least.
 
     Raises:
         MisconfigurationException: If the fraction isn't valid, or there are too few samples for two parts.
@@ -67,22 +68,23 @@ def divide(
     unit = units(len(samples), samples.groups, pairs)
     notes = []
     if len({*unit.tolist()}) < len(samples):
-        together = _together(in_second, samples.labels, unit, seed)
-        if together.any() and not together.all():
+        together = keep_together(in_second, samples.labels, unit, seed)
+        if together.any():
             in_second = together
         else:
             notes.append(
-                f"{option}: nearly all images belong together, by their group or since they show the same picture; "
-                "they are divided nevertheless, so that scores will be too high."
+                f"{option}: no class can be divided, since all its images belong together, by group or since they "
+                "show the same picture; they are divided nevertheless, so that scores will be too high."
             )
     absent = sorted({*samples.labels.tolist()} - {*samples.labels[in_second].tolist()})
     if absent:
         names = [repr(class_names[label]) if label < len(class_names) else str(label) for label in absent]
         more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        few = "too few, or too large groups" if len({*unit.tolist()}) < len(samples) else "too few"
         notes.append(
             f"{option}={fraction:g} takes {in_second.sum()} of {len(samples)} images, none of them of "
             f"{'the class' if len(names) == 1 else f'{len(names)} classes'} {', '.join(names[:_NAMED])}{more}, which "
-            f"{'has' if len(names) == 1 else 'have'} too few."
+            f"{'has' if len(names) == 1 else 'have'} {few}."
         )
     return Division(samples.take(np.flatnonzero(~in_second)), samples.take(np.flatnonzero(in_second)), notes)
 
@@ -109,60 +111,3 @@ def _stratified(labels: npt.NDArray[np.int64], fraction: float, seed: int) -> np
         if not in_second.any():  # all classes have one sample: some aren't in the first part
             in_second[random.permutation(len(labels))[:wanted]] = True
     return in_second
-
-
-def units(size: int, groups: npt.NDArray[np.int64] | None, pairs: Sequence[tuple[int, int]]) -> npt.NDArray[np.int64]:
-    """Number what belongs together, by the smallest position in it (union-find).
-
-    Args:
-        size: Number of samples.
-        groups: Numbers of their groups, int64 of shape (size,), ``NO_LABEL`` for a sample of its own; or None.
-        pairs: Positions of samples that belong together.
-
-    Returns:
-        The number of each sample's unit, int64 of shape (size,).
-    """
-    parent = list(range(size))
-
-    def root(position: int) -> int:
-        while parent[position] != position:
-            parent[position] = parent[parent[position]]
-            position = parent[position]
-        return position
-
-    first: dict[int, int] = {}
-    grouped = [
-        (first.setdefault(group, position), position)
-        for position, group in enumerate([] if groups is None else groups.tolist())
-        if group != NO_LABEL
-    ]
-    for one, other in (*grouped, *pairs):
-        low, high = sorted((root(one), root(other)))
-        parent[high] = low
-    return np.array([root(position) for position in range(size)], dtype=np.int64)
-
-
-def _together(
-    in_second: npt.NDArray[np.bool_], labels: npt.NDArray[np.int64], unit: npt.NDArray[np.int64], seed: int
-) -> npt.NDArray[np.bool_]:
-    """Move samples until no unit is parted, and the classes' shares are as before, as nearly as units allow."""
-    size = np.bincount(unit, minlength=len(unit))
-    inside = np.bincount(unit, weights=in_second, minlength=len(unit))
-    moved = (inside * 2 > size)[unit]
-    wanted = np.bincount(labels[in_second], minlength=labels.max() + 1)
-    counts = np.bincount(labels)
-    taken = np.bincount(labels[moved], minlength=labels.max() + 1)
-    random = np.random.default_rng(seed)
-    by_unit = np.argsort(unit, kind="stable")
-    begin = np.cumsum(size) - size
-    for label in np.flatnonzero(taken != wanted):
-        out = bool(taken[label] > wanted[label])
-        for chosen in random.permutation(np.unique(unit[(labels == label) & (moved == out)])):
-            members = by_unit[begin[chosen] : begin[chosen] + size[chosen]]
-            classes, numbers = np.unique(labels[members], return_counts=True)
-            after = taken[classes] + (-numbers if out else numbers)
-            nearer = np.abs(after - wanted[classes]).sum() < np.abs(taken[classes] - wanted[classes]).sum()
-            if nearer and (after < counts[classes]).all():  # the first part has something of every class
-                moved[members] = not out
-                taken[classes] = after
-    return moved

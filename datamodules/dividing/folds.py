@@ -8,7 +8,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from datamodules.check_range import check_range
-from datamodules.dividing.division import units
+from datamodules.dividing.units import units
 from datamodules.samples import Samples
 
 

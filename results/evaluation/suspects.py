@@ -25,7 +25,8 @@ def suspects(answers: Answers, labels: Integers) -> Suspects:
     """Find labels that are far less probable than another class: fifty times or more.
 
     They are sorted by how many times. On photographs of 196 classes with 5 % wrong labels, this finds more of them than
-    confident learning, with about a quarter of the false alarms, and puts them further up (``python -m benchmarks.doubts``).
+    confident learning, with about a quarter of the false alarms, and puts them further up (``python -m
+    benchmarks.doubts``).
 
     Args:
         answers: Probabilities of the most probable classes and of the label, calibrated.

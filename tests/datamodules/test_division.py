@@ -78,6 +78,34 @@ def test_small_classes_are_divided_as_evenly_as_they_can_be_and_said() -> None:
     assert len(divide(samples(list(range(10))), 0.2, 0).second) == 2
 
 
+@pytest.mark.parametrize(
+    ("classes", "groups", "size", "fraction", "expected"),
+    [(10, 4, 25, 0.1, 100), (196, 4, 10, 0.1, 780), (10, 2, 50, 0.2, 200), (2, 2, 50, 0.1, 50), (1, 2, 50, 0.1, 50)],
+)
+def test_groups_larger_than_the_share_of_their_class_stay_whole(
+    classes: int, groups: int, size: int, fraction: float, expected: int
+) -> None:
+    labels, unit = np.repeat(np.arange(classes), groups * size), np.repeat(np.arange(classes * groups), size)
+    division = divide(samples(labels, unit.tolist()), fraction, 0)
+    counts = np.bincount(unit[numbers(division.second)])
+    assert {*counts.tolist()} <= {0, size}
+    assert len(division.second) == expected
+    assert np.bincount(labels[numbers(division.second)]).max() == size  # no class gives two groups
+    assert bool(division.notes) == (classes > 1)
+    assert all("too few, or too large groups" in note for note in division.notes)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_groups_of_mixed_sizes_bring_as_many_images_as_are_asked_for(seed: int) -> None:
+    unit = np.sort(np.random.default_rng(seed).integers(0, 34, 1000))
+    labels = np.repeat(np.arange(10), 100)
+    division = divide(samples(labels, unit.tolist()), 0.1, seed)
+    second = np.isin(np.arange(1000), numbers(division.second))
+    assert not {*unit[second].tolist()} & {*unit[~second].tolist()}
+    assert 80 <= second.sum() <= 120
+    assert len(np.unique(labels[~second])) == 10
+
+
 def test_where_all_belongs_together_it_is_divided_nevertheless_and_said() -> None:
     division = divide(samples([0, 1] * 10), 0.2, 0, pairs=[(0, other) for other in range(1, 20)])
     assert len(division.second) == 4
