@@ -41,7 +41,7 @@ class ImageClassifier(PhotographClassifier):
         preprocessing: What evaluation does to an image, as a plain Albumentations dict; the data module gives it.
         optimizer: ``adamw`` or ``sgd``.
         learning_rate: Peak learning rate of the head.
-        weight_decay: Weight decay of all but norms and biases.
+        weight_decay: Weight decay of all parameters but those of one dimension (norms and biases).
         momentum: Momentum of SGD.
         layer_decay: Factor of the learning rate from each group of layers to the one nearer to the input.
         warmup_epochs: Epochs of linear warm-up, fractions allowed; half a cosine follows.
@@ -49,7 +49,7 @@ class ImageClassifier(PhotographClassifier):
         mixup_alpha: Mix pairs of training images by MixUp (Zhang et al., 2018); 0.2 is usual, 0 mixes none.
         cutmix_alpha: Paste parts of others by CutMix (Yun et al., 2019); 1 is usual. With both, a batch gets one.
         balanced_loss: Weigh classes by the inverse of their number of training images.
-        dropout: Dropout before the head, where the network has it; null keeps the network's own.
+        dropout: Dropout before the head (in torchvision's ViT and Swin in all blocks); null keeps the network's own.
         stochastic_depth: Probability of leaving out the deepest block (Huang et al., 2016); null keeps the network's.
         cosine_scale: Scale of logits that are cosines (NormFace, Wang et al., 2017), such as 16; null: no cosines.
         gem_power: Power of the mean over the image (GeM, Radenović et al., 2018), 3 is usual; null: the average.

@@ -5,8 +5,9 @@ from typing import Any
 
 import torchvision
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import nn
-from torchvision.models import get_model, get_model_weights, list_models
+from torchvision.models import WeightsEnum, get_model, get_model_weights, list_models
 
 from lightning_modules.networks.heads import CosineHead, initialize_head, replace_head
 from lightning_modules.networks.pooling import replace_pooling
@@ -14,6 +15,8 @@ from runs.suggestions import did_you_mean
 
 TIMM = "timm/"
 NETWORK_OPTIONS = ("dropout", "stochastic_depth", "cosine_scale", "gem_power")  # arguments of build_backbone
+# trained on pixels from -1 to 1, to which torchvision's builders convert the usual ones (transform_input) with weights
+_SHIFTED = ("googlenet", "inception_v3")
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -51,7 +54,7 @@ def build_backbone(
         name: A classification model of torchvision (``resnet50``, ``vgg16_bn``, ...) or ``timm/NAME``.
         num_classes: Outputs of the new head.
         image_size: Side of the images in pixels, on which the shape of vision transformers depends.
-        dropout: Dropout before the head; None keeps the network's own.
+        dropout: Dropout before the head, in torchvision's ViT and Swin in all blocks; None keeps the network's own.
         stochastic_depth: Probability of leaving out the deepest residual block in training; None keeps the network's.
         cosine_scale: Scale of a ``CosineHead``; None gives a linear one, or a convolution where the network ends in it.
         gem_power: Power of the ``GeneralizedMean`` before the head; None keeps the network's average.
@@ -94,9 +97,27 @@ def _build_torchvision(name: str, num_classes: int, image_size: int, wanted: dic
         raise MisconfigurationException(
             f"model.backbone {name} can't be built for data.image_size={image_size}: {str(error).rstrip('.')}."
         ) from error
-    published = get_model_weights(name).DEFAULT.transforms()
-    head = replace_head(network, num_classes)
-    return Backbone(name, network, (head,), tuple(published.mean), tuple(published.std))
+    dropout = wanted["dropout"]
+    if dropout and not any(isinstance(layer, nn.Dropout) and layer.p == dropout for layer in network.modules()):
+        rank_zero_warn(f"model.dropout has no effect on model.backbone {name}, which has no dropout.")
+    mean, std = published_statistics(name, get_model_weights(name).DEFAULT)
+    return Backbone(name, network, (replace_head(network, num_classes),), mean, std)
+
+
+def published_statistics(name: str, weights: WeightsEnum) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Find what pixels torchvision's published weights expect.
+
+    Args:
+        name: The network.
+        weights: A set of its weights.
+
+    Returns:
+        Mean and standard deviation of the red, green and blue pixels, in [0, 1].
+    """
+    if name in _SHIFTED:
+        return (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
+    preset = weights.transforms()
+    return tuple(preset.mean), tuple(preset.std)
 
 
 def torchvision_arguments(name: str, image_size: int) -> dict[str, Any]:
@@ -109,7 +130,7 @@ def torchvision_arguments(name: str, image_size: int) -> dict[str, Any]:
     Returns:
         Arguments of ``torchvision.models.get_model``.
     """
-    if name in ("googlenet", "inception_v3"):
+    if name in _SHIFTED:
         # the auxiliary heads would make the output in training a tuple
         return {"aux_logits": False, "init_weights": True}
     if name.startswith("vit_"):

@@ -14,7 +14,7 @@ from torch import Tensor
 from torchvision.models import get_model_weights
 from torchvision.models.vision_transformer import interpolate_embeddings
 
-from lightning_modules.networks.backbones import TIMM, Backbone
+from lightning_modules.networks.backbones import TIMM, Backbone, published_statistics
 from lightning_modules.networks.trained_network import is_trained, read_trained_network, take_rows
 from runs.remote_file import fetch, is_url
 from runs.suggestions import did_you_mean
@@ -102,8 +102,7 @@ def _download_torchvision(backbone: Backbone, name: str, weights: str) -> dict[s
             f"Can't download model.weights {weights} of {name} ({error}): check the network, or give a local file by "
             "--model.weights FILE, or train from scratch by --model.weights null."
         ) from error
-    statistics = entry.transforms()
-    backbone.mean, backbone.std = tuple(statistics.mean), tuple(statistics.std)
+    backbone.mean, backbone.std = published_statistics(name, entry)
     return state
 
 
@@ -118,7 +117,10 @@ def _download_timm(backbone: Backbone, name: str, weights: str) -> dict[str, Ten
     size = getattr(getattr(backbone.network, "patch_embed", None), "img_size", None)  # to which timm fits positions
     options = {} if size is None else {"img_size": size}
     try:
-        published = timm.create_model(name.removeprefix(TIMM), pretrained=True, **options)
+        try:
+            published = timm.create_model(name.removeprefix(TIMM), pretrained=True, **options)
+        except RuntimeError:  # timm fits positions of some families only; of others, what doesn't fit is named below
+            published = timm.create_model(name.removeprefix(TIMM), pretrained=True)
         state: dict[str, Tensor] = published.state_dict()
     except Exception as error:  # timm and the hub's client raise many kinds
         raise MisconfigurationException(

@@ -81,8 +81,8 @@ class ValidationLogits(Metric):
             position: How many samples this device has had before.
         """
         first = -position % self.step
-        self.logits.append(logits[first :: self.step].float())
-        self.labels.append(labels[first :: self.step])
+        self.logits.append(logits[first :: self.step].float().clone())  # a view would keep the whole batch in memory
+        self.labels.append(labels[first :: self.step].clone())
 
     def compute(self) -> Fitted:
         """Fit the temperature to the samples of all devices.

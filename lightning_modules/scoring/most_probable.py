@@ -17,4 +17,4 @@ def most_probable(probabilities: Tensor, count: int) -> tuple[Tensor, Tensor]:
         Their probabilities and their indices, int64, the most probable first, both of shape (batch, count).
     """
     values, indices = probabilities.sort(dim=1, descending=True, stable=True)
-    return values[:, :count], indices[:, :count]
+    return values[:, :count].clone(), indices[:, :count].clone()  # views would keep all classes in memory

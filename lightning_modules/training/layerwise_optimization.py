@@ -161,4 +161,4 @@ def run_length(trainer: Trainer) -> tuple[int, float]:
         )
     if total_steps == math.inf:
         raise MisconfigurationException("The schedule has to know its end: set trainer.max_epochs or max_steps.")
-    return int(total_steps), trainer.num_training_batches / trainer.accumulate_grad_batches
+    return int(total_steps), math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches)

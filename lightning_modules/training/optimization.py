@@ -18,14 +18,15 @@ def parameter_groups(
 
     All groups exist from the first step on, frozen ones too: groups added in mid-training break schedulers and the
     resumption of a run (pytorch-lightning #6891, #8502). Norms and biases are the parameters of one dimension; to decay
-    them costs accuracy (He et al., Bag of Tricks, 2019, section 3.1).
+    them costs accuracy (He et al., Bag of Tricks, 2019, section 3.1). What transformers have of more dimensions is
+    decayed: position embeddings, tokens, tables of relative positions.
 
     Args:
         groups: Parameters by group, ordered from input to head.
         learning_rate: Learning rate of the head.
         layer_decay: Factor from each group to the one before it; 1 gives all the same rate (Clark et al., ELECTRA,
             2020, section 3).
-        weight_decay: Weight decay of all parameters but norms and biases.
+        weight_decay: Weight decay of all parameters but those of one dimension.
 
     Returns:
         What a PyTorch optimizer takes, with the group of layers under ``layers``.

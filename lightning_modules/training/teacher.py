@@ -18,8 +18,8 @@ class Teacher:
     It isn't a module: its weights belong neither to the student's checkpoints nor to its moving average.
 
     Args:
-        model: The trained classifier, in evaluation mode; it will compute in float32. Its classes may be more than the
-            student's, in any order.
+        model: The trained classifier, in evaluation mode. Its weights become float32; in mixed precision it computes
+            as the student does. Its classes may be more than the student's, in any order.
         class_names: The student's classes.
         seen: How the student normalises pixels.
 

@@ -110,9 +110,11 @@ class TrainingLoss(nn.Module):
         Returns:
             The loss in nats, a scalar.
         """
-        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # as class weights and distributions are
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        weights = None if self.class_weights is None else self.class_weights.to(logits.dtype)
+        targets = targets.to(logits.dtype) if targets.is_floating_point() else targets
         loss = nn.functional.cross_entropy(
-            logits, targets, weight=self.class_weights, label_smoothing=self.label_smoothing, reduction="none"
+            logits, targets, weight=weights, label_smoothing=self.label_smoothing, reduction="none"
         ).mean()
         if self._teacher is None:
             return loss

@@ -15,8 +15,10 @@ from scipy.sparse import coo_array
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from lightning_modules.prediction.temperature import ValidationLogits
 from lightning_modules.scoring.classification_metrics import ClassificationMetrics
 from lightning_modules.scoring.confusion_counts import ConfusionCounts
+from lightning_modules.scoring.most_probable import most_probable
 from results.class_report import matrix_csv, report_csv
 from results.confusion import most_confused, part_of
 from results.confusion_figure import confusion_figure
@@ -49,6 +51,17 @@ def outcomes(samples: int, classes: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 def sparse(predicted: torch.Tensor, labels: torch.Tensor, classes: int) -> coo_array:
     return coo_array(confusion_matrix(labels, predicted, labels=range(classes)))
+
+
+def test_what_is_kept_of_a_batch_does_not_grow_with_the_classes() -> None:
+    values, indices = most_probable(torch.rand(32, MANY), 5)
+    kept = ValidationLogits(MANY)
+    kept.space(50_000)
+    for batch in range(8):
+        kept.update(torch.rand(32, MANY), torch.zeros(32, dtype=torch.int64), 32 * batch)
+    assert values.untyped_storage().nbytes() == 32 * 5 * 4
+    assert indices.untyped_storage().nbytes() == 32 * 5 * 8
+    assert sum(logits.untyped_storage().nbytes() for logits in kept.logits) == 2 * MANY * 4  # one image of 250
 
 
 def test_a_batch_allocates_in_proportion_to_its_probabilities() -> None:

@@ -104,6 +104,23 @@ def test_training_equals_plain_pytorch(
 
 
 @pytest.mark.slow
+def test_warm_up_counts_the_last_step_of_an_epoch_that_has_fewer_batches(
+    run: Callable[..., None], tmp_path: Path
+) -> None:
+    run(
+        "fit",
+        "--model.warmup_epochs=2",
+        "--data.batch_size=16",
+        "--trainer.accumulate_grad_batches=3",
+        "--trainer.max_epochs=4",
+    )
+    events = EventAccumulator(str(tmp_path / "logs/demo/version_0")).Reload()
+    rates = [event.value for event in events.Scalars("lr/head")]
+    assert len(rates) == 8  # 4 batches are two steps
+    assert max(range(8), key=rates.__getitem__) == 4
+
+
+@pytest.mark.slow
 def test_warm_up_is_counted_in_epochs_however_the_run_is_measured(run: Callable[..., None], tmp_path: Path) -> None:
     options = ["--model.warmup_epochs=1", "--data.batch_size=8", "--trainer.accumulate_grad_batches=2"]
     run("fit", *options, "--trainer.max_epochs=3")  # 64 images: 8 batches, 4 steps an epoch

@@ -192,6 +192,8 @@ def test_a_network_without_dropout_says_so(mistake: Callable[..., str]) -> None:
     answer = mistake("fit", "--model.backbone=resnet18", "--model.dropout=0.2")
     assert "model.dropout" in answer
     assert "resnet18" in answer
+    with pytest.warns(UserWarning, match="model.dropout has no effect on model.backbone convnext_tiny"):
+        ImageClassifier("convnext_tiny", None, ["a", "b"], dropout=0.3)
 
 
 @pytest.mark.parametrize(

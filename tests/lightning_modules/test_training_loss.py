@@ -64,9 +64,11 @@ def test_logits_of_other_types_are_weighed_and_mixed_as_well(
     logits = logits.to(dtype)
     loss = TrainingLoss(4, mixup_alpha=0.2)
     loss.balance(labels.numpy(), 4, CPU)
-    if dtype != torch.float64:
-        _, targets = loss.mix(images, labels)
-        torch.testing.assert_close(loss(logits, targets), loss(logits.float(), targets), rtol=0, atol=0)
+    _, mixed = loss.mix(images, labels)
+    for targets in (labels, mixed):
+        found, exact = loss(logits, targets), dtype != torch.float64
+        expected = loss(logits.float(), targets).to(found.dtype)
+        torch.testing.assert_close(found, expected, rtol=0 if exact else 1e-6, atol=0)
     loss.class_weights = None
     loss.learn_from(lambda _: torch.full((6, 4), 0.25), 0.5)
     assert loss(logits, labels, images).dtype == (dtype if dtype == torch.float64 else torch.float32)

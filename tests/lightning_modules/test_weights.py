@@ -60,6 +60,20 @@ def test_published_weights_of_timm_are_fitted_to_the_size_of_the_images(monkeypa
     assert model(torch.zeros(1, 3, 64, 64, dtype=torch.uint8)).shape == (1, 3)
 
 
+def test_published_weights_that_cannot_be_fitted_name_the_tensor(monkeypatch: pytest.MonkeyPatch) -> None:
+    create = timm.create_model
+
+    def published(name: str, pretrained: bool = False, **options: Any) -> Any:
+        network = create(name, pretrained=False, **options)
+        if pretrained:  # what timm does with what it has downloaded
+            network.load_state_dict(create(name, pretrained=False).state_dict())
+        return network
+
+    monkeypatch.setattr(timm, "create_model", published)
+    with pytest.raises(MisconfigurationException, match="pos_embed has shape .* which depends on data.image_size"):
+        ImageClassifier("timm/cait_xxs24_224", "DEFAULT", NAMES, image_size=128)
+
+
 @pytest.mark.parametrize(
     ("name", "file"),
     [
@@ -116,6 +130,25 @@ def test_without_a_network_the_way_out_is_named(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr("torch.hub.urlopen", unreachable)
     with pytest.raises(MisconfigurationException, match="--model.weights FILE"):
         ImageClassifier("resnet18", "DEFAULT", NAMES)
+
+
+@pytest.mark.parametrize("weights", [None, "DEFAULT"])
+@pytest.mark.parametrize(("name", "size"), [("googlenet", 64), ("inception_v3", 80)])
+def test_networks_that_torchvision_gives_other_pixels_get_them(
+    monkeypatch: pytest.MonkeyPatch, name: str, size: int, weights: str | None
+) -> None:
+    published = torchvision.models.get_model(name, weights=None, init_weights=False, transform_input=True).eval()
+    monkeypatch.setattr(WeightsEnum, "get_state_dict", lambda *_, **__: published.state_dict())
+    model = ImageClassifier(name, weights, NAMES).eval()
+    own = {key: value for key, value in published.state_dict().items() if key in model.network.state_dict()}
+    model.network.load_state_dict(
+        {**own, **{f"fc.{key}": value for key, value in model.network.get_submodule("fc").state_dict().items()}}
+    )
+    published.fc = model.network.get_submodule("fc")
+    pixels = torch.randint(0, 256, (2, 3, size, size), dtype=torch.uint8)
+    usual = torchvision.transforms.functional.normalize(pixels / 255, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+    with torch.no_grad():
+        torch.testing.assert_close(model(pixels), published(usual), rtol=1e-3, atol=1e-5)
 
 
 def test_published_weights_bring_their_statistics(monkeypatch: pytest.MonkeyPatch) -> None:
