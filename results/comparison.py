@@ -15,7 +15,13 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from scipy.stats import binomtest
 
 from results.evaluation.intervals import Interval, share
-from results.evaluation_folders import EvaluationFolder, data_root, evaluation_folders, is_same_place
+from results.evaluation_folders import (
+    EvaluationFolder,
+    data_root,
+    evaluation_folders,
+    is_same_place,
+    own_before_others,
+)
 from runs.commands import address, next_command
 from runs.run import Run
 
@@ -58,13 +64,14 @@ class Compared:
 
 
 def common_answers(runs: Sequence[Run]) -> tuple[list[Path], str | None]:
-    """Find the answers of tests on the same data: the newest that all runs have, or else of validations.
+    """Find the answers of tests on the same data: the newest that all runs have on the first one's own, or on others.
 
     Args:
         runs: The runs, at least one.
 
     Returns:
-        ``predictions.csv`` of each; and where the data lie, if those aren't the first run's own.
+        ``predictions.csv`` of each, of validations where they have no common test; and where the data lie, if those
+        aren't the first run's own.
 
     Raises:
         MisconfigurationException: If one has none.
@@ -73,7 +80,7 @@ def common_answers(runs: Sequence[Run]) -> tuple[list[Path], str | None]:
     found = {kind: [evaluation_folders(run, kind, _ANSWERS, own) for run in runs] for kind in ("test", "validate")}
     for kind in found:
         first, *others = found[kind]
-        for one in first:
+        for one in own_before_others(first):
             same = [next((other for other in each if _on_same(one, other)), None) for each in others]
             if all(same):
                 chosen = [one, *filter(None, same)]

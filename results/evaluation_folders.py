@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from runs.run import CONFIG, Run
+from runs.run import CONFIG, Run, evaluation_number
 
 
 class EvaluationFolder(NamedTuple):
@@ -29,14 +29,14 @@ def evaluation_folders(run: Run, kind: str, file: str, own: str | None) -> list[
     Args:
         run: The run.
         kind: ``test`` or ``validate``.
-        file: What an evaluation has written, ``test_scores.json`` for instance; by its time the newest is found.
+        file: What an evaluation has written, ``test_scores.json`` for instance.
         own: Where the run's own data lie; None doesn't tell other data from them.
 
     Returns:
-        Those that have the file, the newest first.
+        Those that have the file, the newest first: that with the highest number.
     """
     found = [*run.folder.glob(f"{kind}/{file}"), *run.folder.glob(f"{kind}-*/{file}")]
-    found.sort(key=lambda path: (path.stat().st_mtime, len(path.parent.name), path.parent.name), reverse=True)
+    found.sort(key=lambda path: evaluation_number(path.parent, kind), reverse=True)
     roots = [data_root(path.with_name(CONFIG)) for path in found]
     return [
         EvaluationFolder(path.parent, root, are_other_data(own, root)) for path, root in zip(found, roots, strict=True)

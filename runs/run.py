@@ -122,14 +122,31 @@ class Run:
         return found
 
     def evaluation_folders(self, kind: str) -> Iterator[Path]:
-        """Name the folders of its evaluations, endlessly.
+        """Name folders for a further evaluation, endlessly.
+
+        The numbers of older ones that were removed are not used again: the highest is the newest evaluation, in copies
+        of a run too, whose files have other times.
 
         Args:
             kind: ``test``, ``validate`` or ``predict``.
 
         Yields:
-            ``test``, ``test-2``, ``test-3`` and so on, whether they exist or not.
+            ``test``, ``test-2``, ``test-3`` and so on, from the first after all that there are.
         """
-        yield self.folder / kind
-        for number in count(2):
-            yield self.folder / f"{kind}-{number}"
+        there = [evaluation_number(folder, kind) for folder in self.folder.glob(f"{kind}*")]
+        for number in count(1 + max(there, default=0)):
+            yield self.folder / (kind if number == 1 else f"{kind}-{number}")
+
+
+def evaluation_number(folder: Path, kind: str) -> int:
+    """Read the number of an evaluation from the name of its folder.
+
+    Args:
+        folder: The folder.
+        kind: ``test``, ``validate`` or ``predict``.
+
+    Returns:
+        1 for ``test``, 2 for ``test-2`` and so on; 0 if it is none.
+    """
+    number = folder.name.removeprefix(f"{kind}-")
+    return int(folder.name == kind) or (int(number) if number.isdecimal() and folder.name != number else 0)

@@ -123,8 +123,11 @@ def command_first(arguments: Sequence[str]) -> list[str]:
 
 
 def _has_section(config: str, name: str) -> bool:
-    path = Path(config)
-    return path.is_file() and any(line.startswith(f"{name}:".encode()) for line in path.read_bytes().splitlines())
+    try:
+        lines = Path(config).read_bytes().splitlines()
+    except (OSError, ValueError):  # what is wrong with it, the parser says; it may also be a config, as text
+        lines = config.encode(errors="surrogateescape").splitlines()
+    return any(line.startswith(f"{name}:".encode()) for line in lines)
 
 
 def command_of(command: str, options: Sequence[str]) -> str:

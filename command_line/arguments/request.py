@@ -203,7 +203,10 @@ def _run_of_config(options: Sequence[str]) -> Run | None:
     """Find the run whose config is given by ``--config``, if the last one is that of a run."""
     for position in reversed(range(len(options))):
         config = value_of(options[position:][:2], *CONFIG)
-        run = None if config is None else run_of(Path(config))
+        try:
+            run = None if config is None else run_of(Path(config))
+        except OSError:  # a config as text, too long for a name
+            continue
         if run is not None and config is not None and Path(config).is_file():
             return run
     return None

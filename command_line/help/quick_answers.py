@@ -92,8 +92,14 @@ def _plain_options(arguments: list[str]) -> list[list[str]]:
 
 def _comes_first(option: list[str]) -> bool:
     name, sign, value = option[0].removeprefix("--").partition("=")
-    missing = name == "config" and not Path(value if sign else option[-1]).is_file()
-    return missing or name in _FIRST
+    return name in _FIRST or (name == "config" and not _is_file(value if sign else option[-1]))
+
+
+def _is_file(config: str) -> bool:
+    try:
+        return Path(config).is_file()
+    except (OSError, ValueError):  # a config as text, too long for a name
+        return False
 
 
 def _is_unknown(option: str, known: set[str]) -> bool:

@@ -79,8 +79,8 @@ class Search:
     def take(self, trials: int) -> "Trial | None":
         """Take the next trial: one that was left behind, one that failed in an earlier command, or a new one.
 
-        After a failure a new one is tried first: neither do trials that always fail keep a search from going on, nor
-        does what made all of them fail use them up.
+        After a failure a new one is tried first, if there are to be more: neither do trials that always fail keep a
+        search from going on, nor does what made all of them fail use them up.
 
         Args:
             trials: How many there are to be.
@@ -95,9 +95,10 @@ class Search:
         with self.claims.alone():
             self.claims.find_left(self.study)
             waiting = bool(self.study.get_trials(states=[TrialState.WAITING]))
-            while not waiting and self._failed and not self._fails:
+            enough = len(self.trials()) >= trials
+            while not waiting and self._failed and (enough or not self._fails):
                 waiting = self._try_again(self._failed.pop(0))
-            if not waiting and len(self.trials()) >= trials:
+            if not waiting and enough:
                 return None
             known = len(self.study.get_trials(deepcopy=False))
             with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):

@@ -51,7 +51,8 @@ def _is_own(run: Run, found: EvaluationFolder, command: str) -> bool:
     if own and other and not same and "://" not in own + other:
         same = run.path_meant(own).resolve() == Path(other).resolve()
     used = _checkpoint_of(found.folder / _SCORES[command])
-    return same and used in (None, run.checkpoint("best").name)
+    best = run.find_checkpoint("best") or run.find_checkpoint("last")
+    return same and used in (None, best.name if best else "best.ckpt")  # the answers may outlive the checkpoints
 
 
 def _checkpoint_of(scores: Path) -> str | None:

@@ -1,10 +1,14 @@
 """Photographs that were deleted from class folders whose division is recorded."""
 
 import os
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+from datamodules.files.file_search import holds_images
+from datamodules.in_words import listed
 from datamodules.layouts.class_name import class_name
 from datamodules.layouts.table_rows import Rows
 
@@ -29,6 +33,48 @@ def gone_from_folders(rows: Rows) -> npt.NDArray[np.bool_]:
         if name not in there[folder] and _is_absent(file):
             gone[row] = label is not None and class_name(file.removeprefix(base)).startswith(f"{label}/")
     return gone & ~gone.all()
+
+
+def vanished_classes(rows: Rows, gone: npt.NDArray[np.bool_]) -> list[str]:
+    """Find the classes of which no photograph is left.
+
+    Args:
+        rows: The rows of ``split.csv``.
+        gone: What ``gone_from_folders`` returned.
+
+    Returns:
+        Their names, sorted.
+
+    Raises:
+        MisconfigurationException: If beside the folder of one lies one with photographs that aren't recorded: it has
+            been renamed, and its photographs would be left out.
+    """
+    left = {label for label, is_gone in zip(rows.labels, gone.tolist(), strict=True) if not is_gone}
+    vanished = sorted({label for label in rows.labels if label is not None and label not in left})
+    known = {*vanished, *(label for label in left if label is not None)}
+    renamed = next(
+        filter(None, (_unrecorded_beside(rows.path.parent / name, rows.path.parent, known) for name in vanished)), None
+    )
+    if renamed is not None:
+        raise MisconfigurationException(
+            f"{rows.path} records {listed([repr(name) for name in vanished])}, of which no photograph is left, and "
+            f"doesn't know the folder {renamed}, which has some: if that was renamed, write its new name into the rows "
+            f"of the old one, or rename it back; else remove these rows, or move {rows.path.name} away to divide "
+            "everything anew."
+        )
+    return vanished
+
+
+def _unrecorded_beside(folder: Path, root: Path, known: set[str]) -> Path | None:
+    """Find a folder of photographs beside one of a class, which no class of the record lies in."""
+    if not folder.parent.is_dir():
+        return None
+    for other in sorted(folder.parent.iterdir()):
+        place = other.relative_to(root).as_posix()
+        recorded = any(name == place or name.startswith(f"{place}/") for name in known)
+        if not recorded and not other.name.startswith(".") and other.is_dir() and holds_images(other):
+            return other
+    return None
 
 
 def _listed(folder: str) -> set[str]:

@@ -12,13 +12,13 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from datamodules.files.folder_entries import unlistable
 from datamodules.in_words import listed
 from datamodules.layouts.columns import Columns
-from datamodules.layouts.gone_files import gone_from_folders
+from datamodules.layouts.gone_files import gone_from_folders, vanished_classes
 from datamodules.layouts.layout import SPLIT_FILE, Layout, Part
 from datamodules.layouts.part_names import PARTS, part_of
 from datamodules.layouts.recorded_parts import recorded_parts
 from datamodules.layouts.table_file import SPREADSHEETS, TABLE_SUFFIXES
 from datamodules.layouts.table_rows import LABELS_NEEDED, Rows, open_table, part_layout, require_labels
-from datamodules.samples import Samples
+from datamodules.samples import NO_LABEL, Samples
 
 _RECORD = ".split.csv"  # cars.split.csv divides what cars.csv lists
 # Kaggle's copies of Stanford Cars in class folders have these beside them, without headers.
@@ -118,13 +118,16 @@ def _single(path: Path, evaluation: bool) -> Layout:
     if not len(rows.files):
         raise MisconfigurationException(f"{path} lists no photographs: it has its first line, and no row after it.")
     missing = rows.missing()
-    names = sorted({label for label in rows.labels if label is not None})
-    samples = rows.samples({name: number for number, name in enumerate(names)})
     record = path.with_suffix(_RECORD)
     split = _splits(path, columns, rows)
     if split is None and not evaluation and not record.is_file():
         columns.faults.add("no label", np.flatnonzero(missing), LABELS_NEEDED)
     columns.faults.refuse()
+    folders_divided = split is not None and path.name == SPLIT_FILE
+    gone = gone_from_folders(rows) if folders_divided else np.zeros(len(rows.files), dtype=bool)
+    vanished = vanished_classes(rows, gone)
+    names = sorted({label for label in rows.labels if label is not None} - {*vanished})
+    samples = rows.samples({name: number for number, name in enumerate(names)} | dict.fromkeys(vanished, NO_LABEL))
     recorded = split is None and record.is_file()
     if recorded:
         split = recorded_parts(record, rows)
@@ -135,12 +138,11 @@ def _single(path: Path, evaluation: bool) -> Layout:
         {"all": lambda: samples},
         split_file=record,
         own_files=(path, record) if recorded else (path,),
-        notes=tuple(dict.fromkeys(rows.notes)),
+        notes=tuple(dict.fromkeys([*rows.notes, *_note_vanished(path, vanished)])),
         stored=(rows.stored,) if rows.stored else (),
     )
     if split is None:
         return whole
-    gone = gone_from_folders(rows) if path.name == SPLIT_FILE else np.zeros(len(split), dtype=bool)
     split = np.where(gone, "", split)
 
     def read(part: Part) -> Samples:
@@ -152,6 +154,13 @@ def _single(path: Path, evaluation: bool) -> Layout:
     divided_by = record if recorded else path if _is_record(path) or path.name == SPLIT_FILE else None
     left_out = tuple(rows.files[gone].tolist())
     return replace(whole, kind="table", parts=parts, split_file=None, divided_by=divided_by, gone=left_out)
+
+
+def _note_vanished(path: Path, vanished: Sequence[str]) -> list[str]:
+    if not vanished:
+        return []
+    named = listed([repr(name) for name in vanished])
+    return [f"{path} records photographs of {named}, all of which are gone: the classes are left out."]
 
 
 def _splits(path: Path, columns: Columns, rows: Rows) -> npt.NDArray[np.str_] | None:

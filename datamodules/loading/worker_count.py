@@ -1,6 +1,7 @@
 """How many processes load images, where the user has not set it."""
 
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import NamedTuple
@@ -39,10 +40,12 @@ def usable_cores() -> int:
     return max(1, cores)
 
 
-def _is_bound_task(cores: int) -> bool:
-    """Check whether SLURM has bound this process to cores of its own, which other devices don't share."""
+def _is_bound_task(cores: int, devices: int) -> bool:
+    """Check whether SLURM has started a task for each device, and bound this one to cores of its own."""
     given = os.environ.get("SLURM_CPUS_PER_TASK", "")
-    return "SLURM_PROCID" in os.environ and given.isdecimal() and cores <= int(given)
+    tasks = re.match(r"\d+", os.environ.get("SLURM_STEP_TASKS_PER_NODE", ""))  # "4", or "4(x2)" on two nodes
+    # one task for all devices (torchrun, an interactive shell) hands its variables down to all of its processes
+    return tasks is not None and int(tasks[0]) == devices and given.isdecimal() and cores <= int(given)
 
 
 def choose_workers(devices: int, computed_elsewhere: bool, batch_bytes: int) -> WorkerCount:
@@ -61,10 +64,13 @@ def choose_workers(devices: int, computed_elsewhere: bool, batch_bytes: int) -> 
         The number.
     """
     cores = usable_cores()
-    share = cores if _is_bound_task(cores) else cores // devices
+    bound = _is_bound_task(cores, devices)
+    share = cores if bound else cores // devices
     wanted = min(_MOST, share - (share > 2)) if computed_elsewhere else min(_MOST, share // 8)
     wanted = max(1, wanted)
-    reason = f"{cores} core{'s' * (cores != 1)}" + (f", {devices} devices" if devices > 1 else "")
+    reason = f"{cores} core{'s' * (cores != 1)}"
+    if devices > 1:
+        reason += " of this task" if bound else f", {devices} devices"
     if _SHARED_MEMORY.is_dir():
         free = shutil.disk_usage(_SHARED_MEMORY).free
         fitting = int(0.9 * free) // (devices * AHEAD * max(1, batch_bytes))

@@ -230,6 +230,13 @@ def test_an_experiment_lies_in_the_folder_of_logs(mistake: Mistake, home: Path, 
     assert f"--experiment is {experiment!r}, which can't be the name of a folder in " in said
 
 
+@pytest.mark.parametrize("typed", [["fit", "--config={}"], ["--config={}", "fit"], ["--config", "{}", "fit"]])
+def test_a_config_may_be_text(capsys: pytest.CaptureFixture[str], home: Path, typed: list[str]) -> None:
+    text = f"experiment: {'x' * 100}\ntrainer: {{max_epochs: 3}}\n{'# as long as no name of a file ' * 9}"
+    config = printed(capsys, *(argument.format(text) for argument in typed))
+    assert (config["experiment"], config["trainer"]["max_epochs"]) == ("x" * 100, 3)
+
+
 def test_a_config_in_front_of_the_command_counts(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, home: Path
 ) -> None:

@@ -260,6 +260,7 @@ def test_failed_trials_are_taken_up_again_by_the_next_command_and_keep_nothing_f
     failing.remove("trial-1")
     assert command(4, failures=2) == ["trial-1", "trial-2", "trial-3"]
     assert command(4, failures=2) == ["trial-2", "trial-4", "trial-3"]  # each fails again, once
+    assert command(4, failures=3) == ["trial-2", "trial-3"]  # neither keeps the other from being tried
     failing.clear()
     assert command(4, failures=2) == ["trial-2", "trial-3"]
 

@@ -1,6 +1,7 @@
 """The record of a division keeps the test set, wherever photographs lie and commands are given."""
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -106,6 +107,35 @@ def test_photographs_that_are_deleted_from_class_folders_are_left_out_and_counte
         data.setup(stage)
     assert sum(len(labels) for _, labels in data.test_dataloader()) == len(after["test"])
     assert [*data.train_dataloader()]
+
+
+def test_a_class_without_photographs_is_left_out_and_a_renamed_one_is_refused(
+    tmp_path: Path, draw: Draw, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = tmp_path / "photos"
+    for number in range(60):
+        draw(root / ("Audi/A4", "BMW/X5", "BMW/X6")[number % 3] / f"{number}.png", number)
+    before = parts(str(root), class_folders="inner")
+    shutil.rmtree(root / "BMW/X5")
+    with caplog.at_level("INFO"):
+        after = parts(str(root))
+    assert "records photographs of 'BMW/X5', all of which are gone: the classes are left out" in caplog.text
+    left = {split: {file for file in files if "X5" not in file} for split, files in before.items()}
+    assert after["test"] == left["test"]
+    assert after["train"] | after["val"] == left["train"] | left["val"]
+    data = ImageFolderDataModule(root=str(root), image_size=32)
+    assert data.class_names == ["Audi/A4", "BMW/X6"]
+    data.setup("fit")
+    assert {*np.asarray(data.samples("train").labels).tolist()} == {0, 1}
+    (root / "BMW/X6").rename(root / "BMW/X6 M")
+    with pytest.raises(MisconfigurationException, match=r"'BMW/X5' and 'BMW/X6', of which .*X6 M, which has"):
+        parts(str(root))
+    record = root / "split.csv"
+    record.write_text(record.read_text().replace("BMW/X6", "BMW/X6 M"))
+    assert {split: len(files) for split, files in parts(str(root)).items()} == {
+        split: len(files) for split, files in after.items()
+    }
+    assert ImageFolderDataModule(root=str(root), image_size=32).class_names == ["Audi/A4", "BMW/X6 M"]
 
 
 def test_what_cannot_be_seen_and_what_was_written_by_hand_is_not_taken_for_deleted(tmp_path: Path, draw: Draw) -> None:

@@ -46,10 +46,16 @@ def test_cores_are_shared(machine: Callable[..., None], cores: int, devices: int
 def test_cores_that_slurm_has_bound_to_a_task_are_its_own(
     machine: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SLURM_PROCID", "3")
     monkeypatch.setenv("SLURM_CPUS_PER_TASK", "8")
     machine(8)
-    assert choose_workers(4, True, BATCH).number == 7
+    for tasks in ("4", "4(x2)", "4,2"):
+        monkeypatch.setenv("SLURM_STEP_TASKS_PER_NODE", tasks)
+        assert choose_workers(4, True, BATCH) == (7, "8 cores of this task")
+    monkeypatch.setenv("SLURM_STEP_TASKS_PER_NODE", "1")  # for all devices: torchrun, or a shell
+    assert choose_workers(4, True, BATCH) == (2, "8 cores, 4 devices")
+    monkeypatch.delenv("SLURM_STEP_TASKS_PER_NODE")  # sbatch without srun
+    assert choose_workers(4, True, BATCH).number == 2
+    monkeypatch.setenv("SLURM_STEP_TASKS_PER_NODE", "4")
     machine(32)  # unbound: all tasks of the machine see all its cores
     assert choose_workers(4, True, BATCH).number == 7
 

@@ -61,12 +61,11 @@ def test_further_boxes_of_a_photograph_count(tmp_path: Path) -> None:
 
 
 def test_the_newest_test_that_all_runs_have_is_compared(tmp_path: Path) -> None:
-    def tested(run: str, folder: str, root: str, changed: float) -> Path:
+    def tested(run: str, folder: str, root: str) -> Path:
         place = tmp_path / run / folder
         place.mkdir(parents=True)
         (place / "config.yaml").write_text(f"data:\n  init_args: {{root: {root}}}\n")
         (place / "predictions.csv").touch()
-        os.utime(place / "predictions.csv", (changed, changed))
         return place / "predictions.csv"
 
     runs = [Run(tmp_path / name) for name in ("one", "two")]
@@ -75,11 +74,14 @@ def test_the_newest_test_that_all_runs_have_is_compared(tmp_path: Path) -> None:
         (tmp_path / name / "config.yaml").write_text("data:\n  init_args: {root: /own}\n")
     with pytest.raises(Exception, match="no predictions.csv of a test yet"):
         common_answers(runs)
-    own = [tested("one", "test", "/own", 1), tested("two", "test", "/own", 1)]
-    other = tested("one", "test-2", "/street", 2)
-    assert common_answers(runs) == (own, None)
-    street = [other, tested("two", "test-2", "/street/", 0)]
+    street = [tested("one", "test-2", "/street"), tested("two", "test-2", "/street/")]
     assert common_answers(runs) == (street, "/street")
+    tested("one", "test", "/own")
+    assert common_answers(runs) == (street, "/street")
+    own = [tested("one", "test-10", "/own"), tested("two", "test", "/own")]
+    assert common_answers(runs) == (own, None)
+    os.utime(tmp_path / "one/test/predictions.csv")  # as a copy of the run may have it
+    assert common_answers(runs) == (own, None)
 
 
 @pytest.mark.slow
