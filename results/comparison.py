@@ -63,15 +63,28 @@ class Compared:
     probability: float | None = None
 
 
-def common_answers(runs: Sequence[Run]) -> tuple[list[Path], str | None]:
+class CommonAnswers(NamedTuple):
+    """Answers of runs to the same pictures.
+
+    Attributes:
+        tables: ``predictions.csv`` of each run.
+        place: Where the data lie, if those aren't the first run's own.
+        validation: Whether these are validations, by which the best epochs were chosen.
+    """
+
+    tables: list[Path]
+    place: str | None
+    validation: bool
+
+
+def common_answers(runs: Sequence[Run]) -> CommonAnswers:
     """Find the answers of tests on the same data: the newest that all runs have on the first one's own, or on others.
 
     Args:
         runs: The runs, at least one.
 
     Returns:
-        ``predictions.csv`` of each, of validations where they have no common test; and where the data lie, if those
-        aren't the first run's own.
+        Those of tests, or of validations where not all have been tested on the same data.
 
     Raises:
         MisconfigurationException: If one has none.
@@ -84,16 +97,15 @@ def common_answers(runs: Sequence[Run]) -> tuple[list[Path], str | None]:
             same = [next((other for other in each if _on_same(one, other)), None) for each in others]
             if all(same):
                 chosen = [one, *filter(None, same)]
-                return [each.folder / _ANSWERS for each in chosen], one.root if one.elsewhere else None
-    files = []
-    for number, run in enumerate(runs):
-        newest = next((each for kind in found for each in found[kind][number]), None)
-        if newest is None:
+                place = one.root if one.elsewhere else None
+                return CommonAnswers([each.folder / _ANSWERS for each in chosen], place, kind == "validate")
+    kind = "test" if any(found["test"]) else "validate"
+    for run, tests in zip(runs, found[kind], strict=True):
+        if not tests:
             raise MisconfigurationException(
                 f"The run {address(run.folder)} has no {_ANSWERS} of a test yet: {next_command('test', run.folder)}"
             )
-        files.append(newest.folder / _ANSWERS)
-    return files, None
+    return CommonAnswers([tests[0].folder / _ANSWERS for tests in found[kind]], None, kind == "validate")
 
 
 def _on_same(one: EvaluationFolder, other: EvaluationFolder) -> bool:

@@ -80,7 +80,7 @@ def repeats_figure(
     for name, curve in curves.items():
         left.plot(list(curve), list(curve.values()), linewidth=1, marker="." if len(curve) < 40 else "", label=name)
     left.set(xlabel="optimizer step", ylabel=title)
-    left.xaxis.set_major_locator(MaxNLocator(integer=True))
+    left.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     if 0 < len(curves) <= 10:
         left.legend(frameon=False)
     _draw_scores(right, scores)

@@ -1,5 +1,6 @@
 """Draws what a search has tried."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -12,9 +13,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
+from results.figure_text import drawn_names
+
 _COLUMNS = 3
 _TICKS = 4
 _MARGIN = 0.05
+_LONGEST = 28  # characters of the name of a choice
+_BROAD = 30  # characters of all names that fit side by side
 _COLOURS = {"finished": "tab:blue", "pruned": "tab:gray"}
 
 
@@ -74,7 +79,7 @@ def sweep_figure(
             across = values if categories is None else [categories.index(value) for value in values]
             axes.plot(across, [one.score for one in chosen], "o", color=colour, alpha=0.7)
         if categories is not None:
-            axes.set_xticks(range(len(categories)), [str(choice) for choice in categories])
+            _name_choices(axes, categories)
             axes.set_xlim(-0.5, len(categories) - 0.5)
         else:
             _span(axes, options[key])
@@ -87,6 +92,16 @@ def sweep_figure(
     for axes in places[1 + len(ordered) :]:
         axes.remove()
     return figure
+
+
+def _name_choices(axes: Axes, choices: Sequence[Any]) -> None:
+    """Write choices below an axis, aslant where they need more width."""
+    names = [json.dumps(choice) if choice is None or isinstance(choice, bool) else str(choice) for choice in choices]
+    shown, style = drawn_names(names, _LONGEST)
+    axes.set_xticks(range(len(shown)), shown, **style)
+    if len(shown) * max(map(len, shown)) > _BROAD:
+        for label in axes.get_xticklabels():
+            label.set(rotation=30, ha="right", rotation_mode="anchor")
 
 
 def _span(axes: Axes, option: Any) -> None:

@@ -52,11 +52,17 @@ def report(search: Search, space: Space, final: bool = False) -> None:
         write_atomically(config, reproducing_config(run, title, config, search.experiment))
         lines.append(f"best of {ended}: {search.score} {best.value:.4f}, {shown(run.folder)}")
     if final:
+        failed = [one for one in tried if one.state == "failed"]
         table = [
-            [one.run, one.state, f"{one.score:.4f}", str(one.epochs), *(brief(one.values.get(key)) for key in space)]
-            for one in ranked[:_SHOWN]
+            [
+                *(one.run, one.state, "" if one.score is None else f"{one.score:.4f}", str(one.epochs)),
+                *(brief(one.values.get(key)) for key in space),
+            ]
+            for one in [*ranked[:_SHOWN], *failed]
         ]
         lines += ["", *text_table(["run", "state", search.score, "epochs", *space], table), ""]
+        if failed:
+            lines.append(f"failed: {len(failed)}; the same command tries them once more")
         if importances:
             shares = ", ".join(f"{key} {share:.2f}" for key, share in importances.items())
             lines.append(f"share of the score's variance (fANOVA): {shares}")

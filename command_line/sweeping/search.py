@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from callbacks.score_direction import mode_of
 from command_line.sweeping.claims import Claims, FileClaims
 from command_line.sweeping.database import DatabaseClaims
+from command_line.sweeping.new_values import REPEATS, ask_for_new_values
 from command_line.sweeping.space import Space, values_in, written
 from command_line.sweeping.study_name import RUN, refuse_folder_of_database
 from command_line.sweeping.trial import Ending, train_trial
@@ -59,6 +60,8 @@ class Search:
         else:
             self.claims = DatabaseClaims(database, output, self._put_back)
         self.seed = int(config["seed_everything"] or 0)
+        self.seeded = not isinstance(config["seed_everything"], bool | None)  # else a repetition tells something
+        self.exhausted = False
         self.score = str(config["checkpoint.monitor"])
         self.mode = mode_of("checkpoint", self.score, config["checkpoint.mode"])
         with self.claims.alone():
@@ -86,7 +89,7 @@ class Search:
             trials: How many there are to be.
 
         Returns:
-            The trial, which is this process's alone; None if there are enough.
+            The trial, which is this process's alone; None if there are enough, or no values are left to be tried.
         """
         from optuna.exceptions import ExperimentalWarning
         from optuna.samplers import TPESampler
@@ -104,7 +107,10 @@ class Search:
             with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):
                 seed = None if self.claims.several_machines else self.seed + known  # or they might try the same at once
                 self.study.sampler = TPESampler(seed=seed, constant_liar=True)
-            trial = self.study.ask(self.space)
+            trial = ask_for_new_values(self.study, self.space, known) if self.seeded else self.study.ask(self.space)
+            if trial is None:
+                self.exhausted = True
+                return None
             if RUN not in trial.user_attrs:
                 number = trial.number + 1 if self.claims.several_machines else len(self.trials())
                 trial.set_user_attr(RUN, f"trial-{number}")
@@ -187,7 +193,8 @@ class Search:
         """
         from optuna.trial import TrialState
 
-        begun = [trial for trial in self.study.get_trials() if trial.state != TrialState.WAITING]
+        known = (trial for trial in self.study.get_trials() if REPEATS not in trial.user_attrs)
+        begun = [trial for trial in known if trial.state != TrialState.WAITING]
         by_run = {self.run_of(trial).name: trial for trial in begun}
         again = {self.run_of(trial).name for trial in self.study.get_trials(states=[TrialState.WAITING])}
         return [trial for name, trial in by_run.items() if name not in again]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 Space: TypeAlias = "dict[str, BaseDistribution]"
 
 _RANGE = {"low", "high", "step", "log"}
+_ROUNDING = 1e-8  # of numbers of steps, as in Optuna
 _EXAMPLE = "a list of choices, or {low: 0.0001, high: 0.01, log: true}"
 
 
@@ -46,7 +47,8 @@ def read_space(file: Path) -> Space:
         try:
             space[str(key)] = _distribution(value)
         except ValueError as error:
-            raise MisconfigurationException(f"--space {file}: {key} is {value!r}: {error}.") from error
+            reason = str(error).rstrip(".")
+            raise MisconfigurationException(f"--space {file}: {key} is {value!r}: {reason}.") from error
     return space
 
 
@@ -90,8 +92,10 @@ def brief(value: Any) -> str:
         value: The value.
 
     Returns:
-        Text, of a number four digits.
+        Text, of a number four digits, of others as YAML has them.
     """
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
@@ -135,7 +139,13 @@ def values_in(space: Space, config: Mapping[str, Any]) -> dict[str, Any]:
             inside = value in choices
         else:
             number = isinstance(value, int | float) and not isinstance(value, bool)
-            inside = number and distribution.low <= value <= distribution.high  # type: ignore[attr-defined]
+            inside = number and _is_within(distribution, value)
         if inside:
             found[key] = value
     return found
+
+
+def _is_within(distribution: Any, value: float) -> bool:
+    """Check whether a range has a value, which with a step has to be so many of them above its lower end."""
+    steps = (value - distribution.low) / distribution.step if distribution.step else 0.0
+    return bool(distribution.low <= value <= distribution.high) and abs(steps - round(steps)) < _ROUNDING

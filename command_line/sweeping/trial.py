@@ -1,8 +1,6 @@
 """One training of a search: a run in a process of its own, ended early where it falls behind."""
 
-import signal
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -10,7 +8,7 @@ from typing import Literal, TypeAlias
 
 import yaml
 
-from command_line.trainings.member_runs import command_process, fit_arguments
+from command_line.trainings.member_runs import command_process, exit_interrupted, fit_arguments, wait_for_others
 from runs.commands import next_command
 from runs.curves import Curve, CurveReader
 from runs.run import Run
@@ -18,7 +16,6 @@ from runs.run import Run
 Ending: TypeAlias = Literal["finished", "pruned", "failed"]
 
 _SECONDS = 1.0
-_INTERRUPTED = (128 + signal.SIGINT, 128 + signal.SIGTERM, -signal.SIGINT, -signal.SIGTERM)
 
 
 def train_trial(run: Run, options: Sequence[str], score: str, falls_behind: Callable[[Curve], bool]) -> Ending:
@@ -37,6 +34,7 @@ def train_trial(run: Run, options: Sequence[str], score: str, falls_behind: Call
         SystemExit: If the process was asked to end, and so was this one.
     """
     for _ in range(2):
+        wait_for_others(run)
         if run.is_finished():
             return "finished"
         pruned = False
@@ -52,8 +50,7 @@ def train_trial(run: Run, options: Sequence[str], score: str, falls_behind: Call
         falls_behind(reader.read())  # what the last moment has written
         if pruned and not run.is_finished():
             return "pruned"
-        if code in _INTERRUPTED:
-            sys.exit(code if code > 0 else 128 - code)
+        exit_interrupted(code)
         if code == 0:
             return "finished" if run.is_finished() else "failed"
         if code > 0:

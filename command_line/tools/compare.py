@@ -51,17 +51,17 @@ def compare(paths: Sequence[Path], output: Path) -> None:
         raise MisconfigurationException("compare needs the folders of two runs or more.")
     if len({run.folder.resolve() for run in runs}) < len(runs):
         raise MisconfigurationException("compare needs different runs, but one is named twice.")
-    tables, place = common_answers(runs)
-    views = all(map(has_views, tables))
-    answers = [read_answers(table, views) for table in tables]
+    common = common_answers(runs)
+    views = all(map(has_views, common.tables))
+    answers = [read_answers(table, views) for table in common.tables]
     files, compared = compare_answers(answers)
     names = shortest_names([str(run.folder) for run in runs])
     differences = _differences(runs)
     folder = free_folder(output)
     write_csv(folder / "comparison.csv", _table(files, names, answers))
     subtitle = (
-        f"{len(files):,} pictures that all runs have seen{f' of {place}' if place else ''}, "
-        f"{'over several views (TTA)' if views else 'as they are'}"
+        f"{len(files):,} {'validation' if common.validation else 'test'} pictures that all runs have seen"
+        f"{f' of {common.place}' if common.place else ''}, {'over several views (TTA)' if views else 'as they are'}"
     )
     write_atomically(folder / "comparison.html", _page(names, runs, subtitle, compared, answers, differences))
     lines = text_table(["run", "accuracy", "95 %", "difference", "95 %", "won", "lost", "p"], _rows(names, compared))

@@ -11,7 +11,7 @@ from command_line.sweeping.search import Search
 from command_line.sweeping.space import Space, brief, corners, read_space
 from command_line.trainings.member_runs import be_the_only_process
 from command_line.trainings.plan import keep_plan
-from command_line.trainings.refused_options import refuse_options
+from command_line.trainings.refused_options import refuse_options, refuse_space
 from command_line.trainings.typed import Typed
 from datamodules import ImageDataModule
 from runs.commands import shown
@@ -49,6 +49,7 @@ def sweep(
     be_the_only_process()
     refuse_options("sweep", typed)
     space = read_space(file or _SPACE)
+    refuse_space(space, typed)
     if trials < 1:
         raise MisconfigurationException(f"--trials is {trials}: it has to be 1 or more.")
     for chosen in corners(space):
@@ -78,4 +79,6 @@ def _train_trials(search: Search, space: Space, trials: int) -> None:
                 if failures == 1
                 else f"{failures} trainings failed in a row: correct what they report, and repeat the command."
             )
+    if search.exhausted:
+        print("\nNo values are left that haven't been tried.", flush=True)  # noqa: T201
     report(search, space, final=True)

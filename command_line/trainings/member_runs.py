@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,11 +16,14 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from command_line.trainings.plan import keep_plan
 from command_line.trainings.typed import Typed
-from runs.commands import program, shown
+from runs.commands import program, shown, typed_command
+from runs.history import is_running
 from runs.run import Run
 
 _ROOT = Path(__file__).parent.parent.parent
 _ENVIRONMENT = ("WORLD_SIZE", "SLURM_NTASKS")
+_SECONDS = 1.0
+_INTERRUPTED = (128 + signal.SIGINT, 128 + signal.SIGTERM, -signal.SIGINT, -signal.SIGTERM)
 
 
 class Member(NamedTuple):
@@ -56,6 +60,7 @@ def train_members(members: Sequence[Member], typed: Typed, options: Sequence[str
     keep_plan({"options": [*options], "settings": typed.settings, "members": named}, folder)
     runs = [Run(folder / member.name) for member in members]
     for number, (member, run) in enumerate(zip(members, runs, strict=True), start=1):
+        wait_for_others(run)
         if run.is_finished():
             continue
         print(f"\n{number} of {len(members)}: {shown(run.folder)}", flush=True)  # noqa: T201 - which training follows
@@ -103,8 +108,35 @@ def start_command(arguments: Sequence[str]) -> None:
     """
     with command_process(arguments) as child:
         code = child.wait()
+    exit_interrupted(code)
     if code:
         sys.exit(code if code > 0 else 128 - code)
+
+
+def exit_interrupted(code: int) -> None:
+    """End as a training has ended that was asked to, and say how all of them continue.
+
+    Args:
+        code: The exit code of its process; others than those of signals do nothing.
+
+    Raises:
+        SystemExit: With the code.
+    """
+    if code in _INTERRUPTED:
+        print(f"to continue all of it, repeat: {typed_command()}", flush=True)  # noqa: T201
+        sys.exit(code if code > 0 else 128 - code)
+
+
+def wait_for_others(run: Run) -> None:
+    """Wait while another process trains a run: one of a command that was killed goes on without it.
+
+    Args:
+        run: The run.
+    """
+    if is_running(run.folder):
+        print(f"{shown(run.folder)} is still trained by another process: waiting for it", flush=True)  # noqa: T201
+    while is_running(run.folder):
+        time.sleep(_SECONDS)
 
 
 @contextmanager
@@ -124,10 +156,9 @@ def command_process(arguments: Sequence[str]) -> "Iterator[subprocess.Popen[byte
     script = script if script.is_file() else _ROOT / "carspotter.py"
     child = subprocess.Popen([sys.executable, str(script), *arguments])  # noqa: S603 - this very program
 
-    def pass_on(number: int, _: FrameType | None) -> None:
-        if number != signal.SIGINT:  # which a terminal sends to both
-            with suppress(ProcessLookupError):
-                child.send_signal(number)
+    def pass_on(_: int, __: FrameType | None) -> None:
+        with suppress(ProcessLookupError):  # not SIGINT, which a terminal sends to both: two end a training at once
+            child.send_signal(signal.SIGTERM)
 
     before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

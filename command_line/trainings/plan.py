@@ -1,6 +1,7 @@
 """What a folder of trainings is for, written down so that trainings of two kinds are never taken for one."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +13,7 @@ from runs.whole_file import write_atomically
 _FILE = "plan.json"
 _NAMED = 3  # differences in a message
 _LONGEST = 60  # characters of a value in it
+_DISTRIBUTION = re.compile(r"(?:Categorical|Float|Int)Distribution\((.*)\)", re.DOTALL)  # of Optuna
 _BY_NAME = ("settings", "space", "members")  # parts with names of their own, which a message can give
 
 
@@ -70,12 +72,18 @@ def _differences(before: Mapping[str, Any], plan: Mapping[str, Any]) -> Iterator
 
 def _shown(difference: _Difference) -> str:
     before, now = (
-        text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
-        for text in (
-            value if isinstance(value, str) else json.dumps(value) for value in (difference.before, difference.now)
-        )
+        value if isinstance(value, str) else json.dumps(value) for value in (difference.before, difference.now)
     )
-    return f"{difference.name} was {before} and is {now}"
+    before, now = (match[1] if (match := _DISTRIBUTION.fullmatch(text)) else text for text in (before, now))
+    same = next((place for place, pair in enumerate(zip(before, now, strict=False)) if len({*pair}) > 1), 0)
+    return f"{difference.name} was {_cut(before, same)} and is {_cut(now, same)}"
+
+
+def _cut(text: str, same: int) -> str:
+    """Cut a long value out around where it begins to differ from another."""
+    begin = min(max(0, same - _LONGEST // 3), max(0, len(text) - _LONGEST))
+    cut = text[begin : begin + _LONGEST]
+    return f"{'...' * (begin > 0)}{cut}{'...' * (begin + len(cut) < len(text))}"
 
 
 def _read(file: Path) -> dict[str, Any] | None:

@@ -1,11 +1,15 @@
 """Options that would be without effect in a command which starts trainings, or keep them from being finished."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from command_line.arguments.options import REFUSED, value_of
 from command_line.trainings.typed import Typed
 
 _ENDING_EARLY = ("trainer.fast_dev_run", "lr_finder.enabled", "batch_size_finder.enabled")
+_SCORED = ("scores.enabled",)
 _COMPARING = ("repeat", "sweep")
 
 
@@ -22,17 +26,48 @@ def refuse_options(command: str, typed: Typed) -> None:
     """
     for name in REFUSED[command]:
         if value_of(typed.options, f"--{name}") is not None:
+            _refuse_name(command, typed, name)
+    _refuse_values(command, {name: typed.config.get(name) for name in (*_ENDING_EARLY, *_SCORED)})
+
+
+def refuse_space(space: Mapping[str, Any], typed: Typed) -> None:
+    """Refuse a search space for what ``sweep`` refuses as an option.
+
+    Args:
+        space: Distributions by option.
+        typed: What was typed.
+
+    Raises:
+        MisconfigurationException: As in ``refuse_options``, and if a choice would leave nothing to validate with.
+    """
+    for name, tried in space.items():
+        if name in (*REFUSED["sweep"], "experiment"):
+            _refuse_name("sweep", typed, name)
+        values = [*getattr(tried, "choices", [getattr(tried, "low", None), getattr(tried, "high", None)])]
+        for value in values:
+            _refuse_values("sweep", {name: value})
+        if name == "data.val_fraction" and any(value is not None and not value for value in values):
             raise MisconfigurationException(
-                f"{command} names its runs itself, in the folder that --output names ({typed.config['output']}): leave "
-                f"--{name} out."
+                "data.val_fraction may be 0 in the search space, which leaves no image to validate with, and so no "
+                "score to search by: leave 0 out."
             )
-    for option in _ENDING_EARLY:
-        if value := typed.config.get(option):
+
+
+def _refuse_name(command: str, typed: Typed, name: str) -> None:
+    raise MisconfigurationException(
+        f"{command} names its runs itself, in the folder that --output names ({typed.config['output']}): leave "
+        f"--{name} out."
+    )
+
+
+def _refuse_values(command: str, values: Mapping[str, Any]) -> None:
+    for option, value in values.items():
+        if option in _ENDING_EARLY and value:
             raise MisconfigurationException(
                 f"{option} is {str(value).lower()}, with which no training of {command} would be finished: leave it "
                 "out, or try it with fit."
             )
-    if command in _COMPARING and typed.config.get("scores.enabled") is False:
-        raise MisconfigurationException(
-            f"scores.enabled is false, but {command} compares the trainings by their scores: leave it true."
-        )
+        if option in _SCORED and command in _COMPARING and value is False:
+            raise MisconfigurationException(
+                f"{option} is false, but {command} compares the trainings by their scores: leave it true."
+            )

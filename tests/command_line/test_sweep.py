@@ -19,7 +19,7 @@ from PIL import Image
 from command_line.sweeping.claims import FileClaims
 from command_line.sweeping.report import report
 from command_line.sweeping.search import Search
-from command_line.sweeping.space import corners, read_space, values_in
+from command_line.sweeping.space import Space, corners, read_space, values_in
 from runs.curves import Curve
 from runs.run import Run
 from tests.support.processes import ServedCommand, forked
@@ -100,6 +100,39 @@ def test_a_killed_search_goes_on_and_two_commands_share_it(toy_root: Path, space
         del scores[-1]["checkpoint"]
     assert scores[0] == scores[1]
     assert scores[0]["val/f1"] == pytest.approx(float(best["val/f1"]))
+
+
+@pytest.mark.slow
+def test_a_training_that_outlives_its_search_is_waited_for(toy_root: Path, space: Path, tmp_path: Path) -> None:
+    output = tmp_path / "sweep"
+    arguments = command(
+        toy_root, space, output, "--trials=1", "--trainer.max_epochs=40", "--early_stopping.patience=null"
+    )
+    killed = start(arguments)
+    first = Run(output / "trial-1")
+    wait_for(lambda: first.find_checkpoint("last") is not None, killed)
+    os.kill(killed.pid, signal.SIGKILL)  # but not its training
+    killed.wait()
+    assert start(arguments).wait(240) == 0
+    assert [event.kind for event in first.history.events()] == ["began", "finished"]
+    with (output / "trials.csv").open(newline="") as rows:
+        (trial,) = csv.DictReader(rows)
+    assert (trial["run"], trial["state"]) == ("trial-1", "finished")
+
+
+@pytest.mark.slow
+def test_an_interruption_of_the_search_alone_reaches_its_training(
+    toy_root: Path, space: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "sweep"
+    search = start(command(toy_root, space, output, "--trials=2", "--trainer.max_epochs=1000", "--pruning=false"))
+    first = Run(output / "trial-1")
+    wait_for(lambda: first.find_checkpoint("last") is not None, search)
+    os.kill(search.pid, signal.SIGINT)
+    assert search.wait(60) == 128 + signal.SIGTERM  # which it passes on
+    assert [event.kind for event in first.history.events()] == ["began", "stopped"]
+    assert not (output / "trial-2").exists()
+    assert "to continue all of it, repeat: " in capfd.readouterr().out
 
 
 @pytest.mark.slow
@@ -263,6 +296,56 @@ def test_failed_trials_are_taken_up_again_by_the_next_command_and_keep_nothing_f
     assert command(4, failures=3) == ["trial-2", "trial-3"]  # neither keeps the other from being tried
     failing.clear()
     assert command(4, failures=2) == ["trial-2", "trial-3"]
+
+
+@pytest.mark.parametrize(("seed", "expected"), [(1, 4), (None, 6)])
+def test_a_combination_is_trained_once_where_the_seed_is_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int | None, expected: int
+) -> None:
+    space: Space = {
+        "model.optimizer": optuna.distributions.CategoricalDistribution(["sgd", "adamw"]),
+        "model.warmup_epochs": optuna.distributions.IntDistribution(0, 1),
+    }
+    monkeypatch.setattr("command_line.sweeping.search.train_trial", scripted(lambda _: [1.0]))
+    names, values = [], []
+    for trials in (3, 6):
+        search = Search({**CONFIG, "seed_everything": seed}, [], space, False, tmp_path)
+        while (trial := search.take(trials)) is not None:
+            names.append(search.run_of(trial).name)
+            values.append(tuple(sorted(trial.params.items())))
+            assert search.train(trial) == "finished"
+        assert len(search.trials()) == len(names)
+    assert names == [f"trial-{number}" for number in range(1, expected + 1)]
+    assert search.exhausted == (seed is not None)
+    assert len({*values}) == 4 or seed is None
+
+
+def test_the_config_is_tried_first_if_the_space_has_it() -> None:
+    space: Space = {"a": optuna.distributions.FloatDistribution(0.0005, 0.0105, step=0.002)}
+    assert values_in(space, {"a": 0.001}) == {}
+    assert values_in(space, {"a": 0.0025}) == {"a": 0.0025}
+    assert values_in(space, {"a": 0.0125}) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("name: [a, b]", "leave --name out"),
+        ("experiment: [a, b]", "leave --experiment out"),
+        ("scores.enabled: [true, false]", "scores.enabled is false, but sweep compares"),
+        ("trainer.fast_dev_run: [true]", "no training of sweep would be finished"),
+        ("data.val_fraction: [0, 0.1]", "data.val_fraction may be 0 in the search space"),
+        ("data.val_fraction: {low: 0.0, high: 0.2}", "data.val_fraction may be 0 in the search space"),
+    ],
+)
+def test_a_space_is_refused_for_what_options_are_refused_for(
+    toy_root: Path, tmp_path: Path, text: str, expected: str
+) -> None:
+    (tmp_path / "space.yaml").write_text(f"{text}\n")
+    with pytest.raises(SystemExit) as stop:
+        main(command(toy_root, tmp_path / "space.yaml", tmp_path / "out", "--trials=1"))
+    assert expected in str(stop.value.code)
+    assert not (tmp_path / "out").exists()
 
 
 def searched(output: Path, space: Path, database: Path, score: float = 1.0) -> Search:

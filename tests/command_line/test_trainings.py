@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from optuna.distributions import CategoricalDistribution
 
 from command_line.trainings import evaluations, member_runs
 from command_line.trainings.evaluations import answers_of
@@ -153,6 +154,14 @@ def test_a_training_that_ends_unfinished_ends_the_command(
     assert "has ended, but isn't finished" in refused(
         "repeat", f"--config={config}", f"--output={tmp_path / 'repeat'}", "--seeds=[1]"
     )
+
+
+def test_a_change_of_a_long_value_is_shown(tmp_path: Path) -> None:
+    before, now = (CategoricalDistribution([f"network{number}" for number in range(size)]) for size in (9, 10))
+    keep_plan({"options": [], "settings": {}, "space": {"model.backbone": repr(before)}}, tmp_path)
+    expected = r"model.backbone was \.\.\.[^.]*'network8'\) and is \.\.\.[^.]*, 'network9'\)\. Repeat"
+    with pytest.raises(Exception, match=expected):
+        keep_plan({"options": [], "settings": {}, "space": {"model.backbone": repr(now)}}, tmp_path)
 
 
 def evaluate(folder: Path, root: str, checkpoint: str = "best.ckpt") -> Path:

@@ -75,13 +75,28 @@ def test_the_newest_test_that_all_runs_have_is_compared(tmp_path: Path) -> None:
     with pytest.raises(Exception, match="no predictions.csv of a test yet"):
         common_answers(runs)
     street = [tested("one", "test-2", "/street"), tested("two", "test-2", "/street/")]
-    assert common_answers(runs) == (street, "/street")
+    assert common_answers(runs) == (street, "/street", False)
     tested("one", "test", "/own")
-    assert common_answers(runs) == (street, "/street")
+    assert common_answers(runs) == (street, "/street", False)
     own = [tested("one", "test-10", "/own"), tested("two", "test", "/own")]
-    assert common_answers(runs) == (own, None)
+    assert common_answers(runs) == (own, None, False)
     os.utime(tmp_path / "one/test/predictions.csv")  # as a copy of the run may have it
-    assert common_answers(runs) == (own, None)
+    assert common_answers(runs) == (own, None, False)
+
+
+def test_validations_are_compared_where_all_have_been_validated_alone(tmp_path: Path) -> None:
+    def evaluated(run: str, folder: str) -> Path:
+        (tmp_path / run / folder).mkdir(parents=True)
+        (tmp_path / run / folder / "predictions.csv").touch()
+        return tmp_path / run / folder / "predictions.csv"
+
+    runs = [Run(tmp_path / name) for name in ("one", "two", "three")]
+    validated = [evaluated(run.name, "validate") for run in runs[:2]]
+    assert common_answers(runs[:2]) == (validated, None, True)
+    evaluated("one", "test")
+    assert common_answers(runs[:2]) == (validated, None, True)  # which both have
+    with pytest.raises(Exception, match="three has no predictions.csv of a test yet: .*test .*three"):
+        common_answers([runs[0], runs[2]])
 
 
 @pytest.mark.slow
