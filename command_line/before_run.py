@@ -1,6 +1,7 @@
 """Checks options before a run begins and before its folder is made."""
 
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ def forget_monitors(config: Any) -> None:
     """
     for name in _MONITORS:
         config[f"{name}.monitor"], config[f"{name}.mode"] = "val/f1", None
+    # Lightning tells callbacks apart by their monitors, and misses those of the training
+    warnings.filterwarnings("ignore", message="Be aware that when using `ckpt_path`")
 
 
 def is_search(config: Any) -> bool:

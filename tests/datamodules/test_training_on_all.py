@@ -35,6 +35,16 @@ def test_every_image_trains_and_the_last_state_is_tested(
     main(["validate", str(folder), "--data.val_fraction=0.2"])  # which a user may do, though it has trained with them
 
 
+@pytest.mark.slow
+def test_an_evaluation_misses_no_callback_of_the_training(
+    run: Callable[..., None], tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    run("fit", *ALL, "--checkpoint.monitor=train/loss")
+    recwarn.clear()
+    main(["test", str(tmp_path / "logs/demo/version_0")])
+    assert not [warning for warning in recwarn if "callbacks used to create" in str(warning.message)]
+
+
 def test_early_stopping_has_nothing_to_watch(mistake: Callable[..., str], tmp_path: Path) -> None:
     answer = mistake("fit", "--data.val_fraction=0")
     assert "'val/f1'" in answer
