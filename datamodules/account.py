@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +52,7 @@ def account_for(root: Path, layout: Layout, files: Iterable[str]) -> PassedOver:
         there = [folder for folder in sorted(folders) if os.path.isdir(folder)]  # noqa: PTH112
         ignore = PassedOver()
         found = {_plain(file) for folder in there for file in find_images(folder, ignore, note_closed, recursive=False)}
-    for file in sorted(found - used):
+    for file in sorted(found - used - _otherwise_written(found - used, used - found)):
         passed.note(_reason(layout), file, picture=True)
     for file in sorted(used - found):
         if not os.path.lexists(file):
@@ -133,6 +134,20 @@ def tell_untrained(parts: Mapping[Part, Samples], training: Sequence[Part], clas
 def _below(root: Path, path: Path) -> str:
     """Write a path as it is found below a root, which ``Path`` shortens where it is the working directory."""
     return os.path.join(root, path.relative_to(root))  # noqa: PTH118
+
+
+def _otherwise_written(found: set[str], used: set[str]) -> set[str]:
+    """Find the files that are used under another path, as where a table has absolute ones."""
+    if not found or not used:
+        return set()
+    real = cache(os.path.realpath)  # of folders: a file may itself be a link, under whose own name it is used
+
+    def place(file: str) -> tuple[str, str]:
+        folder, name = os.path.split(file)
+        return real(folder or "."), name
+
+    places = {place(file) for file in used}
+    return {file for file in found if place(file) in places}
 
 
 def _plain(file: str) -> str:

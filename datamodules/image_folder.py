@@ -156,7 +156,9 @@ class ImageFolderDataModule(ImageDataModule):
         if self.index_of is None:
             tell_untrained(self._parts, ("train", "val") if self.folds else ("train",), layout.class_names)
         if layout.split_file is not None and not self._is_whole():
-            record_division(layout, self._divided(), self.root, self.given, self.cache_dir)
+            if not record_division(layout, self._divided(), self.root, self.given, self.cache_dir):
+                self.__dict__.pop("layout")
+                self._forget()
         elif layout.divided_by is not None:
             compare_share(layout.divided_by, self._parts, self.test_fraction)
 

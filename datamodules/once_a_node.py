@@ -54,7 +54,9 @@ def once_a_node(make: Callable[[], Samples], trainer: Trainer | None) -> Samples
                 _write(folder, made, refusal)
         wait_for_all()
         if trainer.local_rank != 0 and (folder / _REFUSAL).is_file():
-            refusal = MisconfigurationException((folder / _REFUSAL).read_text(encoding="utf-8"))
+            refusal = MisconfigurationException(
+                (folder / _REFUSAL).read_text(encoding="utf-8", errors="surrogateescape")
+            )
         samples = _mapped(folder) if refusal is None else None
         wait_for_all()
     if trainer.local_rank == 0:
@@ -90,7 +92,7 @@ def _write(folder: Path, samples: Samples | None, refusal: MisconfigurationExcep
     with drafted(folder) as draft:
         draft.mkdir(mode=0o700)
         if samples is None:
-            (draft / _REFUSAL).write_text(str(refusal), encoding="utf-8")
+            (draft / _REFUSAL).write_text(str(refusal), encoding="utf-8", errors="surrogateescape")
         for name, values in ({} if samples is None else vars(samples)).items():
             if values is not None:
                 np.save(draft / f"{name}.npy", values)

@@ -15,7 +15,7 @@ _TOLERANCE = 0.05  # classes have whole numbers of photographs, and some were ad
 
 def record_division(
     layout: Layout, parts: dict[Part, Samples], root: Path, given: str, cache_dir: str | None = None
-) -> None:
+) -> bool:
     """Write the division into the layout's ``split_file``, so that the test set stays; warn where that can't be done.
 
     Args:
@@ -24,16 +24,23 @@ def record_division(
         root: The data set on this machine.
         given: What was named: the same, or the URL that ``root`` is a copy of.
         cache_dir: Where copies are kept; None takes the user's cache.
+
+    Returns:
+        Whether this division counts: another command may have recorded one meanwhile, which counts then.
     """
     assert layout.split_file is not None
     try:
-        write_split(layout.split_file, layout.base, parts, layout.class_names)
-        put_back(layout.split_file, root, given, cache_dir)
+        if not write_split(layout.split_file, layout.base, parts, layout.class_names) or not put_back(
+            layout.split_file, root, given, cache_dir
+        ):
+            rank_zero_info(f"{layout.split_file} was written by another command meanwhile: its division is used.")
+            return False
     except (OSError, MisconfigurationException) as error:
         reason = getattr(error, "strerror", error)
         rank_zero_warn(f"Can't write {layout.split_file} ({reason}): new photographs will change the test set.")
     else:
         rank_zero_info(f"{layout.split_file} records which {len(parts['test'])} photographs are for testing.")
+    return True
 
 
 def compare_share(record: Path, parts: dict[Part, Samples], fraction: float) -> None:

@@ -58,6 +58,9 @@ def keep_together(
     """
     moving = _Moving(in_second, labels, unit)
     random = np.random.default_rng(seed)
+    for label in np.flatnonzero((moving.taken == moving.counts) & (moving.counts > 0)).tolist():
+        while moving.taken[label] == moving.counts[label]:  # the first part has something of every class
+            moving.move(moving.smallest_of(random.permutation(moving.units_of(label, moved=True))), out=True)
     for label in np.flatnonzero(moving.taken != moving.wanted).tolist():
         out = bool(moving.taken[label] > moving.wanted[label])
         for chosen in random.permutation(moving.units_of(label, moved=out)):
@@ -96,18 +99,24 @@ class _Moving:
         classes, after = self._after(chosen, out)
         wanted = self.wanted[classes]
         nearer = np.abs(after - wanted).sum() < np.abs(self.taken[classes] - wanted).sum()
-        return bool(nearer and (after < self.counts[classes]).all())  # the first part has something of every class
+        return bool(nearer and (after < self.counts[classes]).all())
 
     def smallest(self, candidates: npt.NDArray[np.int64], filling: bool) -> int | None:
         """Find the smallest unit that can be spared, if there is one; to fill, it has to bring the size nearer."""
         missing = int(self.wanted.sum() - self.taken.sum())
-        for chosen in candidates[np.argsort(self.size[candidates], kind="stable")]:
+        for chosen in self._by_size(candidates):
             if filling and abs(missing - int(self.size[chosen])) >= abs(missing):
                 return None
             classes, after = self._after(chosen, out=False)
             if (after < self.counts[classes]).all():
                 return int(chosen)
         return None
+
+    def smallest_of(self, candidates: npt.NDArray[np.int64]) -> int:
+        return int(self._by_size(candidates)[0])
+
+    def _by_size(self, candidates: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        return candidates[np.argsort(self.size[candidates], kind="stable")]
 
     def move(self, chosen: int, out: bool) -> None:
         classes, after = self._after(chosen, out)

@@ -1,12 +1,14 @@
 """Data sets from archives: fetched with resumption, unpacked without leaving the folder."""
 
 import hashlib
+import lzma
 import shutil
 import tarfile
 import time
 import urllib.error
 import urllib.request
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -128,9 +130,19 @@ def _unpack(archive: Path, content: Path) -> None:
             with tarfile.open(archive) as members:
                 for entry in progress(members, desc=f"unpacking {archive.name}", unit=" files"):
                     members.extract(entry, content, filter="data")
+                _require_end(members)
     except tarfile.FilterError as error:
         raise MisconfigurationException(f"{archive} wants to write outside of its folder: {error}.") from error
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
+    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the disk's fault, not the archive's
         raise MisconfigurationException(f"{archive} is damaged or no archive: {error}.") from error
+
+
+def _require_end(members: tarfile.TarFile) -> None:
+    """Read to the end, where checksums are: ``tarfile`` stops before, and also where a member's head is damaged."""
+    assert members.fileobj is not None
+    members.fileobj.seek(members.offset)
+    while rest := members.fileobj.read(_CHUNK):
+        if rest.strip(b"\0"):
+            raise tarfile.ReadError("a member can't be read")

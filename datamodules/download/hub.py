@@ -98,7 +98,12 @@ def _write_images(files: Sequence[Path], folder: Path, part: Part) -> Samples:
             index_of = _class_indices(file, table.schema_arrow)
             for batch in table.iter_batches(batch_size=64, columns=["image", "label"]):
                 for row in batch.to_pylist():
-                    data: bytes = row["image"]["bytes"]
+                    data = (row["image"] or {}).get("bytes")
+                    if data is None or row["label"] is None or (isinstance(row["label"], int) and row["label"] < 0):
+                        raise MisconfigurationException(
+                            f"{file} has no {'photograph' if data is None else 'label'} in row {len(names) + 1} of "
+                            f"{folder.name}: the mirror can't be used; name another by data.source."
+                        )
                     names.append(f"{len(names) + 1:05d}{_SUFFIXES.get(data[:3], '.jpg')}")
                     labels.append(index_of[row["label"]])
                     target = folder / names[-1]

@@ -1,6 +1,7 @@
 """The MATLAB files of Stanford Cars, read and written."""
 
 import io
+import math
 import struct
 import zlib
 from pathlib import Path
@@ -115,7 +116,7 @@ def read_annotations(path: Path, images: Path, classes: int) -> tuple[Samples, n
     if name_field is None or "class" not in fields:
         missing = "fname" if name_field is None else "class"
         raise MisconfigurationException(f"{path} lacks the field {missing!r}: file names and labels are needed.")
-    labels = rows["class"].astype(np.int64) - 1
+    labels = _whole(rows, "class", path) - 1
     if len(labels) and not (labels.min() >= 0 and labels.max() < classes):
         raise MisconfigurationException(
             f"{path} has class numbers from {labels.min() + 1} to {labels.max() + 1}, but there are {classes} classes."
@@ -123,9 +124,24 @@ def read_annotations(path: Path, images: Path, classes: int) -> tuple[Samples, n
     boxes = None
     if set(BOX_FIELDS) <= set(fields):
         # stored in the smallest unsigned type of each value: differences would wrap around
-        x1, y1, x2, y2 = (rows[field].astype(np.int64) for field in BOX_FIELDS)
+        x1, y1, x2, y2 = (_whole(rows, field, path) for field in BOX_FIELDS)
         boxes = np.stack([x1 - 1, y1 - 1, x2, y2], axis=1)
     return Samples(np.array([str(images / str(name)) for name in rows[name_field]]), labels, boxes), rows
+
+
+def _whole(rows: npt.NDArray[Any], field: str, path: Path) -> npt.NDArray[np.int64]:
+    """Read a field of whole numbers."""
+    numbers = np.zeros(len(rows), dtype=np.int64)
+    for row, value in enumerate(rows[field].tolist()):
+        cell = np.asarray(value)
+        number = cell.item() if cell.size == 1 else None
+        if not isinstance(number, int | float) or not math.isfinite(number) or number != int(number):
+            shown = "nothing" if cell.size == 0 else repr(number if cell.size == 1 else value)
+            raise MisconfigurationException(
+                f"{path} has {shown} for {field} in row {row + 1}: it has to be a whole number."
+            )
+        numbers[row] = int(number)
+    return numbers
 
 
 def write_class_names(root: Path, class_names: list[str]) -> None:

@@ -242,5 +242,7 @@ def _number(cell: Any) -> float | None:
         return math.nan
     try:
         return float(cell.replace(",", ".") if isinstance(cell, str) else cell)
+    except OverflowError:  # a whole number of hundreds of digits
+        return math.inf
     except (ValueError, TypeError):
         return None

@@ -9,6 +9,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from datamodules.files.file_search import holds_images
 from datamodules.in_words import listed
+from datamodules.layouts.car_names import official_index
 from datamodules.layouts.class_name import class_name
 from datamodules.layouts.table_rows import Rows
 
@@ -31,7 +32,7 @@ def gone_from_folders(rows: Rows) -> npt.NDArray[np.bool_]:
         if folder not in there:  # a list of each folder, not a question for each of a million files
             there[folder] = _listed(folder)
         if name not in there[folder] and _is_absent(file):
-            gone[row] = label is not None and class_name(file.removeprefix(base)).startswith(f"{label}/")
+            gone[row] = label is not None and _lies_in(class_name(file.removeprefix(base)), label)
     return gone & ~gone.all()
 
 
@@ -51,10 +52,11 @@ def vanished_classes(rows: Rows, gone: npt.NDArray[np.bool_]) -> list[str]:
     """
     left = {label for label, is_gone in zip(rows.labels, gone.tolist(), strict=True) if not is_gone}
     vanished = sorted({label for label in rows.labels if label is not None and label not in left})
-    known = {*vanished, *(label for label in left if label is not None)}
-    renamed = next(
-        filter(None, (_unrecorded_beside(rows.path.parent / name, rows.path.parent, known) for name in vanished)), None
-    )
+    folders = {Path(file).parent for file in rows.files.tolist()}
+    empty = {
+        Path(file).parent for file, label in zip(rows.files.tolist(), rows.labels, strict=True) if label in {*vanished}
+    }
+    renamed = next(filter(None, (_unrecorded_beside(folder, folders) for folder in sorted(empty))), None)
     if renamed is not None:
         raise MisconfigurationException(
             f"{rows.path} records {listed([repr(name) for name in vanished])}, of which no photograph is left, and "
@@ -65,14 +67,21 @@ def vanished_classes(rows: Rows, gone: npt.NDArray[np.bool_]) -> list[str]:
     return vanished
 
 
-def _unrecorded_beside(folder: Path, root: Path, known: set[str]) -> Path | None:
-    """Find a folder of photographs beside one of a class, which no class of the record lies in."""
+def _lies_in(place: str, label: str) -> bool:
+    """Check whether a photograph lies in the folder of a class; those of Stanford Cars are spelled in many ways."""
+    if place.startswith(f"{label}/"):
+        return True
+    official = official_index(label)
+    return official is not None and official_index(place.rpartition("/")[0].rpartition("/")[2]) == official
+
+
+def _unrecorded_beside(folder: Path, recorded: set[Path]) -> Path | None:
+    """Find a folder of photographs beside one of a class, in which the record has none."""
     if not folder.parent.is_dir():
         return None
     for other in sorted(folder.parent.iterdir()):
-        place = other.relative_to(root).as_posix()
-        recorded = any(name == place or name.startswith(f"{place}/") for name in known)
-        if not recorded and not other.name.startswith(".") and other.is_dir() and holds_images(other):
+        known = any(one == other or other in one.parents for one in recorded)
+        if not known and not other.name.startswith(".") and other.is_dir() and holds_images(other):
             return other
     return None
 

@@ -2,7 +2,6 @@
 
 import shutil
 import tempfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -13,7 +12,9 @@ import pyarrow as pa
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from pyarrow import parquet
 
+from datamodules.layouts.unpacked_folder import note_source, unpacked_folder
 from datamodules.progress import progress
+from datamodules.reading.file_kinds import HEAD, recognise
 
 _ROWS = 64  # in memory at once
 
@@ -25,22 +26,14 @@ class StoredImages:
     Attributes:
         table: The Parquet file.
         column: The column of the photographs: ``{bytes, path}``, or the bytes alone.
+        folder: The folder of the files, which no other table and no other version of this one has.
         files: Where each row's photograph goes, shape (n,).
     """
 
     table: Path
     column: str
+    folder: Path
     files: npt.NDArray[np.str_]
-
-    @property
-    def folder(self) -> Path:
-        """The folder of the files, which no other table and no other version of this one has."""
-        with self.table.open("rb") as file:
-            file.seek(-8, 2)
-            size = int.from_bytes(file.read(4), "little")
-            file.seek(-8 - size, 2)
-            check = zlib.crc32(file.read(size))
-        return self.table.with_name(f"{self.table.stem}.images-{check:08x}")
 
     def write(self) -> None:
         """Write the files, all or none, unless they are there.
@@ -57,6 +50,7 @@ class StoredImages:
             raise self._unwritable(error) from error
         try:
             self._write(draft)
+            note_source(self.table, draft)
             draft.chmod(0o755)
             if not folder.is_dir():  # another run may have been faster
                 draft.rename(folder)
@@ -86,17 +80,37 @@ class StoredImages:
         )
 
 
-def holds_images(kind: pa.DataType) -> bool:
-    """Check whether a column's type is that of photographs.
+def holds_images(file: parquet.ParquetFile, column: pa.Field) -> bool:
+    """Check whether a column holds photographs.
+
+    Args:
+        file: The table.
+        column: The column.
+
+    Returns:
+        Whether it holds structures with a field ``bytes``, or bytes that aren't text, which some programs write so.
+    """
+    if pa.types.is_struct(column.type):
+        return bool(column.type.get_field_index("bytes") >= 0)
+    if not is_binary(column.type):
+        return False
+    for batch in file.iter_batches(batch_size=_ROWS, columns=[column.name]):
+        for data in batch.column(0).to_pylist():
+            if data is not None:
+                kind = recognise(data[:HEAD])
+                return kind is None or kind.picture
+    return False
+
+
+def is_binary(kind: pa.DataType) -> bool:
+    """Check whether a type is that of bytes.
 
     Args:
         kind: The type.
 
     Returns:
-        Whether it is bytes, or a structure with a field ``bytes``.
+        Whether it is.
     """
-    if pa.types.is_struct(kind):
-        return bool(kind.get_field_index("bytes") >= 0)
     return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
 
 
@@ -111,10 +125,9 @@ def stored_images(table: Path, column: str, original: list[Any]) -> StoredImages
     Returns:
         The plan; nothing is written yet.
     """
-    plan = StoredImages(table, column, np.zeros(0, dtype=np.str_))
-    folder = plan.folder
+    folder = unpacked_folder(table)
     files = [f"{folder / _name(row, path)}" for row, path in enumerate(original, start=1)]
-    return StoredImages(table, column, np.array(files, dtype=np.str_))
+    return StoredImages(table, column, folder, np.array(files, dtype=np.str_))
 
 
 def _name(row: int, original: Any) -> str:

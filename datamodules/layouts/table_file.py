@@ -14,7 +14,7 @@ from pyarrow import parquet
 from datamodules.files.text_files import decode_text
 from datamodules.in_words import listed
 from datamodules.layouts.csv_text import read_csv
-from datamodules.layouts.stored_images import StoredImages, holds_images, stored_images
+from datamodules.layouts.stored_images import StoredImages, holds_images, is_binary, stored_images
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".parquet", ".jsonl")
 SPREADSHEETS = (".xlsx", ".xls", ".xlsm", ".ods", ".numbers")
@@ -82,13 +82,15 @@ def _read_parquet(path: Path) -> Table:
     stored: dict[str, StoredImages] = {}
     for part in schema:
         name = part.name.strip()
-        if holds_images(part.type):
+        if holds_images(file, part):
             stored[name] = stored_images(path, part.name, _original_paths(file, part))
             columns[name] = stored[name].files.tolist()
         elif pa.types.is_nested(part.type):
             columns[name] = _Unusable(f"holds {part.type}", file.metadata.num_rows)
         else:
             cells = file.read([part.name]).column(0).to_pylist()
+            if is_binary(part.type):  # text, as some programs write it
+                cells = [None if cell is None else cell.decode("utf-8", "surrogateescape") for cell in cells]
             known = class_names.get(part.name, [])
             if known and all(cell is None or (isinstance(cell, int) and -1 <= cell < len(known)) for cell in cells):
                 cells = [None if cell is None or cell < 0 else known[cell] for cell in cells]

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from datamodules.remote.storage import Storage, is_remote
 
 _AT_A_TIME = 16
 _TO_BE_FETCHED = ""  # the version of a file whose upload another machine may have replaced
+_SECONDS = 10.0  # between two notes of what has been fetched
 _SPARE = 0.9  # of what is free on the disk
 
 
@@ -42,7 +44,7 @@ def on_this_machine(place: str, cache_dir: str | None) -> Path:
     return copied_folder(place, base)
 
 
-def put_back(file: Path, folder: Path, place: str, cache_dir: str | None) -> None:
+def put_back(file: Path, folder: Path, place: str, cache_dir: str | None) -> bool:
     """Upload a file that was written into the copy of a data set, for other machines.
 
     Args:
@@ -51,16 +53,24 @@ def put_back(file: Path, folder: Path, place: str, cache_dir: str | None) -> Non
         place: Its URL; of a folder of this machine nothing is uploaded.
         cache_dir: Where copies are kept; None takes the user's cache.
 
+    Returns:
+        Whether the file stays: another machine may have uploaded one meanwhile, which takes its place then.
+
     Raises:
         MisconfigurationException: If the storage can't be written to.
     """
     if is_remote(place):
         storage = Storage(place if folder.is_dir() else place.rstrip("/").rpartition("/")[0])
         name = file.relative_to(folder if folder.is_dir() else folder.parent).as_posix()
-        storage.put(file, name)
+        if theirs := storage.exists(name):
+            _fetch(storage, name, file)
+        else:
+            storage.put(file, name)
         known_file = _state_file(storage, _base(cache_dir))
         with FileLock(known_file.with_suffix(".lock")):  # so that it goes here when it is deleted there
             _write(known_file, {**_read(known_file), name: _TO_BE_FETCHED})
+        return not theirs
+    return True
 
 
 def copied_folder(url: str, base: Path) -> Path:
@@ -96,13 +106,19 @@ def copied_folder(url: str, base: Path) -> Path:
         }
         wanted = [name for name in listed if name not in done]
         _require_space(url, base, sum(listed[name][1] for name in wanted))
+        begun = dict.fromkeys(wanted, _TO_BE_FETCHED)  # noted before: a killed copy's files are known
         try:
+            _write(known_file, begun | done)
+            written = time.monotonic()
             with ThreadPoolExecutor(_AT_A_TIME) as pool:
                 fetched = pool.map(lambda name: _fetch(storage, name, folder / name), wanted)
                 for name in progress(fetched, not wanted, desc=f"fetching {url}", total=len(wanted), unit=" files"):
                     done[name] = listed[name][0]
+                    if time.monotonic() - written > _SECONDS:
+                        _write(known_file, begun | done)
+                        written = time.monotonic()
         finally:
-            _write(known_file, done)
+            _write(known_file, begun | done)
     return folder
 
 

@@ -153,6 +153,17 @@ def test_the_table_is_compared_with_what_lies_there(tmp_path: Path, mistake: Cal
     assert "a/1.jpg: its paths are relative to its own folder" in message
 
 
+def test_a_table_with_absolute_paths_and_a_root_with_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class_folders(tmp_path / "set", ["x", "y"])
+    rows = [f"{tmp_path}/set/{name}/{index}.jpg,{name},train" for name in "xy" for index in range(8)]
+    (tmp_path / "set/labels.csv").write_text("\n".join(["path,label,split", *rows]))
+    (tmp_path / "link").symlink_to(tmp_path / "set")
+    monkeypatch.chdir(tmp_path)
+    for root in ("set", "link", str(tmp_path / "link"), "set/labels.csv"):
+        data = ImageFolderDataModule(root=root)
+        assert data.account().count("not in labels.csv") == 4, root
+
+
 def test_an_unlabelled_class_of_unreadable_pictures_says_why(tmp_path: Path, without_heic: None) -> None:
     class_folders(tmp_path, ["a", "b"])
     (tmp_path / "c").mkdir()

@@ -106,6 +106,15 @@ def test_groups_of_mixed_sizes_bring_as_many_images_as_are_asked_for(seed: int) 
     assert len(np.unique(labels[~second])) == 10
 
 
+@pytest.mark.parametrize("fraction", [0.2, 0.3])
+@pytest.mark.parametrize("seed", range(40))
+def test_no_class_is_left_without_images_that_train(fraction: float, seed: int) -> None:
+    labels, unit = np.array([0] * 2 + [1] * 10 + [2] * 10), np.array([0, 0, 0, *range(1, 20)])
+    first = numbers(divide(samples(labels, unit.tolist()), fraction, seed).first)
+    assert {*labels[first].tolist()} == {0, 1, 2}
+    assert len({0, 1, 2} & {*first}) in (0, 3)
+
+
 def test_where_all_belongs_together_it_is_divided_nevertheless_and_said() -> None:
     division = divide(samples([0, 1] * 10), 0.2, 0, pairs=[(0, other) for other in range(1, 20)])
     assert len(division.second) == 4

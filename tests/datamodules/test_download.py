@@ -262,6 +262,28 @@ def test_damaged_archives_are_refused_and_fetched_anew(hub: HubServer, tmp_path:
         download_stanford_cars(tmp_path / "other", f"{hub.url}/nothing.tgz")
 
 
+def test_a_flipped_bit_in_an_archive_is_found(tmp_path: Path) -> None:
+    content = np.random.default_rng(0).integers(0, 256, 50_000, dtype=np.uint8).tobytes()
+    for suffix in ("tgz", "zip", "tar"):
+        path, whole = tmp_path / f"cars.{suffix}", io.BytesIO()
+        if suffix == "zip":
+            with zipfile.ZipFile(whole, "w", zipfile.ZIP_DEFLATED) as packed:
+                packed.writestr("a.jpg", content)
+        else:
+            kind = {"tgz": "w:gz", "tar": "w"}[suffix]
+            with tarfile.open(fileobj=whole, mode=kind) as members:  # type: ignore[call-overload]
+                for name in ("a.jpg", "b.jpg"):
+                    member = tarfile.TarInfo(name)
+                    member.size = len(content)
+                    members.addfile(member, io.BytesIO(content))
+        damaged = bytearray(whole.getvalue())
+        place = len(damaged) // 2 if suffix != "tar" else 512 + 50_176 + 150  # which has checksums of heads alone
+        damaged[place] ^= 4
+        path.write_bytes(damaged)
+        with pytest.raises(MisconfigurationException, match="is damaged or no archive"):
+            download_stanford_cars(tmp_path / "data/cars", str(path))
+
+
 @pytest.mark.parametrize("kind", ["tar", "zip"])
 @pytest.mark.parametrize("name", ["../evil.txt", "/evil.txt", "a/../../evil.txt", "link"])
 def test_archives_cannot_write_outside(tmp_path: Path, name: str, kind: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from PIL import Image
 
-from datamodules import ImageFolderDataModule
+from datamodules import ImageFolderDataModule, StanfordCarsDataModule
 
 Draw = Callable[[Path, int], None]
 
@@ -136,6 +136,41 @@ def test_a_class_without_photographs_is_left_out_and_a_renamed_one_is_refused(
         split: len(files) for split, files in after.items()
     }
     assert ImageFolderDataModule(root=str(root), image_size=32).class_names == ["Audi/A4", "BMW/X6 M"]
+
+
+def test_deleted_photographs_of_classes_spelled_otherwise_are_known(tmp_path: Path, draw: Draw) -> None:
+    names = ["acura tl sedan 2012", "Ram C-V Cargo Van Minivan 2012"]
+    for number in range(40):
+        draw(tmp_path / "cars" / names[number % 2] / f"{number}.png", number)
+    StanfordCarsDataModule(root=str(tmp_path / "cars"), image_size=32).prepare_data()
+    for name, number in zip(names, (4, 5), strict=True):
+        (tmp_path / "cars" / name / f"{number}.png").unlink()
+    data = StanfordCarsDataModule(root=str(tmp_path / "cars"), image_size=32)
+    assert len(data.layout.gone) == 2
+    assert sum(len(data.samples(split)) for split in ("train", "val", "test")) == 38
+    shutil.rmtree(tmp_path / "cars" / names[0])
+    assert len(StanfordCarsDataModule(root=str(tmp_path / "cars"), image_size=32).layout.gone) == 21
+
+
+@pytest.mark.parametrize("where", ["here", "in the bucket"])
+def test_of_two_divisions_at_once_the_first_counts(tmp_path: Path, draw: Draw, where: str) -> None:
+    root = tmp_path / "photos"
+    for number in range(40):
+        draw(root / "ab"[number % 2] / f"{number}.png", number)
+    place = str(root) if where == "here" else f"file://{root}"
+    both = []
+    for seed in (0, 1):
+        copies = None if where == "here" else str(tmp_path / f"machine-{seed}")
+        both.append(ImageFolderDataModule(root=place, image_size=32, split_seed=seed, cache_dir=copies))
+        assert both[-1].layout.split_file is not None  # recognised before either has recorded anything
+    for data in both:
+        data.prepare_data()
+    test = [{Path(file).name for file in data.samples("test").files} for data in both]
+    assert test[0] == test[1]
+    rows = [row.split(",") for row in (root / "split.csv").read_text().replace('"', "").splitlines()]
+    assert {path.rpartition("/")[2] for path, _, split in rows if split == "test"} == test[0]
+    trained = {Path(file).name for split in ("train", "val") for file in both[1].samples(split).files}
+    assert not trained & test[0]
 
 
 def test_what_cannot_be_seen_and_what_was_written_by_hand_is_not_taken_for_deleted(tmp_path: Path, draw: Draw) -> None:

@@ -10,6 +10,8 @@ import pytest
 import torch
 
 from datamodules import ImageFolderDataModule
+from datamodules.remote import copied_folder as copied_folder_module
+from datamodules.remote.copied_folder import copied_folder
 from datamodules.remote.storage import Storage
 from tests.command_line.test_remote_runs import objects
 from tests.datamodules.test_object_storage import server
@@ -36,6 +38,38 @@ def photos(toy_root: Path, tmp_path: Path) -> Path:
 
 def options(root: str) -> dict[str, Any]:
     return {"root": root, "image_size": 32, "batch_size": 8, "num_workers": 0, "seed": 1}
+
+
+def test_a_killed_copy_forgets_no_file(tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was fetched before the kill and is then deleted in the bucket doesn't stay in the copy."""
+    url, base = f"file://{photos}", tmp_path / "copies"
+    fetched: list[str] = []
+
+    def fetch(storage: Storage, name: str, file: Path) -> str:
+        if len(fetched) == 10:
+            raise KeyboardInterrupt
+        fetched.append(name)
+        return whole(storage, name, file)
+
+    whole, written = copied_folder_module._fetch, copied_folder_module._write
+    monkeypatch.setattr(copied_folder_module, "_AT_A_TIME", 1)
+    monkeypatch.setattr(copied_folder_module, "_fetch", fetch)
+    states: list[dict[str, str]] = []
+
+    def write(file: Path, state: dict[str, str]) -> None:
+        states.append(state)
+        written(file, state)
+
+    monkeypatch.setattr(copied_folder_module, "_write", write)
+    with pytest.raises(KeyboardInterrupt):
+        copied_folder(url, base)
+    monkeypatch.undo()
+    (state_file,) = (base / ".states").glob("*.json")
+    state_file.write_text(json.dumps(states[0]))  # as a kill leaves it
+    (photos / fetched[3]).unlink()
+    copy = copied_folder(url, base)
+    there = {path.relative_to(copy).as_posix() for path in copy.rglob("*") if path.is_file()}
+    assert there == {path.relative_to(photos).as_posix() for path in photos.rglob("*") if path.is_file()}
 
 
 def test_batches_are_those_of_the_folder_and_only_what_has_changed_is_fetched_again(

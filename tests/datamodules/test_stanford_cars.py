@@ -1,9 +1,11 @@
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from scipy.io import savemat
 from torchvision.datasets import StanfordCars
 
 from datamodules import StanfordCarsDataModule, ToyCarsDataModule
@@ -119,6 +121,15 @@ def test_annotations_survive_writing_and_reading(tmp_path: Path) -> None:
     assert [Path(file).name for file in read.files] == ["00001.jpg", "00002.jpg"]
     with pytest.raises(MisconfigurationException, match="class numbers from 1 to 2"):
         read_annotations(tmp_path / "devkit/cars_train_annos.mat", tmp_path, 1)
+
+
+@pytest.mark.parametrize(("value", "shown"), [([], "nothing"), ("one", "'one'"), (np.nan, "nan"), (1.7, "1.7")])
+def test_annotations_that_are_no_whole_numbers_are_named(tmp_path: Path, value: Any, shown: str) -> None:
+    rows = np.empty(2, dtype=[("class", object), ("fname", object)])
+    rows[0], rows[1] = (1, "1.jpg"), (np.asarray(value), "2.jpg")
+    savemat(tmp_path / "annos.mat", {"annotations": rows})
+    with pytest.raises(MisconfigurationException, match=rf"annos\.mat has {shown} for class in row 2"):
+        read_annotations(tmp_path / "annos.mat", tmp_path, 2)
 
 
 def test_damaged_annotations_are_named(tmp_path: Path) -> None:

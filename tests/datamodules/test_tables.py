@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -200,6 +201,40 @@ def test_photographs_in_parquet_are_unpacked_once(tmp_path: Path, structured: bo
     ImageFolderDataModule(root=str(root)).prepare_data()
     assert {path: path.stat().st_mtime_ns for path in root.rglob("*.jpg")} == written
     assert not [path for path in root.iterdir() if path.name.startswith(".")]
+
+
+def test_photographs_in_parquet_are_those_of_the_present_content(tmp_path: Path) -> None:
+    """Rows in another order have the same footer, of which the folder is named, where nothing is compressed."""
+    labels = photographs(tmp_path / "source")
+    data = [(tmp_path / "source" / file).read_bytes().ljust(2000, b"\0") for file in labels]
+    table = tmp_path / "cars.parquet"
+
+    def folder_of(order: list[int], time: int) -> str:
+        columns = {"image": [data[number] for number in order], "label": ["ab"[number % 2] for number in order]}
+        columns["split"] = ["train", "test"] * (len(order) // 2)
+        parquet.write_table(pa.table(columns), table, compression="none", use_dictionary=False, write_statistics=False)
+        os.utime(table, (time, time))
+        module = ImageFolderDataModule(root=str(table))
+        module.prepare_data()
+        samples = module.layout.read("train")
+        assert [Path(file).read_bytes() for file in samples.files] == [data[number] for number in order[::2]]
+        return Path(samples.files[0]).parent.name
+
+    order = list(range(20))
+    first = folder_of(order, 1)
+    assert folder_of([*order[::2], *order[1::2]][::-1], 2) != first
+    assert folder_of(order, 3) == first  # written again
+    assert folder_of(order, 3) == first
+
+
+def test_text_that_parquet_has_as_bytes_is_text(tmp_path: Path) -> None:
+    labels = photographs(tmp_path)
+    columns = {"path": [file.encode() for file in labels], "label": [label.encode() for label in labels.values()]}
+    parquet.write_table(pa.table(columns), tmp_path / "cars.parquet")
+    module = ImageFolderDataModule(root=str(tmp_path / "cars.parquet"))
+    assert module.class_names == sorted({*labels.values()})
+    assert {Path(file).name for file in module.read("all").files} == {Path(file).name for file in labels}
+    assert not [path for path in tmp_path.iterdir() if "images-" in path.name]
 
 
 def test_rows_of_a_group_stay_in_one_part(tmp_path: Path) -> None:
