@@ -4,8 +4,9 @@ import csv
 import os
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import NamedTuple
 
@@ -195,8 +196,8 @@ def _interval(score: float, values: npt.NDArray[np.float64]) -> Interval:
     return Interval(float(score), float(low), float(high))
 
 
-def free_folder(folder: Path) -> Path:
-    """Number a folder's name if it is taken.
+def new_folder(folder: Path) -> Path:
+    """Make a folder, with a number if its name is taken.
 
     Args:
         folder: The folder.
@@ -204,7 +205,9 @@ def free_folder(folder: Path) -> Path:
     Returns:
         ``comparison``, ``comparison-2`` and so on.
     """
-    if not folder.exists():
-        return folder
-    names = (folder.with_name(f"{folder.name}-{number}") for number in count(2))
-    return next(name for name in names if not name.exists())
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    for name in chain([folder], (folder.with_name(f"{folder.name}-{number}") for number in count(2))):
+        with suppress(FileExistsError):
+            name.mkdir()
+            break
+    return name

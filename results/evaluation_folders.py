@@ -1,11 +1,13 @@
 """Finds the evaluations of a run, and tells those on its own data from those on other data."""
 
+import json
 import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
 
+from runs.checkpoints import step_of
 from runs.run import CONFIG, Run, evaluation_number
 
 
@@ -46,6 +48,59 @@ def evaluation_folders(run: Run, kind: str, file: str, own: str | None) -> list[
 def own_before_others(found: list[EvaluationFolder]) -> list[EvaluationFolder]:
     """Put evaluations on the run's own data first, each kind in the order in which they come."""
     return sorted(found, key=lambda one: one.elsewhere)
+
+
+def preferred(run: Run, found: list[EvaluationFolder], file: str) -> list[EvaluationFolder]:
+    """Put the evaluations first that say most of a run: on its own data, and by its best checkpoint.
+
+    Args:
+        run: The run.
+        found: Its evaluations.
+        file: The name of their scores.
+
+    Returns:
+        The same, but those whose checkpoint has been replaced since, as where a tested run was trained on.
+    """
+    best = run.find_checkpoint("best")
+    known = {None, best.name if best else None}
+    current = [one for one in found if is_current(run, one.folder / file)]
+    return sorted(current, key=lambda one: (one.elsewhere, checkpoint_name(one.folder / file) not in known))
+
+
+def is_current(run: Run, scores: Path) -> bool:
+    """Check whether the checkpoint of an evaluation is still the one of its name.
+
+    Args:
+        run: The run.
+        scores: The file of the scores, which says by which checkpoint they are, and how many steps it had.
+
+    Returns:
+        Whether it is, as far as can be told: the checkpoint may have been removed, or the file be of an older version.
+    """
+    name, step = checkpoint_name(scores), _content(scores).get("step")
+    checkpoint = run.checkpoints / str(name)
+    return name is None or not isinstance(step, int) or not checkpoint.exists() or step_of(checkpoint) in (None, step)
+
+
+def checkpoint_name(scores: Path) -> str | None:
+    """Read by which checkpoint an evaluation was made.
+
+    Args:
+        scores: The file of the scores.
+
+    Returns:
+        The name of the checkpoint's file; None if it isn't known.
+    """
+    used = _content(scores).get("checkpoint")
+    return Path(used).name if isinstance(used, str) else None
+
+
+def _content(scores: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(scores.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def data_root(config: Path | None) -> str | None:

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import yaml
 
-from results.evaluation_folders import evaluation_folders, own_before_others
+from results.evaluation_folders import evaluation_folders, preferred
 from runs.history import is_running
 from runs.run import Run
 
@@ -44,7 +44,8 @@ def run_rows(runs: Iterable[Run], folder: Path) -> tuple[list[str], list[Row]]:
     scores = list(dict.fromkeys((*SCORES, *monitored)))
     rows = []
     for run, config in zip(found, configs, strict=True):
-        name = str(run.folder.relative_to(folder)) if run.folder != folder else run.name
+        below = run.folder != folder and run.folder.is_relative_to(folder)
+        name = str(run.folder.relative_to(folder)) if below else run.name
         values = {key: config[key] for key in differing if key in config}
         rows.append(
             {
@@ -121,7 +122,7 @@ def is_score(column: str) -> bool:
 
 
 def scores_of(run: Run, names: Iterable[str], root: str | None = None) -> Row:
-    """Read scores of the best epoch and of the newest test on the run's own data.
+    """Read scores of the best epoch and of the newest test of it on the run's own data.
 
     Args:
         run: The run.
@@ -132,7 +133,7 @@ def scores_of(run: Run, names: Iterable[str], root: str | None = None) -> Row:
         Those that are known. Where a run was tested on other data alone, they are of the newest of these tests, and
         ``tested on`` says where the data lie.
     """
-    tests = own_before_others(evaluation_folders(run, "test", "test_scores.json", root))
+    tests = preferred(run, evaluation_folders(run, "test", "test_scores.json", root), "test_scores.json")
     newest = _read_json(tests[0].folder / "test_scores.json") if tests else _read_json(run.folder / "test_scores.json")
     known = {**_read_json(run.folder / "fit_scores.json"), **newest}
     row: Row = {name: known[name] for name in names if isinstance(known.get(name), float)}

@@ -55,12 +55,24 @@ def epochs_of(checkpoint: Path) -> int | None:
     Returns:
         The number; None if the file can't be read.
     """
+    return _number_in(checkpoint, "loops", "fit_loop", "epoch_progress", "current", "processed")
+
+
+def step_of(checkpoint: Path) -> int | None:
+    """Read how many optimizer steps had been made when a checkpoint was saved; arguments as in ``epochs_of``."""
+    return _number_in(checkpoint, "global_step")
+
+
+def _number_in(checkpoint: Path, *keys: str) -> int | None:
+    content: Any
     try:
         if checkpoint.is_dir():
             content = read_rest(checkpoint)
         else:
             content = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
-        return int(content["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"])
+        for key in keys:
+            content = content[key]
+        return int(content)
     except Exception:  # PyTorch raises whatever damaged bytes lead to
         return None
 

@@ -53,6 +53,20 @@ def publish(draft: Path, path: Path) -> None:
     draft.replace(path)
 
 
+def set_damaged_aside(resumed: Path, folder: Path) -> None:
+    """Rename a ``last.ckpt`` that is damaged, so that it doesn't take the place of ``previous.ckpt`` at the next save.
+
+    Args:
+        resumed: The checkpoint that a run continues from: ``previous.ckpt`` where ``last.ckpt`` is damaged.
+        folder: The folder of the run's checkpoints.
+    """
+    last = folder / "last.ckpt"
+    if resumed.name == "previous.ckpt" and resumed.absolute().parent == folder.absolute() and last.exists():
+        damaged = last.with_name("damaged.ckpt")
+        remove(damaged)
+        last.rename(damaged)
+
+
 def remove(path: Path) -> None:
     """Remove a file or a folder, if there is one.
 

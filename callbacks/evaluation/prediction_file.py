@@ -3,6 +3,7 @@
 import math
 import os
 import shutil
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +158,7 @@ class PredictionFile(Callback):
             for _, file, error, indices, values, sure in sorted(rows)
         ]
         with_answers = not self.rule.always_answers
+        path = _still_free(path)
         self.written = path, found
         if trainer.is_global_zero:
             json_lines = path.suffix.lower() in _JSON_LINES
@@ -197,6 +199,12 @@ class PredictionFile(Callback):
             raise MisconfigurationException(
                 f"None of {len(failed)} photographs could be read, the first: {failed[0].file}: {failed[0].error}."
             )
+
+
+def _still_free(file: Path) -> Path:
+    """Number the name of a file that another command has written since this one began."""
+    names = chain([file], (file.with_stem(f"{file.stem}-{number}") for number in count(2)))
+    return next(name for name in names if not os.path.lexists(name))
 
 
 def _objection(file: Path) -> str | None:

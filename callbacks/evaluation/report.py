@@ -178,14 +178,15 @@ class Report(Callback):
         )
         write_csv(folder / "predictions.csv", answers_csv(self._evaluation))
         if unknown is not None:
-            from results.evaluation.unknown import separation, unknown_csv
+            from results.evaluation.unknown import separation, unknown_csv, unread_note
 
             write_csv(folder / "unknown.csv", unknown_csv(unknown))
             areas = [
                 f"{separation(known, unknown.certainties[name]).auroc:.4f} {name}"
                 for name, known in self._evaluation.certainties.items()
             ]
-            print(f"unknown: {len(unknown.files)} pictures, AUROC {', '.join(areas)}", flush=True)  # noqa: T201
+            shown = f"unknown: {len(unknown.files)} pictures, AUROC {', '.join(areas)}{unread_note(unknown)}"
+            print(shown, flush=True)  # noqa: T201
 
     def _write_page(self, trainer: Trainer, module: LightningModule) -> None:
         folder = run_folder(trainer)

@@ -38,7 +38,7 @@ def ask_unknown(
     Raises:
         MisconfigurationException: If none of the pictures can be read.
     """
-    rows: list[tuple[int, str, int, list[float]]] = []
+    rows: list[tuple[int, str, int, list[float], str]] = []
     with torch.inference_mode(), trainer.precision_plugin.forward_context():
         for batch in data.other_pictures(paths):
             scores = module.scores(batch[0].to(module.device))
@@ -47,19 +47,21 @@ def ask_unknown(
             answers = most_probable(scores.averaged, 1)[1][:, 0].tolist()
             files, errors, positions = batch[1]
             given = zip(positions.tolist(), files, answers, values, errors, strict=True)
-            rows += [(position, *rest) for position, *rest, error in given if rest[0] and not error]
+            rows += [row for row in given if row[1]]
     if trainer.world_size > 1:
         parts: list[Any] = [None] * trainer.world_size
         torch.distributed.all_gather_object(parts, rows)
         rows = [row for part in parts for row in part]
     source = ", ".join(map(str, paths))
-    if not rows:
+    if all(error for *_, error in rows):
         raise MisconfigurationException(f"report.unknown (--unknown) is {source}, where no picture can be read.")
     rows.sort(key=lambda row: row[0])
-    table = np.array([values for *_, values in rows], dtype=np.float32)
+    read = [row for row in rows if not row[4]]
+    table = np.array([values for _, _, _, values, _ in read], dtype=np.float32)
     return UnknownPictures(
-        [file for _, file, _, _ in rows],
-        [module.class_names[answer] for _, _, answer, _ in rows],
+        [file for _, file, *_ in read],
+        [module.class_names[answer] for _, _, answer, *_ in read],
         {kind: table[:, column] for column, kind in enumerate(CERTAINTIES)},
         source,
+        {file: error for _, file, _, _, error in rows if error},
     )

@@ -31,6 +31,7 @@ from callbacks.saving.weights_alone import leave_weights
 from callbacks.score_direction import Mode, mode_of
 from runs.commands import next_command
 from runs.run import CHECKPOINTS
+from runs.whole_file import set_damaged_aside
 
 
 class Checkpoint(ScoredCheckpoint):
@@ -103,6 +104,8 @@ class Checkpoint(ScoredCheckpoint):
         """
         super().on_train_start(trainer, pl_module)
         self._saved_step, self._saved_at = trainer.global_step, time.monotonic()
+        if trainer.is_global_zero:
+            set_damaged_aside(Path(str(trainer.ckpt_path)), Path(str(self.dirpath)))
         go_on(trainer, self._moment)
         self._moment = None
         if self._saves(trainer):

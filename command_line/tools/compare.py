@@ -15,8 +15,8 @@ from results.comparison import (
     Given,
     common_answers,
     compare_answers,
-    free_folder,
     has_views,
+    new_folder,
     read_answers,
 )
 from results.predictions import shortest_names
@@ -57,7 +57,7 @@ def compare(paths: Sequence[Path], output: Path) -> None:
     files, compared = compare_answers(answers)
     names = shortest_names([str(run.folder) for run in runs])
     differences = _differences(runs)
-    folder = free_folder(output)
+    folder = new_folder(output)
     write_csv(folder / "comparison.csv", _table(files, names, answers))
     subtitle = (
         f"{len(files):,} {'validation' if common.validation else 'test'} pictures that all runs have seen"

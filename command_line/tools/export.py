@@ -15,7 +15,7 @@ from lightning_modules import ImageClassifier
 from lightning_modules.export.exported_classifier import ExportedClassifier
 from lightning_modules.export.formats import probabilities_of, to_onnx, to_torch
 from lightning_modules.export.hub_folder import hub_files, network_of
-from results.evaluation_folders import data_root, evaluation_folders, own_before_others
+from results.evaluation_folders import data_root, evaluation_folders, preferred
 from runs.finding import run_of
 from runs.run import Run
 from runs.whole_file import remove, write_atomically
@@ -121,9 +121,12 @@ def _usage(file: Path, kind: Kind) -> str:
 
 
 def _scores(run: Run | None) -> tuple[dict[str, float], str | None]:
-    """Read the scores of the newest test on the run's own data, or else of one on other data, whose place comes too."""
+    """Read the scores of the newest test of the best checkpoint on the run's own data.
+
+    If there is none they are those of another checkpoint, or on other data, whose place comes too.
+    """
     own = data_root(run.config) if run else None
-    tests = own_before_others(evaluation_folders(run, "test", _SCORES, own)) if run else []
+    tests = preferred(run, evaluation_folders(run, "test", _SCORES, own), _SCORES) if run else []
     for test in tests:
         with suppress(OSError, ValueError):
             content = json.loads((test.folder / _SCORES).read_text(encoding="utf-8"))

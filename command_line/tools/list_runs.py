@@ -43,6 +43,7 @@ def list_runs(folder: Path, sort: str, output: Path | None) -> None:
     unknown = [row for row in rows if not _is_known(row.get(key))]
     rows = [*(reversed(known) if sort.startswith("-") else known), *unknown]
     if output is not None:
+        _refuse_foreign(output)
         write_csv(output, rows_csv(columns, rows))
     shown, lines = _fit(columns, rows)
     print("\n".join(lines))  # noqa: T201 - the result
@@ -51,6 +52,18 @@ def list_runs(folder: Path, sort: str, output: Path | None) -> None:
         print(f"not shown, --output FILE.csv writes them too: {left}")  # noqa: T201
     if output is not None:
         print(f"all columns: {output}")  # noqa: T201
+
+
+def _refuse_foreign(output: Path) -> None:
+    """Refuse to replace what isn't a table of runs."""
+    try:
+        head = output.read_text(encoding="utf-8-sig", errors="replace").partition("\n")[0]
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise MisconfigurationException(f"Can't write --output {output}: {error.strerror}.") from error
+    if not head.startswith(",".join(FACTS[:2])):
+        raise MisconfigurationException(f"--output is {output}, which exists and is no table of runs: choose another.")
 
 
 def _is_known(value: Any) -> bool:

@@ -1,12 +1,17 @@
 """The answers of the trainings' networks to images, from evaluations in the folders of their runs."""
 
-import json
 from pathlib import Path
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from command_line.trainings.member_runs import start_command
-from results.evaluation_folders import EvaluationFolder, data_root, evaluation_folders
+from results.evaluation_folders import (
+    EvaluationFolder,
+    checkpoint_name,
+    data_root,
+    evaluation_folders,
+    is_current,
+)
 from runs.commands import shown
 from runs.run import Run
 
@@ -50,13 +55,7 @@ def _is_own(run: Run, found: EvaluationFolder, command: str) -> bool:
     same = own == other
     if own and other and not same and "://" not in own + other:
         same = run.path_meant(own).resolve() == Path(other).resolve()
-    used = _checkpoint_of(found.folder / _SCORES[command])
+    scores = found.folder / _SCORES[command]
     best = run.find_checkpoint("best") or run.find_checkpoint("last")
-    return same and used in (None, best.name if best else "best.ckpt")  # the answers may outlive the checkpoints
-
-
-def _checkpoint_of(scores: Path) -> str | None:
-    try:
-        return Path(json.loads(scores.read_text(encoding="utf-8"))["checkpoint"]).name
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    of_best = checkpoint_name(scores) in (None, best.name if best else "best.ckpt")  # answers may outlive checkpoints
+    return same and of_best and is_current(run, scores)

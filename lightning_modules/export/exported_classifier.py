@@ -51,6 +51,9 @@ class ExportedClassifier(nn.Module):
         return (logits / self.temperature).softmax(dim=1)
 
 
+_LINEAR = 1  # cv2.INTER_LINEAR, Albumentations' default
+
+
 def resized_to(preprocessing: dict[str, Any] | None, image_size: int) -> int:
     """Find the side to which evaluation resizes images.
 
@@ -69,9 +72,10 @@ def resized_to(preprocessing: dict[str, Any] | None, image_size: int) -> int:
     steps = preprocessing["transform"]["transforms"]
     names = [step["__class_fullname__"].rpartition(".")[2] for step in steps]
     last = steps[-1] if steps else {}
-    if names != ["Resize"] or last["height"] != last["width"] or last.get("area_for_downscale") != "image":
+    usual = last.get("area_for_downscale") == "image" and last.get("interpolation", _LINEAR) == _LINEAR
+    if names != ["Resize"] or last["height"] != last["width"] or not usual:
         raise MisconfigurationException(
-            f"Only the usual preprocessing of evaluation, which resizes to a square, can be exported; this run has "
-            f"data.eval_transforms with {', '.join(names)}."
+            "Only the usual preprocessing of evaluation can be exported, which resizes to a square (linear "
+            f"interpolation, area_for_downscale: image); this run has other data.eval_transforms: {', '.join(names)}."
         )
     return int(last["height"])

@@ -44,17 +44,17 @@ def hub_files(
             raise MisconfigurationException(
                 f"timm and torchvision know no {name} (model.{parameter}): export with --format onnx or torch."
             )
-    heads = build_backbone(backbone, len(model.class_names), model.hparams["image_size"]).heads
+    built = build_backbone(backbone, len(model.class_names), model.hparams["image_size"])
     state = {name: _plain(tensor) for name, tensor in model.network.state_dict().items()}
     for name in state:
-        if name.startswith(tuple(f"{head}." for head in heads)):
+        if name.startswith(tuple(f"{head}." for head in built.heads)):
             state[name] /= temperature
     mean, std = (list(map(float, values.flatten())) for values in (model.normalize.mean, model.normalize.std))
     config = {
         "architecture": backbone.removeprefix(TIMM).partition(".")[0],
         "num_classes": len(model.class_names),
         "label_names": model.class_names,
-        "model_args": {"img_size": model.hparams["image_size"]} if hasattr(model.network, "patch_embed") else {},
+        "model_args": {"img_size": model.hparams["image_size"]} if built.sized else {},
         "pretrained_cfg": {
             "input_size": [3, size, size],
             "mean": mean,

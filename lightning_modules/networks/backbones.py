@@ -30,6 +30,7 @@ class Backbone:
         heads: Dotted names of the layers that make logits; timm's distilled networks have several, and average them.
         mean: Mean of the red, green and blue pixels, in [0, 1], that the network's published weights expect.
         std: Their standard deviation.
+        sized: Whether it was built for a size of images, as timm's networks are that depend on it.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Backbone:
     heads: tuple[str, ...]
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
+    sized: bool = False
 
 
 def build_backbone(
@@ -153,10 +155,12 @@ def _build_timm(name: str, num_classes: int, image_size: int, wanted: dict[str, 
         )
     keys = {"dropout": "drop_rate", "stochastic_depth": "drop_path_rate"}
     options: dict[str, Any] = {keys[key]: value for key, value in wanted.items() if value is not None}
+    sized = True
     try:
         network = timm.create_model(model, pretrained=False, num_classes=num_classes, img_size=image_size, **options)
     except TypeError:  # convolutional networks fit any size and don't take the argument
         network = timm.create_model(model, pretrained=False, num_classes=num_classes, **options)
+        sized = False
     published: Any = network.pretrained_cfg
     classifier = published.get("classifier") or ()
     heads = (classifier,) if isinstance(classifier, str) else tuple(classifier)
@@ -170,4 +174,5 @@ def _build_timm(name: str, num_classes: int, image_size: int, wanted: dict[str, 
         heads,
         tuple(published.get("mean", IMAGENET_MEAN)),
         tuple(published.get("std", IMAGENET_STD)),
+        sized,
     )

@@ -57,12 +57,14 @@ class UnknownPictures:
         answers: The most probable class of each.
         certainties: How sure the answers are, by the kind of score, floats of shape (pictures,).
         source: What they are called.
+        unread: Pictures that couldn't be read, and why.
     """
 
     files: list[str]
     answers: list[str]
     certainties: dict[str, Floats]
     source: str
+    unread: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from sklearn.metrics import roc_auc_score
 
 from results.evaluation.answers import UnknownPictures
+from results.text_table import printable
 
 Scores: TypeAlias = npt.NDArray[np.floating[Any]]
 
@@ -57,6 +58,22 @@ def separation(known: Scores, unknown: Scores) -> Separation:
     return Separation(area, above, refused)
 
 
+def unread_note(pictures: UnknownPictures) -> str:
+    """Say how many pictures couldn't be read.
+
+    Args:
+        pictures: What was answered.
+
+    Returns:
+        A further part of a sentence; nothing if all could.
+    """
+    first = next(iter(pictures.unread.items()), None)
+    if first is None:
+        return ""
+    file, error = first
+    return f"; {len(pictures.unread)} more couldn't be read, the first: {printable(file)}: {error}"
+
+
 def unknown_csv(pictures: UnknownPictures) -> str:
     """Write the answers to unknown pictures as a table.
 
@@ -64,12 +81,15 @@ def unknown_csv(pictures: UnknownPictures) -> str:
         pictures: The answers.
 
     Returns:
-        CSV with the columns file, answer, probability, max_logit and normalized_logit.
+        CSV with the columns file, answer, probability, max_logit, normalized_logit and error; the last says why a
+        picture couldn't be read.
     """
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow(["file", "answer", *pictures.certainties])
+    writer.writerow(["file", "answer", *pictures.certainties, "error"])
     columns = [values.tolist() for values in pictures.certainties.values()]
     for file, answer, *values in zip(pictures.files, pictures.answers, *columns, strict=True):
-        writer.writerow([file, answer, *(f"{value:.6f}" for value in values)])
+        writer.writerow([file, answer, *(f"{value:.6f}" for value in values), ""])
+    for file, error in pictures.unread.items():
+        writer.writerow([file, "", *("" for _ in pictures.certainties), error])
     return text.getvalue()

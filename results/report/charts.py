@@ -112,13 +112,18 @@ def curve_chart(title: str, curves: dict[str, dict[int, float]]) -> str:
     figure, axes = _axes()
     axes.xaxis.set_major_formatter(ScalarFormatter())
     axes.yaxis.set_major_formatter(ScalarFormatter())
-    names, _ = drawn_names(list(curves), 40)
+    names, style = drawn_names(list(curves), 40)
+    lines = {}
     for place, (name, points) in enumerate(zip(names, curves.values(), strict=True)):
         if points:  # a run keeps its colour where another one has no such curve
             marker = "." if len(points) < 40 else ""
-            axes.plot([*points], [*points.values()], linewidth=1.2, marker=marker, label=name, color=f"C{place}")
+            (lines[name],) = axes.plot([*points], [*points.values()], linewidth=1.2, marker=marker, color=f"C{place}")
     axes.set(xlabel="optimizer step", ylabel=title)
-    axes.legend(frameon=False, labelcolor=_INK)
+    # each by its line: matplotlib leaves out labels that begin with _, and reads dollars as formulas
+    legend = axes.legend([*lines.values()], [""] * len(lines), frameon=False, labelcolor=_INK)
+    for text, name in zip(legend.get_texts(), lines, strict=True):
+        text.set(**style)
+        text.set_text(name)
     return _svg(figure)
 
 

@@ -139,7 +139,7 @@ def _unknown(evaluation: Evaluation) -> dict[str, Any] | None:
     surest = [(unknown.files[row], unknown.answers[row]) for row in np.argsort(-best, kind="stable")[:_SUREST]]
     return {
         "number": len(unknown.files),
-        "source": unknown.source,
+        "source": unknown.source + f" ({len(unknown.unread)} more couldn't be read)" * bool(unknown.unread),
         "answered": _ANSWERED,
         "rows": rows,
         "surest": surest,

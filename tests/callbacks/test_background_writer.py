@@ -13,6 +13,8 @@ from lightning.pytorch.plugins.io import AsyncCheckpointIO
 
 from callbacks.saving import background_writer
 from callbacks.saving.background_writer import BackgroundWriter, copied, writes_behind
+from runs.checkpoints import newest_whole
+from runs.whole_file import publish, set_damaged_aside
 from tests.runs.test_resume import assert_same
 
 
@@ -89,3 +91,19 @@ def test_other_ways_of_saving_are_left_alone(tmp_path: Path) -> None:
     assert writes_behind(Trainer(logger=TensorBoardLogger(tmp_path), **quiet))
     assert not writes_behind(Trainer(logger=Reader(tmp_path), **quiet))
     assert not writes_behind(Trainer(logger=False, plugins=[AsyncCheckpointIO()], **quiet))
+
+
+def test_a_damaged_file_takes_the_place_of_no_whole_one(tmp_path: Path) -> None:
+    for name, step in (("previous", 1), ("last", 2), ("draft", 3)):
+        torch.save({"step": step}, tmp_path / f"{name}.ckpt")
+    (tmp_path / "last.ckpt").write_bytes(b"damaged")
+    resumed = newest_whole(tmp_path, "last")
+    assert resumed == tmp_path / "previous.ckpt"
+    set_damaged_aside(resumed, tmp_path)
+    assert newest_whole(tmp_path, "last") == tmp_path / "previous.ckpt"
+    publish(tmp_path / "draft.ckpt", tmp_path / "last.ckpt")
+    assert torch.load(tmp_path / "previous.ckpt", weights_only=True) == {"step": 1}
+    assert torch.load(tmp_path / "last.ckpt", weights_only=True) == {"step": 3}
+    assert (tmp_path / "damaged.ckpt").read_bytes() == b"damaged"
+    set_damaged_aside(tmp_path / "last.ckpt", tmp_path)
+    assert (tmp_path / "last.ckpt").exists()

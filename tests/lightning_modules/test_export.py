@@ -5,10 +5,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import albumentations as A
+import cv2
 import numpy as np
 import onnx
 import pytest
@@ -17,9 +19,10 @@ import timm
 import torch
 import torchvision
 import yaml
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from lightning_modules import ImageClassifier
-from lightning_modules.export.exported_classifier import ExportedClassifier
+from lightning_modules.export.exported_classifier import ExportedClassifier, resized_to
 from lightning_modules.export.formats import probabilities_of, to_onnx
 from lightning_modules.export.hub_folder import hub_files
 from lightning_modules.export.resizing import Resizing
@@ -175,10 +178,18 @@ def test_other_preprocessing_is_refused(trained: Path) -> None:
         ExportedClassifier(model)
 
 
+def test_another_interpolation_than_exports_have_is_refused() -> None:
+    for interpolation, usual in ((cv2.INTER_LINEAR, True), (cv2.INTER_CUBIC, False)):
+        step = A.Resize(64, 64, interpolation=interpolation, area_for_downscale="image")
+        pipeline = A.to_dict(A.Compose([step]))
+        with nullcontext() if usual else pytest.raises(MisconfigurationException, match="linear interpolation"):
+            assert resized_to(pipeline, 32) == 64
+
+
 @pytest.mark.parametrize(
     "backbone",
     [
-        *("timm/resnet10t", "timm/vit_tiny_patch16_224", "squeezenet1_1", "resnet18"),
+        *("timm/resnet10t", "timm/vit_tiny_patch16_224", "timm/levit_128s", "squeezenet1_1", "resnet18"),
         *(pytest.param(name, marks=pytest.mark.slow) for name in ("googlenet", "vit_b_16")),
     ],
 )

@@ -98,10 +98,13 @@ def test_an_evaluation_says_how_well_others_are_told_from_the_classes(
     run("test", *options, f"--unknown={strangers}")
     folder = tmp_path / "logs/demo/version_0/test"
     said = capsys.readouterr().out
-    rows = read(folder / "unknown.csv")
+    *rows, unread = read(folder / "unknown.csv")
+    assert (Path(unread["file"]).name, unread["answer"]) == ("broken.jpg", "")
+    assert unread["error"]
+    assert f"; 1 more couldn't be read, the first: {strangers}/broken.jpg: {unread['error']}" in said
     assert [Path(row["file"]).name for row in rows] == [f"{number}.jpg" for number in range(7)]
     page = Page((folder / "report.html").read_text())
-    assert "7 pictures from" in page.text
+    assert f"7 pictures from {strangers} (1 more couldn't be read)" in page.text
 
     model = ImageClassifier.load(tmp_path / "logs/demo/version_0")
     assert {*model.fitted.percentiles} == {"probability", "max_logit", "normalized_logit"}
@@ -145,7 +148,7 @@ def test_two_devices_say_the_same_of_unknown_pictures(
     alone, both = read(tmp_path / "logs/demo/version_0/test/unknown.csv"), read(tmp_path / "two/unknown.csv")
     assert [row["file"] for row in both] == [row["file"] for row in alone]
     for name in ("probability", "max_logit", "normalized_logit"):
-        found = [[float(row[name]) for row in rows] for rows in (alone, both)]
+        found = [[float(row[name]) for row in rows if not row["error"]] for rows in (alone, both)]
         assert found[1] == pytest.approx(found[0], abs=2e-4)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from results.comparison import Given, common_answers, compare_answers, read_answers
+from results.comparison import Given, common_answers, compare_answers, new_folder, read_answers
 from runs.curves import read_curve
 from runs.run import Run
 from tests.support.run_files import tensorboard_curves
@@ -99,11 +99,18 @@ def test_validations_are_compared_where_all_have_been_validated_alone(tmp_path: 
         common_answers([runs[0], runs[2]])
 
 
+def test_comparisons_at_once_have_folders_of_their_own(tmp_path: Path) -> None:
+    folders = [new_folder(tmp_path / "a/comparison") for _ in range(3)]
+    assert [folder.name for folder in folders] == ["comparison", "comparison-2", "comparison-3"]
+    assert all(folder.is_dir() for folder in folders)
+
+
 @pytest.mark.slow
 def test_two_runs_are_compared(run: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folders = [str(tmp_path / "logs/demo" / name) for name in ("one", "two")]
+    folders = [str(tmp_path / "logs" / name) for name in ("demo/one", "other/two")]
     for folder, rate in zip(folders, ("0.0005", "0.004"), strict=True):
-        run("fit", "--trainer.max_epochs=1", f"--name={Path(folder).name}", f"--model.learning_rate={rate}")
+        place = [f"--experiment={Path(folder).parent.name}", f"--name={Path(folder).name}"]
+        run("fit", "--trainer.max_epochs=1", *place, f"--model.learning_rate={rate}")
     with pytest.raises(SystemExit, match=r"has no predictions.csv of a test yet: .*test .*one"):
         main(["compare", *folders])
     for folder in folders:

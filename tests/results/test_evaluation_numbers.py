@@ -81,6 +81,22 @@ def test_intervals_of_f1_contain_the_true_value_where_classes_are_small() -> Non
     assert inside / samples > 0.85
 
 
+@pytest.mark.parametrize("score", [accuracy, top5_accuracy, macro_f1, loss])
+def test_intervals_stay_in_the_range_of_the_score(score: Any) -> None:
+    for samples in (2, 3, 5, 10, 30):
+        for seed in range(5):
+            _, labels, answers = answered(samples, seed)
+            intervals, difference = bootstrap({"a": answers, "b": answers}, labels, score, draws=100)
+            assert intervals["a"].low >= 0
+            assert intervals["a"].high <= 1 or score is loss
+            assert difference is not None
+    _, labels, answers = answered(100)
+    best = Answers(labels[:, None], np.ones((100, 1), np.float32), np.ones(100, np.float32))
+    _, difference = bootstrap({"a": best, "b": answers}, labels, accuracy, draws=100)
+    assert difference is not None
+    assert difference.high < 0
+
+
 def test_the_calibration_error_is_torchmetrics_but_for_certainty() -> None:
     probabilities, labels, answers = answered()
     hits = answers.hits(labels)

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
-from results.run_table import is_score, run_rows
+from results.run_table import is_score, run_rows, scores_of
 from runs.run import Run
 from train import main
 
@@ -72,6 +73,45 @@ def test_tests_on_other_data_are_not_the_scores_of_the_run(tmp_path: Path) -> No
     columns, (row,) = run_rows([Run(run)], tmp_path)
     assert row["test/accuracy"] == 0.7
     assert "tested on" not in columns
+
+
+def test_scores_are_those_of_the_best_checkpoint_as_it_is_now(tmp_path: Path) -> None:
+    run = Run(tmp_path / "run")
+    run.checkpoints.mkdir(parents=True)
+
+    def save(name: str, step: int) -> None:
+        torch.save({"global_step": step}, run.checkpoints / name)
+
+    def tested(folder: str, checkpoint: str, accuracy: float, **step: int) -> None:
+        (run.folder / folder).mkdir()
+        scores = {"checkpoint": f"checkpoints/{checkpoint}", "test/accuracy": accuracy, **step}
+        (run.folder / folder / "test_scores.json").write_text(json.dumps(scores))
+
+    save("best.ckpt", 10)
+    save("last.ckpt", 20)
+    names = ["test/accuracy"]
+    assert scores_of(run, names) == {}
+    tested("test", "last.ckpt", 0.4, step=20)
+    assert scores_of(run, names) == {"test/accuracy": 0.4}  # there is no other
+    tested("test-2", "best.ckpt", 0.8)  # by an older version, which notes no step
+    tested("test-3", "last.ckpt", 0.5, step=20)
+    assert scores_of(run, names) == {"test/accuracy": 0.8}
+    tested("test-4", "best.ckpt", 0.9, step=10)
+    assert scores_of(run, names) == {"test/accuracy": 0.9}
+    save("best.ckpt", 30)  # trained on
+    assert scores_of(run, names) == {"test/accuracy": 0.8}
+    (run.checkpoints / "best.ckpt").unlink()
+    assert scores_of(run, names) == {"test/accuracy": 0.9}
+
+
+def test_only_a_table_of_runs_is_replaced_by_one(logs: Path, tmp_path: Path) -> None:
+    labels = tmp_path / "labels.csv"
+    labels.write_text("path,label\n1.jpg,a\n")
+    with pytest.raises(SystemExit, match="which exists and is no table of runs"):
+        main(["runs", str(logs), f"--output={labels}"])
+    assert labels.read_text() == "path,label\n1.jpg,a\n"
+    for _ in range(2):
+        main(["runs", str(logs), f"--output={tmp_path / 'runs.csv'}"])
 
 
 def test_a_narrow_terminal_keeps_the_scores(
