@@ -2,6 +2,7 @@
 
 import json
 import os
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -79,7 +80,14 @@ def is_current(run: Run, scores: Path) -> bool:
     """
     name, step = checkpoint_name(scores), _content(scores).get("step")
     checkpoint = run.checkpoints / str(name)
-    return name is None or not isinstance(step, int) or not checkpoint.exists() or step_of(checkpoint) in (None, step)
+    if name is None or not isinstance(step, int) or not checkpoint.exists():
+        return True
+    return _step(checkpoint, checkpoint.stat().st_mtime_ns) in (None, step)
+
+
+@lru_cache(maxsize=1024)
+def _step(checkpoint: Path, changed: int) -> int | None:  # noqa: ARG001 - a part of the key
+    return step_of(checkpoint)
 
 
 def checkpoint_name(scores: Path) -> str | None:

@@ -52,11 +52,14 @@ def vanished_classes(rows: Rows, gone: npt.NDArray[np.bool_]) -> list[str]:
     """
     left = {label for label, is_gone in zip(rows.labels, gone.tolist(), strict=True) if not is_gone}
     vanished = sorted({label for label in rows.labels if label is not None and label not in left})
-    folders = {Path(file).parent for file in rows.files.tolist()}
-    empty = {
-        Path(file).parent for file, label in zip(rows.files.tolist(), rows.labels, strict=True) if label in {*vanished}
+    if not vanished:
+        return []
+    of_classes = {
+        (file.rpartition("/")[0], label) for file, label in zip(rows.files.tolist(), rows.labels, strict=True)
     }
-    renamed = next(filter(None, (_unrecorded_beside(folder, folders) for folder in sorted(empty))), None)
+    recorded = {Path(folder) for folder, _ in of_classes}
+    empty = sorted({Path(folder) for folder, label in of_classes if label not in left})
+    renamed = next(filter(None, (_unrecorded_beside(folder, recorded) for folder in empty)), None)
     if renamed is not None:
         raise MisconfigurationException(
             f"{rows.path} records {listed([repr(name) for name in vanished])}, of which no photograph is left, and "
