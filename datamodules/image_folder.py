@@ -81,11 +81,10 @@ class ImageFolderDataModule(ImageDataModule):
         super().__init__(**options)
         check_range("box_margin", box_margin, 0, 10)
         check_folds(folds, fold)
-        self.given = root
-        self.val_fraction, self.test_fraction, self.split_seed = val_fraction, test_fraction, split_seed
-        self.crop_to_box, self.box_margin = crop_to_box, box_margin
-        self.exclude, self.corrected_labels, self.class_folders = exclude, corrected_labels, class_folders
-        self.folds, self.fold, self.keep_equal_together = folds, fold, keep_equal_together
+        self.given, self.split_seed, self.folds, self.fold = root, split_seed, folds, fold
+        self.val_fraction, self.test_fraction = val_fraction, test_fraction
+        self.crop_to_box, self.box_margin, self.class_folders = crop_to_box, box_margin, class_folders
+        self.exclude, self.corrected_labels, self.keep_equal_together = exclude, corrected_labels, keep_equal_together
         self._forget()
 
     @cached_property
@@ -106,10 +105,10 @@ class ImageFolderDataModule(ImageDataModule):
     def relabel(self, index_of: Callable[[str], int | None], trained_elsewhere: bool = False) -> None:
         """Label images as a trained network does, and recognise the data set again; see ``ImageDataModule.relabel``."""
         super().relabel(index_of, trained_elsewhere)
-        self.__dict__.pop("layout", None)
         self._forget()
 
     def _forget(self) -> None:
+        self.__dict__.pop("layout", None)
         self._parts: dict[Part, Samples] = {}
         self._splits: dict[Split, Samples] = {}
         self._division: dict[Part, Samples] | None = None
@@ -157,7 +156,6 @@ class ImageFolderDataModule(ImageDataModule):
             tell_untrained(self._parts, ("train", "val") if self.folds else ("train",), layout.class_names)
         if layout.split_file is not None and not self._is_whole():
             if not record_division(layout, self._divided(), self.root, self.given, self.cache_dir):
-                self.__dict__.pop("layout")
                 self._forget()
         elif layout.divided_by is not None:
             compare_share(layout.divided_by, self._parts, self.test_fraction)
