@@ -13,6 +13,7 @@ from command_line.commands import Commands
 from command_line.console import mistakes_in_one_line, quieten
 from command_line.defaults import TRAINER_DEFAULTS
 from command_line.encoding import print_any_text, restart_in_utf8
+from command_line.hardware.torch_settings import restored_settings
 from command_line.parsing.strict_parser import StrictParser
 from datamodules import ImageDataModule
 from lightning_modules import ImageClassifier
@@ -32,7 +33,7 @@ def run_command(args: Sequence[str] | None = None) -> None:
         restart_in_utf8()
     print_any_text()
     quieten()
-    with mistakes_in_one_line(), ExitStack() as afterwards:
+    with mistakes_in_one_line(), restored_settings(), ExitStack() as afterwards:
         typed = command_first([str(argument) for argument in (sys.argv[1:] if args is None else args)])
         note_typed(typed)
         ClassifierCLI(

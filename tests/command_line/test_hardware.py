@@ -180,3 +180,16 @@ def test_a_run_keeps_its_precision(
     main(["fit", str(folder), "--trainer.max_epochs=2"])
     resumed = yaml.safe_load((folder / "resume-config.yaml").read_text())
     assert resumed["trainer"]["precision"] == "bf16-mixed"
+
+
+@pytest.mark.slow
+def test_a_command_leaves_the_settings_of_pytorch_as_it_found_them(run: Callable[..., None]) -> None:
+    def settings() -> tuple[object, ...]:
+        cudnn = torch.backends.cudnn
+        enabled = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+        return torch.get_float32_matmul_precision(), *enabled, cudnn.benchmark, cudnn.deterministic
+
+    before = settings()
+    options = ["--trainer.float32_matmul_precision=medium", "--trainer.deterministic=warn", "--trainer.benchmark=true"]
+    run("fit", "--trainer.max_epochs=1", "--trainer.limit_train_batches=1", *options)
+    assert settings() == before
