@@ -1,6 +1,5 @@
 """Finds the folder of a run's files."""
 
-from itertools import chain, count
 from pathlib import Path
 
 from lightning import Trainer
@@ -8,6 +7,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from results.figures import write_figure
+from runs.naming import endings
 
 
 def run_folder(trainer: Trainer) -> Path:
@@ -38,7 +38,7 @@ def report_figure(trainer: Trainer, name: str, figure: Figure, text: str) -> Non
     if not trainer.is_global_zero:
         return
     FigureCanvasAgg(figure)
-    names = (f"{name}{suffix}.png" for suffix in chain([""], (f"-{number}" for number in count(2))))
-    path = next(folder / name for name in names if not (folder / name).exists())
+    paths = (folder / f"{name}{ending}.png" for ending in endings())
+    path = next(path for path in paths if not path.exists())
     write_figure(path, figure)
     print(f"\n{text}\ncurve: {path}", flush=True)  # noqa: T201 - the result

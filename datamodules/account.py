@@ -10,6 +10,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
 from datamodules.files.file_search import PassedOver, find_images
+from datamodules.files.path_spelling import real_place
 from datamodules.in_words import listed
 from datamodules.layouts import SPLIT_FILE, Layout, Part
 from datamodules.samples import Samples
@@ -140,14 +141,9 @@ def _otherwise_written(found: set[str], used: set[str]) -> set[str]:
     """Find the files that are used under another path, as where a table has absolute ones."""
     if not found or not used:
         return set()
-    real = cache(os.path.realpath)  # of folders: a file may itself be a link, under whose own name it is used
-
-    def place(file: str) -> tuple[str, str]:
-        folder, name = os.path.split(file)
-        return real(folder or "."), name
-
-    places = {place(file) for file in used}
-    return {file for file in found if place(file) in places}
+    real_folder = cache(os.path.realpath)
+    places = {real_place(file, real_folder) for file in used}
+    return {file for file in found if real_place(file, real_folder) in places}
 
 
 def _plain(file: str) -> str:

@@ -4,9 +4,7 @@ import csv
 import os
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import chain, count
 from pathlib import Path
 from typing import NamedTuple
 
@@ -194,20 +192,3 @@ def compare_answers(answers: Sequence[dict[str, Given]]) -> tuple[list[str], lis
 def _interval(score: float, values: npt.NDArray[np.float64]) -> Interval:
     low, high = np.quantile(values, [0.025, 0.975])
     return Interval(float(score), float(low), float(high))
-
-
-def new_folder(folder: Path) -> Path:
-    """Make a folder, with a number if its name is taken.
-
-    Args:
-        folder: The folder.
-
-    Returns:
-        ``comparison``, ``comparison-2`` and so on.
-    """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    for name in chain([folder], (folder.with_name(f"{folder.name}-{number}") for number in count(2))):
-        with suppress(FileExistsError):
-            name.mkdir()
-            break
-    return name

@@ -64,25 +64,34 @@ def preferred(run: Run, found: list[EvaluationFolder], file: str) -> list[Evalua
     """
     best = run.find_checkpoint("best")
     known = {None, best.name if best else None}
-    current = [one for one in found if is_current(run, one.folder / file)]
-    return sorted(current, key=lambda one: (one.elsewhere, checkpoint_name(one.folder / file) not in known))
+    used = [(one, evaluated_checkpoint(one.folder / file)) for one in found]
+    current = [(one, checkpoint) for one, checkpoint in used if checkpoint.is_current(run)]
+    return [one for one, _ in sorted(current, key=lambda pair: (pair[0].elsewhere, pair[1].name not in known))]
 
 
-def is_current(run: Run, scores: Path) -> bool:
-    """Check whether the checkpoint of an evaluation is still the one of its name.
+class EvaluatedCheckpoint(NamedTuple):
+    """By what an evaluation was made.
 
-    Args:
-        run: The run.
-        scores: The file of the scores, which says by which checkpoint they are, and how many steps it had.
-
-    Returns:
-        Whether it is, as far as can be told: the checkpoint may have been removed, or the file be of an older version.
+    Attributes:
+        name: The name of the checkpoint's file; None if it isn't known.
+        step: How many optimizer steps it had; None if an older version has evaluated it.
     """
-    name, step = checkpoint_name(scores), _content(scores).get("step")
-    checkpoint = run.checkpoints / str(name)
-    if name is None or not isinstance(step, int) or not checkpoint.exists():
-        return True
-    return _step(checkpoint, checkpoint.stat().st_mtime_ns) in (None, step)
+
+    name: str | None
+    step: int | None
+
+    def is_current(self, run: Run) -> bool:
+        """Check whether the checkpoint of this name is still the same.
+
+        Args:
+            run: The run.
+
+        Returns:
+            Whether it is, as far as can be told: it may also have been removed.
+        """
+        if self.name is None or self.step is None or not (checkpoint := run.checkpoints / self.name).exists():
+            return True
+        return _step(checkpoint, checkpoint.stat().st_mtime_ns) in (None, self.step)
 
 
 @lru_cache(maxsize=1024)
@@ -90,22 +99,33 @@ def _step(checkpoint: Path, changed: int) -> int | None:  # noqa: ARG001 - a par
     return step_of(checkpoint)
 
 
-def checkpoint_name(scores: Path) -> str | None:
+def evaluated_checkpoint(scores: Path) -> EvaluatedCheckpoint:
     """Read by which checkpoint an evaluation was made.
 
     Args:
-        scores: The file of the scores.
+        scores: The file of its scores.
 
     Returns:
-        The name of the checkpoint's file; None if it isn't known.
+        What it says of it.
     """
-    used = _content(scores).get("checkpoint")
-    return Path(used).name if isinstance(used, str) else None
+    content = read_scores(scores)
+    used, step = content.get("checkpoint"), content.get("step")
+    return EvaluatedCheckpoint(
+        Path(used).name if isinstance(used, str) else None, step if isinstance(step, int) else None
+    )
 
 
-def _content(scores: Path) -> dict[str, Any]:
+def read_scores(file: Path) -> dict[str, Any]:
+    """Read a file of scores.
+
+    Args:
+        file: The file.
+
+    Returns:
+        Its content; nothing if it can't be read.
+    """
     try:
-        content = json.loads(scores.read_text(encoding="utf-8"))
+        content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 import platform
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +10,7 @@ from typing import Any, TypeAlias
 
 import yaml
 
-from results.evaluation_folders import evaluation_folders, preferred
+from results.evaluation_folders import evaluation_folders, preferred, read_scores
 from runs.history import is_running
 from runs.run import Run
 
@@ -134,8 +133,8 @@ def scores_of(run: Run, names: Iterable[str], root: str | None = None) -> Row:
         ``tested on`` says where the data lie.
     """
     tests = preferred(run, evaluation_folders(run, "test", "test_scores.json", root), "test_scores.json")
-    newest = _read_json(tests[0].folder / "test_scores.json") if tests else _read_json(run.folder / "test_scores.json")
-    known = {**_read_json(run.folder / "fit_scores.json"), **newest}
+    newest = read_scores((tests[0].folder if tests else run.folder) / "test_scores.json")
+    known = {**read_scores(run.folder / "fit_scores.json"), **newest}
     row: Row = {name: known[name] for name in names if isinstance(known.get(name), float)}
     return row | ({TESTED_ON: str(tests[0].root).rstrip("/")} if tests and tests[0].elsewhere else {})
 
@@ -169,13 +168,5 @@ def _read_yaml(file: Path | None) -> dict[str, Any]:
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError):
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
-def _read_json(file: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}

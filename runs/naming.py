@@ -16,6 +16,17 @@ from runs.run import Run
 _RESULTS = ("*_scores.json", "predictions.csv")
 
 
+def endings() -> Iterator[str]:
+    """Count names that are taken.
+
+    Yields:
+        Nothing, ``-2``, ``-3`` and so on, endlessly.
+    """
+    yield ""
+    for number in count(2):
+        yield f"-{number}"
+
+
 def named_run(experiment: Path, name: str) -> Run:
     """Name a run, whether it exists or not.
 
@@ -125,6 +136,23 @@ def claim_folder(folder: Path, option: str, *, create: bool = True) -> Path:
     if not _claim([folder], create=True):
         raise MisconfigurationException(f"{option} is {folder}, which exists already: remove it or choose another.")
     return folder
+
+
+def claim_numbered(folder: Path) -> Path:
+    """Make a folder, with a number if its name is taken.
+
+    Args:
+        folder: The folder.
+
+    Returns:
+        ``comparison``, ``comparison-2`` and so on.
+
+    Raises:
+        MisconfigurationException: If it can't be made.
+    """
+    claimed = _claim((folder.with_name(f"{folder.name}{ending}") for ending in endings()), create=True)
+    assert claimed is not None
+    return claimed
 
 
 def release(folder: Path) -> None:

@@ -3,7 +3,6 @@
 import math
 import os
 import shutil
-from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from results.predictions import Prediction, answer_lines, as_csv, as_json_lines
 from results.tables import write_csv
 from results.text_table import printable
 from runs.copies import url_of
+from runs.naming import endings
 from runs.whole_file import write_atomically
 
 _JSON_LINES = (".jsonl", ".json")
@@ -203,7 +203,7 @@ class PredictionFile(Callback):
 
 def _still_free(file: Path) -> Path:
     """Number the name of a file that another command has written since this one began."""
-    names = chain([file], (file.with_stem(f"{file.stem}-{number}") for number in count(2)))
+    names = (file.with_stem(f"{file.stem}{ending}") for ending in endings())
     return next(name for name in names if not os.path.lexists(name))
 
 

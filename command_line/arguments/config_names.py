@@ -27,6 +27,21 @@ def installed_config(name: str) -> Path | None:
         return None
 
 
+def is_config_file(config: str) -> bool:
+    """Check whether a config is given as a file, and not as text, which may be too long for the name of one.
+
+    Args:
+        config: What follows ``--config``.
+
+    Returns:
+        Whether there is such a file.
+    """
+    try:
+        return Path(config).is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def config_meant(name: str) -> Path | None:
     """Find the config file nearest to one that doesn't exist: in its folder, and among those of this project.
 

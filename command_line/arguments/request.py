@@ -9,7 +9,7 @@ from zipfile import is_zipfile
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from command_line.arguments.config_names import SUFFIXES, config_meant, installed_config
+from command_line.arguments.config_names import SUFFIXES, config_meant, installed_config, is_config_file
 from command_line.arguments.data_word import data_options, holds_data, options_for_words
 from command_line.arguments.options import CONFIG, command_of, files_first, gathered, split_words, value_of, without
 from command_line.arguments.paths import expand
@@ -203,11 +203,8 @@ def _run_of_config(options: Sequence[str]) -> Run | None:
     """Find the run whose config is given by ``--config``, if the last one is that of a run."""
     for position in reversed(range(len(options))):
         config = value_of(options[position:][:2], *CONFIG)
-        try:
-            run = None if config is None else run_of(Path(config))
-        except OSError:  # a config as text, too long for a name
-            continue
-        if run is not None and config is not None and Path(config).is_file():
+        run = run_of(Path(config)) if config is not None and is_config_file(config) else None
+        if run is not None:
             return run
     return None
 

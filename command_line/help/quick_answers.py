@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from command_line.arguments.config_names import SUFFIXES
+from command_line.arguments.config_names import SUFFIXES, is_config_file
 from command_line.arguments.options import command_of
 from command_line.arguments.other_names import COMMANDS, command_meant, option_meant
 from command_line.encoding import print_any_text
@@ -92,14 +92,7 @@ def _plain_options(arguments: list[str]) -> list[list[str]]:
 
 def _comes_first(option: list[str]) -> bool:
     name, sign, value = option[0].removeprefix("--").partition("=")
-    return name in _FIRST or (name == "config" and not _is_file(value if sign else option[-1]))
-
-
-def _is_file(config: str) -> bool:
-    try:
-        return Path(config).is_file()
-    except (OSError, ValueError):  # a config as text, too long for a name
-        return False
+    return name in _FIRST or (name == "config" and not is_config_file(value if sign else option[-1]))
 
 
 def _is_unknown(option: str, known: set[str]) -> bool:

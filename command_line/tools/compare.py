@@ -16,7 +16,6 @@ from results.comparison import (
     common_answers,
     compare_answers,
     has_views,
-    new_folder,
     read_answers,
 )
 from results.predictions import shortest_names
@@ -29,6 +28,7 @@ from results.text_table import text_table
 from runs.commands import shown
 from runs.curves import read_curve
 from runs.finding import run_of
+from runs.naming import claim_numbered
 from runs.run import Run
 from runs.whole_file import write_atomically
 
@@ -57,7 +57,7 @@ def compare(paths: Sequence[Path], output: Path) -> None:
     files, compared = compare_answers(answers)
     names = shortest_names([str(run.folder) for run in runs])
     differences = _differences(runs)
-    folder = new_folder(output)
+    folder = claim_numbered(output)
     write_csv(folder / "comparison.csv", _table(files, names, answers))
     subtitle = (
         f"{len(files):,} {'validation' if common.validation else 'test'} pictures that all runs have seen"

@@ -1,7 +1,6 @@
 """The command ``export``: a run's classifier as a file for other programs, checked as soon as it is written."""
 
 import json
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -15,7 +14,7 @@ from lightning_modules import ImageClassifier
 from lightning_modules.export.exported_classifier import ExportedClassifier
 from lightning_modules.export.formats import probabilities_of, to_onnx, to_torch
 from lightning_modules.export.hub_folder import hub_files, network_of
-from results.evaluation_folders import data_root, evaluation_folders, preferred
+from results.evaluation_folders import data_root, evaluation_folders, preferred, read_scores
 from runs.finding import run_of
 from runs.run import Run
 from runs.whole_file import remove, write_atomically
@@ -128,8 +127,7 @@ def _scores(run: Run | None) -> tuple[dict[str, float], str | None]:
     own = data_root(run.config) if run else None
     tests = preferred(run, evaluation_folders(run, "test", _SCORES, own), _SCORES) if run else []
     for test in tests:
-        with suppress(OSError, ValueError):
-            content = json.loads((test.folder / _SCORES).read_text(encoding="utf-8"))
+        if content := read_scores(test.folder / _SCORES):
             scores = {name: value for name, value in content.items() if name.startswith("test")}
             return scores, test.root if test.elsewhere else None
     return {}, None

@@ -4,7 +4,7 @@ import csv
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from itertools import chain, count, product
+from itertools import chain, product
 from pathlib import Path
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -24,6 +24,7 @@ from results.tables import write_csv
 from results.text_table import text_table
 from runs.commands import shown
 from runs.curves import read_curve
+from runs.naming import endings
 from runs.whole_file import write_atomically
 
 
@@ -86,7 +87,7 @@ def repeat(
 
 def _ending(output: Path, names: Sequence[str]) -> str:
     """Choose an ending for the summary's files: a summary is replaced by one that has all its runs, and no other."""
-    for ending in chain([""], (f"-{number}" for number in count(2))):
+    for ending in endings():
         try:
             rows = csv.DictReader((output / f"repeat{ending}.csv").read_text(encoding="utf-8-sig").splitlines())
             if {row.get("run") for row in rows} <= {*names}:

@@ -7,10 +7,9 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from command_line.trainings.member_runs import start_command
 from results.evaluation_folders import (
     EvaluationFolder,
-    checkpoint_name,
     data_root,
+    evaluated_checkpoint,
     evaluation_folders,
-    is_current,
 )
 from runs.commands import shown
 from runs.run import Run
@@ -55,7 +54,7 @@ def _is_own(run: Run, found: EvaluationFolder, command: str) -> bool:
     same = own == other
     if own and other and not same and "://" not in own + other:
         same = run.path_meant(own).resolve() == Path(other).resolve()
-    scores = found.folder / _SCORES[command]
+    used = evaluated_checkpoint(found.folder / _SCORES[command])
     best = run.find_checkpoint("best") or run.find_checkpoint("last")
-    of_best = checkpoint_name(scores) in (None, best.name if best else "best.ckpt")  # answers may outlive checkpoints
-    return same and of_best and is_current(run, scores)
+    of_best = used.name in (None, best.name if best else "best.ckpt")  # answers may outlive checkpoints
+    return same and of_best and used.is_current(run)

@@ -1,13 +1,13 @@
 """Finds the files of a data set that a list names."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from datamodules.files.path_spelling import existing_path
+from datamodules.files.path_spelling import existing_path, real_place
 
 
 class ListedFiles:
@@ -27,7 +27,7 @@ class ListedFiles:
         self._below: dict[str, list[str]] | None = None
         self._by_place: dict[str, list[str]] = {}
         for name in self.files:
-            self._by_place.setdefault(_real(name, self._real_folder), []).append(name)
+            self._by_place.setdefault(real_place(name, self._real_folder), []).append(name)
 
     def path(self, written: str) -> str:
         """Find the file or folder that a written path means, of the data set or not; it needn't exist."""
@@ -47,7 +47,7 @@ class ListedFiles:
             MisconfigurationException: If there is none.
         """
         path = self.path(written)
-        place = os.path.realpath(path) if os.path.isdir(path) else _real(path, self._real_folder)  # noqa: PTH112
+        place = os.path.realpath(path) if os.path.isdir(path) else real_place(path, self._real_folder)  # noqa: PTH112
         meant = self._by_place.get(place, [])
         if not meant and not os.path.lexists(path):  # one that a table lists may be missing
             raise MisconfigurationException(f"{self.source}, lists {path}, which doesn't exist.")
@@ -62,12 +62,6 @@ class ListedFiles:
                 f"{self.source}, lists {path} in line {number}, which is none of the data set's images."
             )
         return meant
-
-
-def _real(path: str, real_folder: Callable[[str], str]) -> str:
-    """Find the place of a file, without a look at the file itself: there may be a million."""
-    folder, name = os.path.split(path)
-    return f"{real_folder(folder).rstrip('/')}/{name}"
 
 
 def _by_folder(by_place: dict[str, list[str]]) -> dict[str, list[str]]:

@@ -67,7 +67,8 @@ def divide(
     in_second = _stratified(samples.labels, fraction, seed)
     unit = units(len(samples), samples.groups, pairs)
     notes = []
-    if len({*unit.tolist()}) < len(samples):
+    grouped = len(np.unique(unit)) < len(samples)
+    if grouped:
         together = keep_together(in_second, samples.labels, unit, seed)
         if together.any():
             in_second = together
@@ -80,7 +81,7 @@ def divide(
     if absent:
         names = [repr(class_names[label]) if label < len(class_names) else str(label) for label in absent]
         more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-        few = "too few, or too large groups" if len({*unit.tolist()}) < len(samples) else "too few"
+        few = "too few, or too large groups" if grouped else "too few"
         notes.append(
             f"{option}={fraction:g} takes {in_second.sum()} of {len(samples)} images, none of them of "
             f"{'the class' if len(names) == 1 else f'{len(names)} classes'} {', '.join(names[:_NAMED])}{more}, which "

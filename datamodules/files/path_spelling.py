@@ -2,6 +2,7 @@
 
 import os
 import unicodedata
+from collections.abc import Callable
 
 
 def found_file(folder: str, name: str) -> str:
@@ -55,3 +56,17 @@ def url_refusal(path: str) -> str | None:
     if not path.lower().startswith(("http://", "https://")):
         return None
     return "is a URL, and files are read only: download it first"
+
+
+def real_place(path: str, real_folder: Callable[[str], str]) -> str:
+    """Find the place of a file, without a look at the file itself: there may be a million.
+
+    Args:
+        path: The file, which may itself be a link.
+        real_folder: ``os.path.realpath`` of folders, cached.
+
+    Returns:
+        Its path in the real folder.
+    """
+    folder, name = os.path.split(path)
+    return f"{real_folder(folder).rstrip('/')}/{name}"

@@ -125,7 +125,7 @@ def _single(path: Path, evaluation: bool) -> Layout:
     columns.faults.refuse()
     folders_divided = split is not None and path.name == SPLIT_FILE
     gone = gone_from_folders(rows) if folders_divided else np.zeros(len(rows.files), dtype=bool)
-    vanished = vanished_classes(rows, gone)
+    vanished = vanished_classes(rows, gone) if gone.any() else []
     names = sorted({label for label in rows.labels if label is not None} - {*vanished})
     samples = rows.samples({name: number for number, name in enumerate(names)} | dict.fromkeys(vanished, NO_LABEL))
     recorded = split is None and record.is_file()

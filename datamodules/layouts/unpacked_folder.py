@@ -1,13 +1,12 @@
 """The folder into which the photographs of a Parquet table are unpacked."""
 
 import hashlib
-import json
 import zlib
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from datamodules.remote.draft import drafted
+from datamodules.files.json_file import read_object, write_object
 
 _SOURCE = ".source.json"
 
@@ -27,7 +26,7 @@ def unpacked_folder(table: Path) -> Path:
     folder = table.with_name(f"{table.stem}.images-{_footer_check(table):08x}")
     if not folder.is_dir():
         return folder
-    noted, state = _read(folder / _SOURCE), _state(table)
+    noted, state = read_object(folder / _SOURCE), _state(table)
     if noted is None:  # an older version has unpacked it
         same = folder.stat().st_mtime_ns >= state["time"]
         return folder if same else folder.with_name(f"{folder.name}-{_digest(table)[:8]}")
@@ -37,7 +36,7 @@ def unpacked_folder(table: Path) -> Path:
     if noted.get("digest") != digest:
         return folder.with_name(f"{folder.name}-{digest[:8]}")
     with suppress(OSError):
-        _write(folder / _SOURCE, {**state, "digest": digest})  # copied or touched: it needn't be read again
+        write_object(folder / _SOURCE, {**state, "digest": digest})  # copied or touched: it needn't be read again
     return folder
 
 
@@ -48,7 +47,7 @@ def note_source(table: Path, folder: Path) -> None:
         table: The Parquet file.
         folder: The folder.
     """
-    _write(folder / _SOURCE, {**_state(table), "digest": _digest(table)})
+    write_object(folder / _SOURCE, {**_state(table), "digest": _digest(table)})
 
 
 def _footer_check(table: Path) -> int:
@@ -67,16 +66,3 @@ def _state(table: Path) -> dict[str, Any]:
 def _digest(table: Path) -> str:
     with table.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _read(file: Path) -> dict[str, Any] | None:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return content if isinstance(content, dict) else None
-
-
-def _write(file: Path, content: dict[str, Any]) -> None:
-    with drafted(file) as draft:
-        draft.write_text(json.dumps(content), encoding="utf-8")

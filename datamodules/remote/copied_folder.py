@@ -1,7 +1,6 @@
 """Data sets in object storage, of which a copy is kept on this machine."""
 
 import hashlib
-import json
 import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +10,7 @@ from filelock import FileLock
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from datamodules.cache.user_cache import user_cache
+from datamodules.files.json_file import read_object, write_object
 from datamodules.layouts.table_file import TABLE_SUFFIXES
 from datamodules.progress import progress
 from datamodules.remote.draft import drafted
@@ -68,7 +68,7 @@ def put_back(file: Path, folder: Path, place: str, cache_dir: str | None) -> boo
             storage.put(file, name)
         known_file = _state_file(storage, _base(cache_dir))
         with FileLock(known_file.with_suffix(".lock")):  # so that it goes here when it is deleted there
-            _write(known_file, {**_read(known_file), name: _TO_BE_FETCHED})
+            write_object(known_file, {**_read(known_file), name: _TO_BE_FETCHED})
         return not theirs
     return True
 
@@ -108,17 +108,17 @@ def copied_folder(url: str, base: Path) -> Path:
         _require_space(url, base, sum(listed[name][1] for name in wanted))
         begun = dict.fromkeys(wanted, _TO_BE_FETCHED)  # noted before: a killed copy's files are known
         try:
-            _write(known_file, begun | done)
+            write_object(known_file, begun | done)
             written = time.monotonic()
             with ThreadPoolExecutor(_AT_A_TIME) as pool:
                 fetched = pool.map(lambda name: _fetch(storage, name, folder / name), wanted)
                 for name in progress(fetched, not wanted, desc=f"fetching {url}", total=len(wanted), unit=" files"):
                     done[name] = listed[name][0]
                     if time.monotonic() - written > _SECONDS:
-                        _write(known_file, begun | done)
+                        write_object(known_file, begun | done)
                         written = time.monotonic()
         finally:
-            _write(known_file, begun | done)
+            write_object(known_file, begun | done)
     return folder
 
 
@@ -139,16 +139,8 @@ def _state_file(storage: Storage, base: Path) -> Path:
     return file
 
 
-def _write(file: Path, versions: dict[str, str]) -> None:
-    with drafted(file) as draft:
-        draft.write_text(json.dumps(versions), encoding="utf-8")
-
-
 def _read(file: Path) -> dict[str, str]:
-    try:
-        return {str(name): str(version) for name, version in json.loads(file.read_text(encoding="utf-8")).items()}
-    except (OSError, ValueError, AttributeError):
-        return {}
+    return {str(name): str(version) for name, version in (read_object(file) or {}).items()}
 
 
 def _require_space(url: str, base: Path, needed: int) -> None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from datamodules import ImageFolderDataModule
+from datamodules.files.json_file import write_object
 from datamodules.remote import copied_folder as copied_folder_module
 from datamodules.remote.copied_folder import copied_folder
 from datamodules.remote.storage import Storage
@@ -51,7 +52,7 @@ def test_a_killed_copy_forgets_no_file(tmp_path: Path, photos: Path, monkeypatch
         fetched.append(name)
         return whole(storage, name, file)
 
-    whole, written = copied_folder_module._fetch, copied_folder_module._write
+    whole, written = copied_folder_module._fetch, write_object
     monkeypatch.setattr(copied_folder_module, "_AT_A_TIME", 1)
     monkeypatch.setattr(copied_folder_module, "_fetch", fetch)
     states: list[dict[str, str]] = []
@@ -60,7 +61,7 @@ def test_a_killed_copy_forgets_no_file(tmp_path: Path, photos: Path, monkeypatch
         states.append(state)
         written(file, state)
 
-    monkeypatch.setattr(copied_folder_module, "_write", write)
+    monkeypatch.setattr(copied_folder_module, "write_object", write)
     with pytest.raises(KeyboardInterrupt):
         copied_folder(url, base)
     monkeypatch.undo()

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from results.comparison import Given, common_answers, compare_answers, new_folder, read_answers
+from results.comparison import Given, common_answers, compare_answers, read_answers
 from runs.curves import read_curve
+from runs.naming import claim_numbered
 from runs.run import Run
 from tests.support.run_files import tensorboard_curves
 from train import main
@@ -100,7 +101,7 @@ def test_validations_are_compared_where_all_have_been_validated_alone(tmp_path: 
 
 
 def test_comparisons_at_once_have_folders_of_their_own(tmp_path: Path) -> None:
-    folders = [new_folder(tmp_path / "a/comparison") for _ in range(3)]
+    folders = [claim_numbered(tmp_path / "a/comparison") for _ in range(3)]
     assert [folder.name for folder in folders] == ["comparison", "comparison-2", "comparison-3"]
     assert all(folder.is_dir() for folder in folders)
 
