@@ -74,7 +74,7 @@ class EvaluatedCheckpoint(NamedTuple):
 
     Attributes:
         name: The name of the checkpoint's file; None if it isn't known.
-        step: How many optimizer steps it had; None if an older version has evaluated it.
+        step: How many optimizer steps it had, which the classifier logs; None if it isn't known.
     """
 
     name: str | None
@@ -111,7 +111,7 @@ def evaluated_checkpoint(scores: Path) -> EvaluatedCheckpoint:
     content = read_scores(scores)
     used, step = content.get("checkpoint"), content.get("step")
     return EvaluatedCheckpoint(
-        Path(used).name if isinstance(used, str) else None, step if isinstance(step, int) else None
+        Path(used).name if isinstance(used, str) else None, int(step) if isinstance(step, int | float) else None
     )
 
 

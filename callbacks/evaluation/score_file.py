@@ -47,17 +47,6 @@ class ScoreFile(Callback):
 
     def __init__(self, enabled: bool = True) -> None:
         self.enabled = enabled
-        self._step: int | None = None  # of the checkpoint that is evaluated
-
-    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Note how far the training was, by which evaluations of older checkpoints are told apart.
-
-        Args:
-            trainer: The trainer.
-            pl_module: The classifier.
-            checkpoint: What was loaded.
-        """
-        self._step = checkpoint.get("global_step")
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write and print the test's scores.
@@ -66,20 +55,16 @@ class ScoreFile(Callback):
             trainer: The trainer.
             pl_module: The classifier.
         """
-        self._report(trainer, "test", self._evaluated(trainer))
+        self._report(trainer, "test", Outcome("", {"checkpoint": trainer.ckpt_path}, _latest(trainer)))
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write and print the scores of ``validate``; arguments as in ``on_test_end``."""
         if trainer.state.fn == "validate":
-            self._report(trainer, "val", self._evaluated(trainer))
+            self._report(trainer, "val", Outcome("", {"checkpoint": trainer.ckpt_path}, _latest(trainer)))
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write and print the best epoch's scores, and the command that comes next; arguments as in ``on_test_end``."""
         self._report(trainer, "fit", fit_outcome(trainer))
-
-    def _evaluated(self, trainer: Trainer) -> Outcome:
-        step = {} if self._step is None else {"step": self._step}
-        return Outcome("", {"checkpoint": trainer.ckpt_path, **step}, _latest(trainer))
 
     def _report(self, trainer: Trainer, stage: str, outcome: Outcome) -> None:
         folder = run_folder(trainer)

@@ -84,7 +84,8 @@ def test_scores_are_those_of_the_best_checkpoint_as_it_is_now(tmp_path: Path) ->
 
     def tested(folder: str, checkpoint: str, accuracy: float, **step: int) -> None:
         (run.folder / folder).mkdir()
-        scores = {"checkpoint": f"checkpoints/{checkpoint}", "test/accuracy": accuracy, **step}
+        scores = {"checkpoint": f"checkpoints/{checkpoint}", "test/accuracy": accuracy}
+        scores |= {name: float(number) for name, number in step.items()}  # as they are logged
         (run.folder / folder / "test_scores.json").write_text(json.dumps(scores))
 
     save("best.ckpt", 10)
@@ -102,6 +103,20 @@ def test_scores_are_those_of_the_best_checkpoint_as_it_is_now(tmp_path: Path) ->
     assert scores_of(run, names) == {"test/accuracy": 0.8}
     (run.checkpoints / "best.ckpt").unlink()
     assert scores_of(run, names) == {"test/accuracy": 0.9}
+
+
+@pytest.mark.slow
+def test_a_test_before_further_training_is_no_score_of_the_run_any_more(
+    run: Callable[..., None], tmp_path: Path
+) -> None:
+    folder = tmp_path / "logs/demo/version_0"
+    run("fit", "--data.val_fraction=0", "--early_stopping.patience=null", "--trainer.max_epochs=1")
+    main(["test", str(folder)])
+    assert scores_of(Run(folder), ["test/accuracy"])
+    main(["fit", str(folder), "--trainer.max_epochs=2"])
+    assert scores_of(Run(folder), ["test/accuracy"]) == {}
+    main(["test", str(folder)])
+    assert scores_of(Run(folder), ["test/accuracy"])
 
 
 def test_only_a_table_of_runs_is_replaced_by_one(logs: Path, tmp_path: Path) -> None:
