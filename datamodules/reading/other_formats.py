@@ -62,7 +62,7 @@ def _decode(data: bytes, max_pixels: int) -> Image:
     if data.startswith(b"\x89PNG") and data[24] == 16:
         deep = cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)
         if deep is not None and deep.dtype == np.uint16:
-            return _from_sixteen_bits(deep)
+            return _from_sixteen_bits(_with_transparent_grey(deep, data) if deep.ndim == 2 else deep)
     try:
         with Pillow.open(io.BytesIO(data)) as picture:
             if is_transparent(picture) and picture.width * picture.height <= max_pixels:
@@ -70,6 +70,16 @@ def _decode(data: bytes, max_pixels: int) -> Image:
     except UnidentifiedImageError:  # OpenCV knows more formats
         pass
     return image.astype(np.uint8, copy=False)
+
+
+def _with_transparent_grey(values: npt.NDArray[Any], data: bytes) -> npt.NDArray[Any]:
+    """Add the transparency of a grey that a PNG declares transparent, which OpenCV keeps of colours only."""
+    with Pillow.open(io.BytesIO(data)) as picture:
+        transparent = picture.info.get("transparency")
+    if transparent is None:
+        return values
+    opaque = np.where(values == transparent, 0, 65535).astype(np.uint16)
+    return np.stack([values, opaque], axis=2)
 
 
 def _from_sixteen_bits(values: npt.NDArray[Any]) -> Image:
