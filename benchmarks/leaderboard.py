@@ -24,6 +24,7 @@ from benchmarks.measuring.documented_command import CHECKOUT
 from benchmarks.measuring.kept_results import digest_of, keep_result, kept_result
 from benchmarks.measuring.trainings import Trained, TrainingFailedError, train_peer, train_with
 from benchmarks.measuring.turns import machine
+from benchmarks.peers.training import PEERS
 from benchmarks.training import RATES, given_to_peers, present_peers, split_lists
 
 RECIPES = sorted(path.stem for path in (CHECKOUT / "configs/recipes").glob("efficientnet_lite0_*.yaml"))
@@ -71,7 +72,7 @@ def pixels(row: str) -> float:
 def _sources(row: str) -> list[Path]:
     """List the files that say what a row does."""
     if row in RATES:
-        return [CHECKOUT / f"benchmarks/peers/{row.lower().replace(' ', '_')}_recipe.py"]
+        return [CHECKOUT / f"benchmarks/peers/{PEERS[row].recipe}.py"]
     names = [f"recipes/{row}"] if row in RECIPES else ["stanford_cars", "backbone/efficientnet_lite0"]
     return [CHECKOUT / f"configs/{name}.yaml" for name in names]
 
@@ -114,7 +115,7 @@ def main() -> None:
     given = {"machine": machine(), "seed": options.seed, "workers": options.workers, "photographs": photographs}
     given["weights"] = digest_of([options.weights])
     dependencies = {row: given | {"recipe": digest_of(_sources(row))} for row in options.rows}
-    files = {row: options.out / f"{row.replace(' ', '_')}.json" for row in options.rows}
+    files = {row: options.out / f"{row.replace(', ', '_').replace(' ', '_')}.json" for row in options.rows}
     kept = {row: kept_result(files[row], dependencies[row]) for row in options.rows}
     peers = present_peers(options) if any(row in RATES and not kept[row] for row in options.rows) else []
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:

@@ -8,7 +8,8 @@ import pytest
 from benchmarks.cars_copy import copy_cars
 from benchmarks.leaderboard import pixels
 from benchmarks.measuring.kept_results import digest_of, keep_result, kept_result
-from benchmarks.training import split_lists
+from benchmarks.peers.training import PEERS
+from benchmarks.training import RATES, split_lists
 from datamodules import StanfordCarsDataModule, ToyCarsDataModule
 from datamodules.layouts.recognise import recognise_layout
 from tests.support.checkout import CHECKOUT
@@ -32,6 +33,12 @@ def test_peers_are_given_the_split_of_the_config(toy_data: Callable[..., ToyCars
 def test_peers_heed_every_setting(recipe: Path, setting: str) -> None:
     text = recipe.read_text(encoding="utf-8")
     assert f'"{setting}"' in text or f'settings["image_size" if training else "{setting}"]' in text
+
+
+def test_each_peer_has_rates_and_a_recipe() -> None:
+    assert PEERS.keys() == RATES.keys()
+    for peer in PEERS.values():
+        assert (CHECKOUT / f"benchmarks/peers/{peer.recipe}.py").is_file()
 
 
 def test_results_of_another_set_up_are_refused(tmp_path: Path) -> None:
