@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image as Pillow
 from torch import Tensor
 
 from callbacks.evaluation.heat_maps import HeatMaps
@@ -63,7 +64,8 @@ class AppClassifier:
         """
         picture = decode_image(data, name)
         with self._lock:  # maps hook into the network, and two photographs at once would take no less time
-            found = self.model.classify(picture, tta=self.model.settings.views_in_prediction)
+            # of Pillow, since an array's channels are in doubt where a side has one, three or four pixels
+            found = self.model.classify(Pillow.fromarray(picture), tta=self.model.settings.views_in_prediction)
             best = [*found.items()][:_TOP]
             image = prepared(self._pipeline, picture)
             by_views = self.rule.coverage is not None and self.model.settings.views_in_prediction

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from PIL import Image as Pillow
 from tqdm.auto import tqdm
 
 from callbacks.evaluation.heat_maps import HeatMaps
@@ -57,7 +58,8 @@ def explain(run: Path, photographs: Sequence[str], output: Path, eval_scale: flo
             answers.append(Prediction(photograph.file, [], str(error)))
             continue
         pixels = prepared(pipeline, original, None).permute(1, 2, 0).numpy()
-        classes = [*model.classify(original).items()][:_TOP]  # in the run's precision, as predict
+        # of Pillow, since an array's channels are in doubt where a side has one, three or four pixels
+        classes = [*model.classify(Pillow.fromarray(original)).items()][:_TOP]
         (heat_map,) = heat([np.ascontiguousarray(pixels)], [model.class_names.index(classes[0][0])])
         explained.append(Explanation(photograph.file, original, pixels, heat_map, classes))
         answers.append(Prediction(photograph.file, classes))

@@ -39,6 +39,19 @@ def scaled_to_eight_bits(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     return np.rint((values.astype(np.float64) - low) * (255 / span)).clip(0, 255).astype(np.uint8)
 
 
+def deep_grey_on_white(values: npt.NDArray[Any], transparent: int | None) -> npt.NDArray[np.uint8]:
+    """Bring deep grey to 0 to 255, as ``scaled_to_eight_bits`` does, but for one that is transparent.
+
+    Args:
+        values: Grey of any shape and type.
+        transparent: The one that is transparent; None if none is.
+
+    Returns:
+        The picture, uint8 of the same shape, white where it is transparent.
+    """
+    return np.where(values == transparent, np.uint8(255), scaled_to_eight_bits(values))
+
+
 def on_white(picture: Pillow.Image) -> npt.NDArray[np.uint8]:
     """Lay a transparent picture on white, as browsers show it.
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from PIL import Image as Pillow
 from PIL import UnidentifiedImageError
 
-from datamodules.reading.eight_bits import is_transparent, on_white, scaled_to_eight_bits
+from datamodules.reading.eight_bits import deep_grey_on_white, is_transparent, on_white, scaled_to_eight_bits
 from datamodules.reading.file_kinds import HEAD, recognise, refusal
 from datamodules.reading.tiff_reader import decode_tiff
 from datamodules.reading.undecodable import UndecodableError, refuse_huge
@@ -62,7 +62,7 @@ def _decode(data: bytes, max_pixels: int) -> Image:
     if data.startswith(b"\x89PNG") and data[24] == 16:
         deep = cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)
         if deep is not None and deep.dtype == np.uint16:
-            return _from_sixteen_bits(_with_transparent_grey(deep, data) if deep.ndim == 2 else deep)
+            return _from_sixteen_bits(deep, data)
     try:
         with Pillow.open(io.BytesIO(data)) as picture:
             if is_transparent(picture) and picture.width * picture.height <= max_pixels:
@@ -72,20 +72,12 @@ def _decode(data: bytes, max_pixels: int) -> Image:
     return image.astype(np.uint8, copy=False)
 
 
-def _with_transparent_grey(values: npt.NDArray[Any], data: bytes) -> npt.NDArray[Any]:
-    """Add the transparency of a grey that a PNG declares transparent, which OpenCV keeps of colours only."""
-    with Pillow.open(io.BytesIO(data)) as picture:
-        transparent = picture.info.get("transparency")
-    if transparent is None:
-        return values
-    opaque = np.where(values == transparent, 0, 65535).astype(np.uint16)
-    return np.stack([values, opaque], axis=2)
-
-
-def _from_sixteen_bits(values: npt.NDArray[Any]) -> Image:
-    values = values[..., None] if values.ndim == 2 else values
-    colours = scaled_to_eight_bits(values[..., 2::-1] if values.shape[2] > 2 else values[..., :1].repeat(3, axis=2))
-    if values.shape[2] in (1, 3):
+def _from_sixteen_bits(values: npt.NDArray[Any], data: bytes) -> Image:
+    if values.ndim == 2:  # of which OpenCV leaves out which grey is transparent
+        with Pillow.open(io.BytesIO(data)) as picture:
+            return deep_grey_on_white(values, picture.info.get("transparency"))[..., None].repeat(3, axis=2)
+    colours = scaled_to_eight_bits(values[..., 2::-1])
+    if values.shape[2] == 3:
         return colours
     alpha = np.rint(values[..., -1:] / 257).astype(np.uint8)
     return on_white(Pillow.fromarray(np.concatenate([colours, alpha], axis=2)))

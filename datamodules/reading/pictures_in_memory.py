@@ -9,7 +9,7 @@ import torch
 from PIL import Image as Pillow
 from torch import Tensor
 
-from datamodules.reading.eight_bits import is_transparent, on_white, scaled_to_eight_bits
+from datamodules.reading.eight_bits import deep_grey_on_white, is_transparent, on_white, scaled_to_eight_bits
 from datamodules.reading.image_reader import Image, UnreadableImageError, reason_of
 from datamodules.reading.orientation import orientation_of, turned
 from datamodules.reading.undecodable import UndecodableError
@@ -56,7 +56,9 @@ def _from_pillow(picture: Pillow.Image) -> Image:
         raise UndecodableError(reason_of(error)) from error
     if values.ndim == 2:
         integers = values.dtype.kind in "iu" and values.min(initial=0) >= 0
-        values = (scaled_to_eight_bits(values) if integers and values.size else values)[..., None]
+        if integers and values.size:
+            values = deep_grey_on_white(values, picture.info.get("transparency"))
+        values = values[..., None]
     return turned(_from_array(values), orientation_of(picture))
 
 

@@ -13,7 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
+from PIL import Image
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
@@ -45,6 +47,8 @@ def served(toy_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     for number, path in enumerate(sorted(toy_root.rglob("*.jpg"))[:10]):
         photographs.append(folder / f"{number}.jpg")
         shutil.copy(path, photographs[-1])
+    photographs.append(folder / "flat.png")
+    Image.fromarray(np.asarray(Image.open(photographs[0]))[:3]).save(photographs[-1])
     main(["predict", str(folder / "e/run"), *map(str, photographs), f"--output={folder / 'expected.csv'}"])
     expected = {}
     with (folder / "expected.csv").open(encoding="utf-8-sig", newline="") as rows:

@@ -28,6 +28,8 @@ def test_answers_are_those_of_the_run_and_a_figure_shows_them(
     run("fit", "--trainer.max_epochs=1", "--trainer.precision=bf16-mixed")  # whose answers aren't those in floats
     folder = tmp_path / "logs/demo/version_0"
     photographs = sorted(next(toy_root.glob("edition*")).glob("cars_test/*.jpg"))[:3]
+    photographs.append(tmp_path / "flat.png")  # whose height might be channels
+    Image.fromarray(np.asarray(Image.open(photographs[0]))[:3]).save(photographs[-1])
     (tmp_path / "no picture.jpg").write_text("text")
     figure = tmp_path / "why.png"
     words = [str(folder), *map(str, photographs), str(tmp_path / "no picture.jpg"), f"--output={figure}"]

@@ -128,6 +128,8 @@ def test_a_photograph_is_the_same_in_any_form(
         Image.fromarray(content).save(tmp_path / f"{name}.png")
     cv2.imwrite(str(tmp_path / "deep.png"), deep[..., ::-1])
     cv2.imwrite(str(tmp_path / "deep_grey.png"), deep[..., 0])
+    see_through = Image.fromarray(deep[..., 0])
+    see_through.save(tmp_path / "deep_see_through.png", transparency=int(deep[20, 20, 0]))
     Image.fromarray(mask).save(tmp_path / "mask.png")
     turned_jpeg(tmp_path / "turned.jpg", colours)
     Image.fromarray(colours).quantize(16).save(tmp_path / "palette.png", transparency=3)
@@ -144,6 +146,7 @@ def test_a_photograph_is_the_same_in_any_form(
         ],
         "deep.png": [deep, deep.astype(">u2"), torch.from_numpy(deep).permute(2, 0, 1)],
         "deep_grey.png": [deep[..., 0], Image.fromarray(deep[..., 0])],
+        "deep_see_through.png": [],
         "mask.png": [mask, torch.from_numpy(mask), mask.astype(np.float32)],
         "turned.jpg": [read_image(tmp_path / "turned.jpg")],
         "palette.png": [],
