@@ -6,7 +6,7 @@ from lightning import Trainer
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from results.figures import write_figure
+from results.figures.figure_file import write_figure
 from runs.naming import endings
 
 

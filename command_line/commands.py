@@ -16,8 +16,8 @@ from datamodules import ImageDataModule
 from datamodules.check import check_data
 from datamodules.chunks.conversion import convert
 from lightning_modules.prediction.certainty import AnswerRule, Certainty
-from results.figures import is_figure, write_figure
-from results.preview_figure import preview_figure
+from results.figures.figure_file import is_figure, write_figure
+from results.figures.preview_figure import preview_figure
 
 STARTING_TRAININGS = ("doubts", "repeat", "sweep")
 

@@ -13,8 +13,8 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from PIL import Image
 
 from callbacks.run_folder import run_folder
-from results.figures import encoded_figure
-from results.preview_figure import Row, preview_figure
+from results.figures.figure_file import encoded_figure
+from results.figures.preview_figure import Row, preview_figure
 from runs.whole_file import write_atomically
 
 

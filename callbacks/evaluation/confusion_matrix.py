@@ -11,8 +11,8 @@ from callbacks.run_folder import run_folder
 from lightning_modules import ImageClassifier
 from lightning_modules.scoring.classification_metrics import ClassificationMetrics
 from results.class_report import matrix_csv, report_csv
-from results.confusion_figure import confusion_figure
-from results.figures import write_figure
+from results.figures.confusion_figure import confusion_figure
+from results.figures.figure_file import write_figure
 from results.tables import write_csv
 
 
@@ -38,7 +38,7 @@ class ConfusionMatrix(Callback):
     ``fit`` draws when the scores are the best so far, and at the end; ``validate`` and ``test`` also write
     ``val_``/``test_confusion_matrix.csv``, the same as ``.png``, and ``val_``/``test_report.csv``. Of very many classes
     the table lists the pairs that occur, and the figure shows the classes that are confused most
-    (``results.class_report``, ``results.confusion_figure``).
+    (``results.class_report``, ``results.figures.confusion_figure``).
 
     Args:
         enabled: Off switch.

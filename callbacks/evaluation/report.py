@@ -21,7 +21,7 @@ from lightning_modules import ImageClassifier
 from lightning_modules.prediction.certainty import LOGIT_SCORES
 from results.evaluation.answer_table import answers_csv
 from results.evaluation.answers import Evaluation
-from results.mistakes_figure import mistakes_figure
+from results.figures.mistakes_figure import mistakes_figure
 from results.report.cases import Picture, choose
 from results.tables import write_csv
 from runs.commands import address, typed_command

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from command_line.sweeping.search import Search
 from command_line.sweeping.space import Space, brief
 from command_line.sweeping.trial import reproducing_config
-from results.figures import write_figure
-from results.sweep_figure import Tried, sweep_figure
+from results.figures.figure_file import write_figure
+from results.figures.sweep_figure import Tried, sweep_figure
 from results.tables import write_csv
 from results.text_table import text_table
 from runs.commands import shown, typed_command

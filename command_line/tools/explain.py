@@ -14,8 +14,8 @@ from datamodules.photographs.photograph_search import list_photographs, tell_box
 from datamodules.reading.image_reader import UnreadableImageError, read_image
 from lightning_modules import ImageClassifier
 from lightning_modules.prediction.preprocessing import pipeline_of
-from results.explanation_figure import Explanation, explanation_figure
-from results.figures import is_figure, write_figure
+from results.figures.explanation_figure import Explanation, explanation_figure
+from results.figures.figure_file import is_figure, write_figure
 from results.predictions import Prediction, answer_lines
 
 _MOST = 40  # photographs in a figure

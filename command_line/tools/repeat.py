@@ -17,8 +17,9 @@ from command_line.trainings.typed import Typed
 from datamodules import ImageDataModule
 from results.evaluation.answer_table import answers_csv, read_evaluation
 from results.evaluation.intervals import share
-from results.figures import write_figure
-from results.repeats import Spread, repeats_figure, spread_of
+from results.figures.figure_file import write_figure
+from results.figures.repeats_figure import repeats_figure
+from results.repeats import Spread, spread_of
 from results.run_table import SCORES, Row, is_score, rows_csv, run_rows
 from results.tables import write_csv
 from results.text_table import text_table

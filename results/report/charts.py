@@ -13,7 +13,7 @@ from matplotlib.ticker import PercentFormatter, ScalarFormatter
 from results.evaluation.calibration import Reliability
 from results.evaluation.coverage import Coverage
 from results.evaluation.intervals import Interval
-from results.figure_text import drawn_names
+from results.figures.figure_text import drawn_names
 
 Shares: TypeAlias = npt.NDArray[np.float64]
 

@@ -12,7 +12,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from results.class_report import report_csv
 from results.confusion import confused_pairs
-from results.confusion_figure import confusion_figure
+from results.figures.confusion_figure import confusion_figure
 
 
 def matrix_of(classes: int) -> tuple[np.ndarray, list[int], list[int]]:

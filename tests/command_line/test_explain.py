@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from lightning_modules import ImageClassifier
-from results.explanation_figure import Explanation, explanation_figure
+from results.figures.explanation_figure import Explanation, explanation_figure
 from train import main
 
 Run = Callable[..., None]

@@ -9,7 +9,8 @@ import pytest
 from scipy import stats
 from sklearn.metrics import accuracy_score
 
-from results.repeats import repeats_figure, spread_of
+from results.figures.repeats_figure import repeats_figure
+from results.repeats import spread_of
 from tests.command_line.test_doubts import painted
 from train import main
 

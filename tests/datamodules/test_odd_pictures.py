@@ -210,7 +210,7 @@ def test_each_way_of_png_and_gif_to_be_transparent(colours: Pixels, see_through:
     expected = np.where(lights == shade, 255, lights)[..., None].repeat(3, axis=2)
     assert_shows(encoded(light, "PNG", transparency=shade), expected)
     deep_light = Image.fromarray(lights.astype(np.uint16) * 257)
-    assert_shows(encoded(deep_light, "PNG", transparency=shade * 257), expected)
+    assert_shows(encoded(deep_light, "PNG", transparency=int(lights[5, 30]) * 257), expected)
     assert_shows(encoded(see_through.convert("LA"), "PNG"), on_white(see_through.convert("LA")))
     deep = np.asarray(see_through)[..., [2, 1, 0, 3]].astype(np.uint16) * 257
     assert_shows(cv2.imencode(".png", deep)[1].tobytes(), on_white(see_through))

@@ -8,7 +8,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from datamodules import ToyCarsDataModule
 from datamodules.image_dataset import SamplerKey
-from results.preview_figure import preview_figure
+from results.figures.preview_figure import preview_figure
 
 ToyData = Callable[..., ToyCarsDataModule]
 

@@ -22,7 +22,7 @@ from datamodules.reading.image_reader import read_image
 from datamodules.streaming import CLASSES, TABLE
 from lightning_modules import ImageClassifier
 from results.class_report import report_csv
-from results.confusion_figure import confusion_figure
+from results.figures.confusion_figure import confusion_figure
 from runs.class_names import ClassNames
 from tests.conftest import TINY
 from tests.support.checkout import CHECKOUT

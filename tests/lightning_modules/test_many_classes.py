@@ -21,7 +21,7 @@ from lightning_modules.scoring.confusion_counts import ConfusionCounts
 from lightning_modules.scoring.most_probable import most_probable
 from results.class_report import matrix_csv, report_csv
 from results.confusion import most_confused, part_of
-from results.confusion_figure import confusion_figure
+from results.figures.confusion_figure import confusion_figure
 from train import main
 
 MANY = 10_000

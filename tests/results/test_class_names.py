@@ -20,11 +20,11 @@ from matplotlib.text import Text
 from PIL import Image
 
 from datamodules.photographs.photograph_list import read_photograph_list
-from results import fonts
-from results.confusion_figure import confusion_figure
-from results.figure_text import drawn_names, is_right_to_left, shortened
+from results.figures import fonts
+from results.figures.confusion_figure import confusion_figure
+from results.figures.figure_text import drawn_names, is_right_to_left, shortened
+from results.figures.preview_figure import preview_figure
 from results.predictions import Prediction, as_csv
-from results.preview_figure import preview_figure
 from results.tables import write_csv
 from results.text_table import display_width
 from runs.checkpoints import compare_classes

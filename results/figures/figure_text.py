@@ -8,7 +8,7 @@ from typing import Any
 
 import matplotlib as mpl
 
-from results.fonts import fonts_for
+from results.figures.fonts import fonts_for
 from results.text_table import display_width, printable
 
 _JOINERS = "\u200c\u200d"  # which scripts and emoji need, though they can't be printed alone

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from results.figure_text import drawn_names
+from results.figures.figure_text import drawn_names
 from results.text_table import display_width
 
 _LENGTH = 60  # columns of a terminal that a name takes at most

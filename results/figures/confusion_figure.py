@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from results.confusion import Counts, Matrix, class_counts, confused_pairs, most_confused, part_of
-from results.figure_text import drawn_names, is_right_to_left
+from results.figures.figure_text import drawn_names, is_right_to_left
 from results.text_table import display_width
 
 _ANNOTATED = 30  # classes up to which cells and names can be read

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from results.figure_text import drawn_names
+from results.figures.figure_text import drawn_names
 from results.report.pictures import Pixels
 
 _COLUMNS = 4

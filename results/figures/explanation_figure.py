@@ -8,7 +8,7 @@ import numpy.typing as npt
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from results.figure_text import drawn_names
+from results.figures.figure_text import drawn_names
 from results.predictions import shortest_names
 from results.report.pictures import Pixels, seen_by_network, with_heat
 

@@ -13,7 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-from results.figure_text import drawn_names
+from results.figures.figure_text import drawn_names
 
 _COLUMNS = 3
 _TICKS = 4
