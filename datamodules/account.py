@@ -9,7 +9,8 @@ import numpy as np
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
-from datamodules.files.file_search import PassedOver, find_images
+from datamodules.files.file_search import find_images
+from datamodules.files.passed_over import PassedOver
 from datamodules.files.path_spelling import real_place
 from datamodules.in_words import listed
 from datamodules.layouts import SPLIT_FILE, Layout, Part

@@ -16,7 +16,7 @@ from datamodules.check_range import check_range
 from datamodules.dividing.divider import Divider
 from datamodules.dividing.folds import check_folds
 from datamodules.dividing.recorded_division import TEST_FRACTION, compare_share, record_division
-from datamodules.files.file_search import PassedOver
+from datamodules.files.passed_over import PassedOver
 from datamodules.image_data_module import ImageDataModule
 from datamodules.layouts import ClassLevel, Layout, Part, recognise_layout, require_labels
 from datamodules.loading_data_module import Split

@@ -11,8 +11,8 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from command_line.arguments.config_names import SUFFIXES, config_meant, installed_config
 from command_line.arguments.options import CONFIG, value_of, values_of
 from command_line.arguments.paths import expand
-from datamodules.files.file_search import reason_by_name
 from datamodules.files.folder_entries import IMAGE_SUFFIXES, holds_runs
+from datamodules.files.ignored_names import reason_by_name
 from datamodules.layouts.devkit import recognise_combined, recognise_devkit
 from datamodules.layouts.recognise import places
 from datamodules.layouts.table_file import TABLE_SUFFIXES

@@ -9,8 +9,10 @@ from typing import TypeAlias
 import numpy as np
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from datamodules.files.file_search import PassedOver, find_images, holds_images, reason_by_name
+from datamodules.files.file_search import find_images, holds_images
 from datamodules.files.folder_entries import holds_runs, is_folder, unlistable
+from datamodules.files.ignored_names import reason_by_name
+from datamodules.files.passed_over import PassedOver
 from datamodules.in_words import listed
 from datamodules.layouts.car_names import CAR_NAMES, official_index
 from datamodules.layouts.class_name import class_name, respelled

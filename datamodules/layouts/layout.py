@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from datamodules.files.file_search import PassedOver
+from datamodules.files.passed_over import PassedOver
 from datamodules.layouts.stored_images import StoredImages
 from datamodules.samples import NO_LABEL, Samples
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from datamodules.files.file_search import reason_by_name
+from datamodules.files.ignored_names import reason_by_name
 from datamodules.layouts.class_folders import recognise_divided, recognise_undivided
 from datamodules.layouts.devkit import recognise_combined, recognise_devkit
 from datamodules.layouts.layout import ClassLevel, Layout

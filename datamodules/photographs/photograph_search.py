@@ -7,7 +7,8 @@ from glob import glob, has_magic
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
-from datamodules.files.file_search import PassedOver, find_images
+from datamodules.files.file_search import find_images
+from datamodules.files.passed_over import PassedOver
 from datamodules.files.path_spelling import url_refusal
 from datamodules.layouts.table_file import TABLE_SUFFIXES
 from datamodules.photographs.photograph_dataset import Photograph

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from PIL import Image, ImageOps
 
-from datamodules.files.file_search import SYSTEM, reason_by_name
+from datamodules.files.ignored_names import SYSTEM, reason_by_name
 from datamodules.layouts import recognise_layout, write_split
 from datamodules.layouts.car_names import CAR_NAMES, official_index
 from datamodules.reading.image_reader import MAX_PIXELS, UnreadableImageError, decode_image

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from datamodules import ImageFolderDataModule
-from datamodules.files.file_search import PassedOver, find_images
+from datamodules.files.file_search import find_images
+from datamodules.files.passed_over import PassedOver
 from datamodules.photographs.photograph_search import list_photographs
 from datamodules.reading import file_kinds
 from tests.support.photos import class_folders, picture
