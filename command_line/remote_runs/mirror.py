@@ -1,32 +1,24 @@
 """A run in object storage, and its copy on this machine."""
 
-import hashlib
-import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from filecmp import cmp
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
-from filelock import FileLock
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_warn
 
 from command_line.remote_runs.pins import pinned
-from datamodules.cache.user_cache import user_cache
-from datamodules.remote.storage import OF_THE_DISK, Storage
+from command_line.remote_runs.same_states import NO_FILE, Same, SameStates, State, digest_of, state_of
+from datamodules.remote.storage import Storage
 from runs.history import is_running
 from runs.run import CHECKPOINTS
-from runs.whole_file import write_atomically
 
 _NOT_KEPT = (f"{CHECKPOINTS}/previous.ckpt",)  # for disks that damage files
 
 _CLAIM = ".claimed"
 _ATTEMPTS = 5
-_SENT = "sent"  # before the version that was there, and digests of what has been sent since without an answer
-
-State = tuple[int, int]  # bytes, and nanoseconds of the last change
-_OTHER: State = (-1, 0)  # that of no file
 
 
 class Mirror:
@@ -38,13 +30,16 @@ class Mirror:
     Args:
         url: The folder of the run in object storage.
         folder: The folder of its copy.
+
+    Attributes:
+        storage: The folder in object storage.
+        states: In which states both were the same.
     """
 
     def __init__(self, url: str, folder: Path) -> None:
         self.storage = Storage(url)
         self.url, self.folder = self.storage.url, folder
-        name = hashlib.sha256(self.url.encode()).hexdigest()[:20]
-        self._stored = user_cache("runs") / ".states" / f"{name}.json"
+        self.states = SameStates(self.url)
         self._seen: set[str] = set()
 
     def fetch(self, wanted: Callable[[str], bool] = lambda _: True, listed: dict[str, str] | None = None) -> None:
@@ -58,7 +53,7 @@ class Mirror:
             MisconfigurationException: If a file has changed on both sides, or the storage can't be read.
         """
         kept = []
-        with self._states() as states:
+        with self.states.opened() as states:
             if listed is None or not _is_all_known(listed, states, wanted):
                 listed = self.storage.files()  # now that nothing is uploaded from here
             for name in states.keys() - listed.keys():  # somebody has removed it; what is here is uploaded again
@@ -67,11 +62,11 @@ class Mirror:
                 if not wanted(name) or _is_left_out(name):
                     continue
                 file, known = self.folder / name, states.get(name)
-                here, changed = _state(file), known is None or not _is_known(version, known[0])
+                here, changed = state_of(file), known is None or not known.may_be(version)
                 if here is not None and not changed:
                     continue  # what has changed here since is uploaded later
                 if self._is_kept(here, known):
-                    kept += [name] * (changed and known is not None and not known[0].startswith(_SENT))
+                    kept += [name] * (changed and known is not None and not known.is_unanswered())
                     continue
                 draft = file.with_name(f".{file.name}.fetched")
                 file.parent.mkdir(parents=True, exist_ok=True)
@@ -80,12 +75,12 @@ class Mirror:
                     if not version:
                         rank_zero_warn(f"{self.url}/{name} changes faster than it is read, and is left out.")
                         continue
-                    if here is not None and known is not None and _is_known(_digest(draft), known[0]):
-                        states[name] = version, _OTHER  # it did arrive, though the answer didn't
+                    if here is not None and known is not None and known.may_be(digest_of(draft)):
+                        states[name] = Same(version, NO_FILE)  # it did arrive, though the answer didn't
                         continue
                     if self._is_kept(here, known):  # by a training that has begun meanwhile
                         continue
-                    changed_here = here is not None and (known is None or known[1] != here)
+                    changed_here = here is not None and (known is None or known.state != here)
                     if changed_here and not cmp(draft, file, shallow=False):
                         raise MisconfigurationException(
                             f"{self.url}/{name} and its copy {file} have both changed since they were the same: two "
@@ -94,17 +89,17 @@ class Mirror:
                     draft.replace(file)
                 finally:
                     draft.unlink(missing_ok=True)
-                state = _state(file)
+                state = state_of(file)
                 assert state is not None
-                states[name] = version, state
-                self._write(states)
+                states[name] = Same(version, state)
+                self.states.write(states)
         if kept:
             rank_zero_warn(
                 f"Another machine has changed {self.url}/{kept[0]}, but a training runs in {self.folder}: its files "
                 "are taken as they are."
             )
 
-    def _is_kept(self, here: State | None, known: tuple[str, State] | None) -> bool:
+    def _is_kept(self, here: State | None, known: Same | None) -> bool:
         """Check whether a file is one that a training may be writing to, or has just removed."""
         return (here is not None or known is not None) and is_running(self.folder)
 
@@ -119,7 +114,7 @@ class Mirror:
         """
         file = self.folder / name
         draft = file.with_name(f".{file.name}.fetched")
-        with self._states() as states:
+        with self.states.opened() as states:
             try:
                 version = self._fetch(name, draft, self.storage.version(name))
                 if not version:
@@ -127,7 +122,7 @@ class Mirror:
                 draft.replace(file)
             finally:
                 draft.unlink(missing_ok=True)
-            states[name] = version, _state(file) or _OTHER
+            states[name] = Same(version, state_of(file) or NO_FILE)
 
     def _fetch(self, name: str, draft: Path, version: str) -> str:
         """Copy a file, no part of a checkpoint in another version; return the version, empty if that can't be had."""
@@ -171,8 +166,10 @@ class Mirror:
             ) from error
 
     def _upload(self) -> None:
-        with self._states() as states:
-            changed = [(name, state) for name, state in self._files() if name not in states or states[name][1] != state]
+        with self.states.opened() as states:
+            changed = [
+                (name, state) for name, state in self._files() if name not in states or states[name].state != state
+            ]
             checkpoints = [name for name, _ in changed if name.startswith(f"{CHECKPOINTS}/")]
             with ExitStack() as pins:
                 kept = {name: pins.enter_context(pinned(self.folder, name)) for name in checkpoints}
@@ -181,12 +178,11 @@ class Mirror:
                         file = kept.get(name) or pin.enter_context(pinned(self.folder, name))
                         if not file.exists():
                             continue  # another has taken its place meanwhile
-                        before = states[name][0] if name in states else ""
-                        states[name] = f"{_SENT} {before.removeprefix(_SENT)} {_digest(file)}", _OTHER
-                        self._write(states)
+                        states[name] = Same.sent(file, states.get(name))
+                        self.states.write(states)
                         self.storage.put(file, name)
-                        states[name] = self.storage.version(name), state
-                        self._write(states)
+                        states[name] = Same(self.storage.version(name), state)
+                        self.states.write(states)
 
     def tidy(self) -> None:
         """Remove there what was removed here; nothing may be written at that time.
@@ -194,7 +190,7 @@ class Mirror:
         Raises:
             MisconfigurationException: If the storage can't be written to.
         """
-        with self._states() as states:
+        with self.states.opened() as states:
             for name in sorted(self._seen & states.keys()):  # not what somebody else removed from this machine's cache
                 if name.startswith(f"{CHECKPOINTS}/") and not (self.folder / name).exists():
                     self.storage.remove(name)
@@ -203,33 +199,10 @@ class Mirror:
     def _files(self) -> Iterator[tuple[str, State]]:
         for file in sorted(self.folder.rglob("*")):
             name = file.relative_to(self.folder).as_posix()
-            state = None if _is_left_out(name) else _state(file)
+            state = None if _is_left_out(name) else state_of(file)
             if state is not None:
                 self._seen.add(name)
                 yield name, state
-
-    @contextmanager
-    def _states(self) -> Iterator[dict[str, tuple[str, State]]]:
-        """Read, and write afterwards, the states in which both sides were the same; one process at a time."""
-        self._stored.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(self._stored.with_suffix(".lock")):
-            try:
-                stored = json.loads(self._stored.read_text(encoding="utf-8"))
-            except (OSError, ValueError):
-                stored = {}
-            states = {name: (str(version), (int(size), int(time))) for name, (version, size, time) in stored.items()}
-            try:
-                yield states
-            finally:
-                self._write(states)
-
-    def _write(self, states: dict[str, tuple[str, State]]) -> None:
-        plain = {name: [version, *state] for name, (version, state) in states.items()}
-        try:
-            write_atomically(self._stored, json.dumps(plain, indent=1))
-        except MisconfigurationException as error:
-            if getattr(error.__cause__, "errno", None) not in OF_THE_DISK:
-                raise  # else a later command may ask to remove the folder, if it finds other files than it knows of
 
 
 def _is_left_out(name: str) -> bool:
@@ -237,24 +210,7 @@ def _is_left_out(name: str) -> bool:
     return name in _NOT_KEPT or any(part.startswith(".") for part in name.split("/"))
 
 
-def _is_all_known(listed: dict[str, str], states: dict[str, tuple[str, State]], wanted: Callable[[str], bool]) -> bool:
+def _is_all_known(listed: dict[str, str], states: dict[str, Same], wanted: Callable[[str], bool]) -> bool:
     names = [name for name in listed if wanted(name) and not _is_left_out(name)]
-    same = all(name in states and _is_known(listed[name], states[name][0]) for name in names)
+    same = all(name in states and states[name].may_be(listed[name]) for name in names)
     return same and states.keys() <= listed.keys()
-
-
-def _is_known(version: str, known: str) -> bool:
-    return version == known or (known.startswith(_SENT) and version in known)
-
-
-def _digest(file: Path) -> str:
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
-
-
-def _state(file: Path) -> State | None:
-    try:
-        found = file.stat()
-    except OSError:
-        return None
-    return (found.st_size, found.st_mtime_ns) if file.is_file() else None

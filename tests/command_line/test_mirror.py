@@ -100,7 +100,7 @@ def test_what_both_sides_have_changed_is_refused_and_what_one_has_is_taken(mirro
     put(mirror.folder, a="1", b="1")
     mirror.upload()
     other = Mirror(mirror.url, tmp_path / "other")
-    other._stored = tmp_path / "other.json"
+    other.states.file = tmp_path / "other.json"
     other.fetch()
     put(other.folder, a="other")
     other.upload()
@@ -188,7 +188,7 @@ def test_no_file_is_put_together_from_two_versions(
             file.write_text("12")
 
     monkeypatch.setattr(other.storage, "fetch", in_parts)
-    other._stored = tmp_path / "other.json"
+    other.states.file = tmp_path / "other.json"
     other.fetch()
     assert (tmp_path / "other/checkpoints/last").read_text() == "222"
     assert len(reads) == 2
@@ -246,7 +246,7 @@ def test_no_file_of_a_running_training_is_replaced_or_brought_back(
     put(mirror.folder, curve="1", checkpoints__epoch_1="1")
     mirror.upload()
     other = Mirror(mirror.url, tmp_path / "other")
-    other._stored = tmp_path / "other.json"
+    other.states.file = tmp_path / "other.json"
     other.fetch()
     with training_in(mirror.folder):
         (mirror.folder / "checkpoints/epoch_1").unlink()  # a better one has taken its place
