@@ -17,7 +17,7 @@ import numpy as np
 
 from benchmarks.measuring.turns import Side, arguments, report, take_turns
 from datamodules import ImageFolderDataModule
-from datamodules.image_dataset import SamplerKey
+from datamodules.loading.sampler_key import SamplerKey
 
 
 def draw(root: Path, width: int, height: int, images: int) -> None:

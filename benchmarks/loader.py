@@ -23,7 +23,8 @@ import cv2
 
 from benchmarks.measuring.turns import Side, arguments, as_options, from_process, has_peers, report, take_turns
 from datamodules import ColorJitter, StanfordCarsDataModule
-from datamodules.image_dataset import ImageDataset, SamplerKey
+from datamodules.image_dataset import ImageDataset
+from datamodules.loading.sampler_key import SamplerKey
 from datamodules.pipelines import augment, compose, default_train_steps
 
 PEERS = {

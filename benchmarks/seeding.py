@@ -14,7 +14,8 @@ from unittest.mock import patch
 import cv2
 
 from datamodules import StanfordCarsDataModule, pipelines
-from datamodules.image_dataset import ImageDataset, SamplerKey
+from datamodules.image_dataset import ImageDataset
+from datamodules.loading.sampler_key import SamplerKey
 from datamodules.pipelines import default_train_steps
 
 

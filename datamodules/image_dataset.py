@@ -1,43 +1,23 @@
 """A PyTorch data set over a list of image files."""
 
 import json
-from contextlib import suppress
-from typing import NamedTuple
 
 import albumentations as A
 import numpy as np
 import numpy.typing as npt
-import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from datamodules.cache.picture_cache import PictureCache, key_of
 from datamodules.loading.collate import OneByOne
+from datamodules.loading.prepared_picture import as_tensor, black, prepared
+from datamodules.loading.sampler_key import PADDING, SamplerKey
 from datamodules.pipelines import as_plain_dict, augment
+from datamodules.reading.boxes import widened
 from datamodules.reading.image_reader import Box, Image, UnreadableImageError, read_image
 from datamodules.reading.needed_pixels import NeededPixels, needed_pixels
 from datamodules.samples import NO_LABEL, Samples
 from datamodules.skipped_images import SkippedImages
-
-_USUAL = ((300, 400), (1200, 1600), (3000, 4000))  # heights and widths of photographs
-PADDING = -1  # index of a sample that is none, for devices that have one less than others
-
-
-class SamplerKey(NamedTuple):
-    """Identifies a sample in an epoch, for the first time or repeated.
-
-    Attributes:
-        epoch: The epoch, counted from 0.
-        sample: The sample's index.
-        repetition: How often it came before in this epoch.
-        soon: Blocks that samples to come are the first to lie in.
-    """
-
-    epoch: int
-    sample: int
-    repetition: int = 0
-    soon: tuple[int, ...] = ()
 
 
 class ImageDataset(OneByOne, Dataset[tuple[Tensor, int]]):
@@ -185,62 +165,3 @@ class ImageDataset(OneByOne, Dataset[tuple[Tensor, int]]):
             return None
         x1, y1, x2, y2 = (int(value) for value in boxes[index])
         return widened((x1, y1, x2, y2), self.box_margin)
-
-
-def widened(box: Box, margin: float) -> Box:
-    """Add a margin to a box.
-
-    Args:
-        box: Left, top, right and bottom in pixels.
-        margin: Share of the box's width and height to add on every side.
-
-    Returns:
-        The larger box, which may reach beyond the picture.
-    """
-    x1, y1, x2, y2 = box
-    margin_x, margin_y = round(margin * (x2 - x1)), round(margin * (y2 - y1))
-    return x1 - margin_x, y1 - margin_y, x2 + margin_x, y2 + margin_y
-
-
-def prepared(transform: A.Compose, image: Image, key: tuple[int, ...] | None = None) -> Tensor:
-    """Put a picture through a pipeline.
-
-    Args:
-        transform: The pipeline.
-        image: The picture, uint8 of shape (height, width, 3), RGB.
-        key: What the pipeline's randomness follows from; None takes the picture.
-
-    Returns:
-        Pixels, uint8 of shape (3, height, width), the colours of a pixel side by side in memory.
-    """
-    return as_tensor(augment(transform, image, key))
-
-
-def as_tensor(image: Image) -> Tensor:
-    """Look at a picture as PyTorch does.
-
-    Args:
-        image: uint8 of shape (height, width, 3).
-
-    Returns:
-        The same memory, of shape (3, height, width).
-    """
-    return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
-
-
-def black(transform: A.Compose) -> Tensor:
-    """Make what stands in a batch where there is no picture.
-
-    Args:
-        transform: The pipeline.
-
-    Returns:
-        Pixels, uint8 of shape (3, height, width), of the pipeline's size.
-
-    Raises:
-        MisconfigurationException: If the pipeline fails on pictures of any usual size.
-    """
-    for height, width in _USUAL:
-        with suppress(MisconfigurationException):  # a crop may be larger than a small picture
-            return prepared(transform, np.zeros((height, width, 3), np.uint8))
-    return prepared(transform, np.zeros((*_USUAL[0], 3), np.uint8))

@@ -5,7 +5,8 @@ from typing import TypeAlias
 import numpy as np
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from datamodules.image_dataset import ImageDataset, SamplerKey
+from datamodules.image_dataset import ImageDataset
+from datamodules.loading.sampler_key import SamplerKey
 from datamodules.reading.image_reader import Image, UnreadableImageError
 
 _MOST_VIEWS = 100

@@ -15,9 +15,10 @@ from datamodules.chunks.local_chunks import LocalChunks
 from datamodules.chunks.remote_chunks import RemoteChunks
 from datamodules.files.text_files import decode_lines
 from datamodules.image_data_module import ImageDataModule
-from datamodules.image_dataset import ImageDataset, SamplerKey
+from datamodules.image_dataset import ImageDataset
 from datamodules.layouts import recognise_layout
 from datamodules.layouts.class_name import class_name
+from datamodules.loading.sampler_key import SamplerKey
 from datamodules.loading_data_module import Split
 from datamodules.reading.image_reader import Image, decode_image
 from datamodules.reading.needed_pixels import NeededPixels

@@ -9,7 +9,7 @@ from PIL import Image as Pillow
 from torch import Tensor
 
 from callbacks.evaluation.heat_maps import HeatMaps
-from datamodules.image_dataset import prepared
+from datamodules.loading.prepared_picture import prepared
 from datamodules.reading.image_reader import decode_image
 from lightning_modules import ImageClassifier
 from lightning_modules.prediction.certainty import AnswerRule, certainty

@@ -9,8 +9,9 @@ from PIL import Image as Pillow
 from tqdm.auto import tqdm
 
 from callbacks.evaluation.heat_maps import HeatMaps
-from datamodules.image_dataset import prepared, widened
+from datamodules.loading.prepared_picture import prepared
 from datamodules.photographs.photograph_search import list_photographs, tell_boxes
+from datamodules.reading.boxes import widened
 from datamodules.reading.image_reader import UnreadableImageError, read_image
 from lightning_modules import ImageClassifier
 from lightning_modules.prediction.preprocessing import pipeline_of

@@ -9,7 +9,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from datamodules.amending.listed_files import ListedFiles
 from datamodules.layouts.class_name import class_name
-from datamodules.layouts.columns import role_of
+from datamodules.layouts.column_names import role_of
 from datamodules.layouts.csv_text import read_csv
 from datamodules.samples import NO_LABEL, Samples
 

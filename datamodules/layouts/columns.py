@@ -1,8 +1,8 @@
-"""What the columns of a table mean, whatever people call them."""
+"""Reads the columns of a table by what they mean."""
 
 import hashlib
 import math
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,51 +10,19 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from datamodules.files.path_spelling import found_file
 from datamodules.layouts.class_name import class_name, respelled
+from datamodules.layouts.column_names import BOX, NAMES, Role, key_of, role_of
 from datamodules.layouts.layout import Part
 from datamodules.layouts.part_names import part_of
 from datamodules.layouts.table_faults import TableFaults
 from datamodules.layouts.table_file import Table
 from datamodules.samples import NO_LABEL
 
-Role: TypeAlias = Literal["path", "label", "split", "group"]
-
-# the first that a table has counts, of paths one that holds the pictures themselves
-NAMES: dict[Role, tuple[str, ...]] = {
-    "path": (
-        *("path", "file", "filename", "file_name", "filepath", "file_path", "image", "image_path", "imagepath"),
-        *("image_file", "image_name", "img", "img_path", "photo", "picture"),
-    ),
-    "label": ("label", "class", "target", "class_name", "classname", "label_name", "category", "labels"),
-    "split": ("split", "set", "part", "subset"),
-    "group": ("group", "group_id"),
-}
-BOX = ("x1", "y1", "x2", "y2")
-_ROLE_OF: dict[str, Role | Literal["box"]] = {
-    **{name: role for role, names in NAMES.items() for name in names},
-    **dict.fromkeys(BOX, "box"),
-}
 _FARTHEST = 1e9  # pixels; beyond 2^63 a number would turn into another one
-
-
-def role_of(name: str) -> str | None:
-    """Find what a column means.
-
-    Args:
-        name: Its name in the header.
-
-    Returns:
-        One of the roles, or ``box``; None if it means nothing here.
-    """
-    return _ROLE_OF.get(_key(name))
 
 
 def _group_number(group: str) -> int:
     digest = hashlib.blake2b(group.encode(errors="surrogateescape"), digest_size=8).digest()
     return int.from_bytes(digest) >> 1  # never negative
-
-
-def _key(name: str) -> str:
-    return name.strip().casefold().replace(" ", "_").replace("-", "_")
 
 
 class Columns:
@@ -78,12 +46,13 @@ class Columns:
         self.notes: list[str] = []
         by_key: dict[str, str] = {}
         for name in table.columns:
-            if _key(name) in by_key and role_of(name):
+            key = key_of(name)
+            if key in by_key and role_of(name):
                 raise MisconfigurationException(
-                    f"{table.path} ({table.format}) has the column {_key(name)!r} twice, as {by_key[_key(name)]!r} and "
-                    f"{name!r}: remove one of them."
+                    f"{table.path} ({table.format}) has the column {key!r} twice, as {by_key[key]!r} and {name!r}: "
+                    "remove one of them."
                 )
-            by_key[_key(name)] = name
+            by_key[key] = name
         for role, names in NAMES.items():
             found = [by_key[name] for name in names if name in by_key]
             if role == "path":  # pictures that lie in the table go before what they were called elsewhere
@@ -218,7 +187,7 @@ class Columns:
         if not self.boxes_named:
             return None
         if len(self.boxes_named) < len(BOX):
-            present = [_key(name) for name in self.boxes_named]
+            present = [key_of(name) for name in self.boxes_named]
             missing = next(name for name in BOX if name not in present)
             raise MisconfigurationException(f"{path} has {', '.join(self.boxes_named)}, but no column {missing}.")
         columns = [[_number(cell) for cell in self.table.columns[name]] for name in self.boxes_named]

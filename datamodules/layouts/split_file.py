@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from datamodules.layouts.columns import BOX
+from datamodules.layouts.column_names import BOX
 from datamodules.layouts.layout import Part
 from datamodules.samples import NO_LABEL, Samples
 

@@ -11,7 +11,8 @@ import numpy.typing as npt
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from datamodules.in_words import listed
-from datamodules.layouts.columns import Columns, role_of
+from datamodules.layouts.column_names import role_of
+from datamodules.layouts.columns import Columns
 from datamodules.layouts.layout import Layout, Part
 from datamodules.layouts.part_names import PARTS
 from datamodules.layouts.table_file import SPREADSHEETS, TABLE_SUFFIXES, read_table

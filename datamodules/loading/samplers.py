@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, DistributedSampler
 
-from datamodules.image_dataset import PADDING, SamplerKey
+from datamodules.loading.sampler_key import PADDING, SamplerKey
 
 _WINDOW = 8  # blocks that are open at a time
 

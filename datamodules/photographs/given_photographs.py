@@ -14,9 +14,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from datamodules.files.path_spelling import url_refusal
-from datamodules.image_dataset import black, prepared
 from datamodules.loading.collate import collate
 from datamodules.loading.deferred_loader import begin_worker
+from datamodules.loading.prepared_picture import black, prepared
 from datamodules.reading.image_reader import Image, UnreadableImageError, read_image
 from datamodules.reading.pictures_in_memory import from_memory
 

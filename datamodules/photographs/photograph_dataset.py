@@ -6,8 +6,10 @@ import albumentations as A
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from datamodules.image_dataset import PADDING, black, prepared, widened
 from datamodules.loading.collate import OneByOne
+from datamodules.loading.prepared_picture import black, prepared
+from datamodules.loading.sampler_key import PADDING
+from datamodules.reading.boxes import widened
 from datamodules.reading.image_reader import Box, UnreadableImageError, read_image
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from datamodules.files.path_spelling import found_file
-from datamodules.layouts.columns import BOX, Columns, role_of
+from datamodules.layouts.column_names import BOX, role_of
+from datamodules.layouts.columns import Columns
 from datamodules.layouts.csv_text import read_csv
 from datamodules.layouts.table_file import Table, read_table
 from datamodules.photographs.photograph_dataset import Photograph

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from datamodules import ToyCarsDataModule
-from datamodules.image_dataset import widened
 from datamodules.photographs.photograph_search import list_photographs
+from datamodules.reading.boxes import widened
 from datamodules.reading.image_reader import read_image
 from lightning_modules import ImageClassifier
 from results.predictions import Prediction, answer_lines, shortest_names

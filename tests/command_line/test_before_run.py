@@ -14,7 +14,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from callbacks import Checkpoint, EarlyStopping, GradualUnfreezing, TestTimeAugmentation
 from callbacks.monitors import check_monitors
-from datamodules.image_dataset import prepared
+from datamodules.loading.prepared_picture import prepared
 from datamodules.pipelines import as_plain_dict, augment, compose
 from datamodules.reading.image_reader import read_image
 from lightning_modules import ImageClassifier

@@ -13,7 +13,8 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from sklearn.metrics import accuracy_score
 
 from datamodules import ToyCarsDataModule
-from datamodules.image_dataset import SamplerKey, prepared
+from datamodules.loading.prepared_picture import prepared
+from datamodules.loading.sampler_key import SamplerKey
 from datamodules.reading.image_reader import read_image
 from lightning_modules import ImageClassifier
 

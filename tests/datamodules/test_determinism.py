@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from datamodules import ToyCarsDataModule
-from datamodules.image_dataset import PADDING, SamplerKey
+from datamodules.loading.sampler_key import PADDING, SamplerKey
 from datamodules.loading.samplers import ShardSampler, ShuffledSampler
 from datamodules.pipelines import augment, compose
 from datamodules.samples import NO_LABEL

@@ -17,7 +17,7 @@ import torch
 from datamodules.cache import cache_folder
 from datamodules.cache.cache_folder import CacheFolder
 from datamodules.cache.picture_cache import PictureCache, key_of
-from datamodules.image_dataset import SamplerKey
+from datamodules.loading.sampler_key import SamplerKey
 from tests.support.checkout import CHECKOUT
 
 KEY = bytes(range(16))

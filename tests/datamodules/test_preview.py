@@ -7,7 +7,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from datamodules import ToyCarsDataModule
-from datamodules.image_dataset import SamplerKey
+from datamodules.loading.sampler_key import SamplerKey
 from results.figures.preview_figure import preview_figure
 
 ToyData = Callable[..., ToyCarsDataModule]
