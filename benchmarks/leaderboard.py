@@ -26,6 +26,7 @@ from benchmarks.measuring.trainings import Trained, TrainingFailedError, train_p
 from benchmarks.measuring.turns import machine
 from benchmarks.peers.training import PEERS
 from benchmarks.training import RATES, given_to_peers, present_peers, split_lists
+from callbacks import ProgressiveResizing
 
 RECIPES = sorted(path.stem for path in (CHECKOUT / "configs/recipes").glob("efficientnet_lite0_*.yaml"))
 ROWS = [*RECIPES, "stanford_cars", *RATES]
@@ -65,8 +66,9 @@ def pixels(row: str) -> float:
     if row not in RECIPES:
         return 1.0
     config = yaml.safe_load((CHECKOUT / f"configs/recipes/{row}.yaml").read_text(encoding="utf-8"))
-    side = config["data"]["init_args"]["image_size"]
-    return float(config["trainer"]["max_epochs"] * side**2 / (epochs * size**2))
+    resizing = ProgressiveResizing(**config.get("progressive_resizing", {}))
+    side, count = config["data"]["init_args"]["image_size"], config["trainer"]["max_epochs"]
+    return float(sum(resizing.side(side, epoch, count) ** 2 for epoch in range(count)) / (epochs * size**2))
 
 
 def _sources(row: str) -> list[Path]:

@@ -56,6 +56,7 @@ def test_results_of_another_set_up_are_refused(tmp_path: Path) -> None:
 def test_the_leaderboard_tells_what_each_row_sees() -> None:
     assert pixels("efficientnet_lite0_128px") == pixels("timm") == 1
     assert pixels("efficientnet_lite0_160px") == (160 / 128) ** 2
+    assert pixels("efficientnet_lite0_192px") == (4 * 128**2 + 5 * 160**2 + 6 * 192**2) / (15 * 128**2)
 
 
 @pytest.mark.parametrize("side", [None, 31])
