@@ -101,6 +101,12 @@ def toy_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.fixture(scope="session")
+def toy_set(toy_root: Path) -> Path:
+    """The folder of the tiny set in ``toy_root``, beside which tests may draw others."""
+    return ToyCarsDataModule(root=str(toy_root), **TINY).folder
+
+
 @pytest.fixture
 def toy_data(toy_root: Path) -> Callable[..., ToyCarsDataModule]:
     def build(**options: Any) -> ToyCarsDataModule:

@@ -41,8 +41,8 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory, toy_root: Path) -> Path
 
 
 @pytest.fixture
-def cars(toy_root: Path) -> list[Path]:
-    return sorted(toy_root.glob("edition*/cars_test/*.jpg"))
+def cars(toy_set: Path) -> list[Path]:
+    return sorted(toy_set.glob("cars_test/*.jpg"))
 
 
 @pytest.fixture

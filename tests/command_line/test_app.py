@@ -33,7 +33,7 @@ class Served(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def served(toy_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def served(toy_root: Path, toy_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A trained run, what ``predict`` answers to ten photographs, and the page of the run."""
     folder = tmp_path_factory.mktemp("app")
     options = [
@@ -44,7 +44,7 @@ def served(toy_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     ]  # fmt: skip
     main(["fit", *options])
     photographs = []
-    for number, path in enumerate(sorted(toy_root.rglob("*.jpg"))[:10]):
+    for number, path in enumerate(sorted(toy_set.rglob("*.jpg"))[:10]):
         photographs.append(folder / f"{number}.jpg")
         shutil.copy(path, photographs[-1])
     photographs.append(folder / "flat.png")

@@ -73,12 +73,12 @@ def test_the_config_of_a_run_reproduces_it(run_dir: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
-def test_validate_test_and_predict_run_from_the_config_of_a_run(run_dir: Path, toy_root: Path) -> None:
+def test_validate_test_and_predict_run_from_the_config_of_a_run(run_dir: Path, toy_set: Path) -> None:
     before = (run_dir / "config.yaml").read_bytes()
     config = ["--config", str(run_dir / "config.yaml"), "--ckpt_path", str(run_dir)]
     main(["validate", *config])
     main(["test", *config])
-    photos = next(toy_root.glob("edition*")) / "cars_test"
+    photos = toy_set / "cars_test"
     main(["predict", *config, f"--data.predict_dir={photos}"])
     assert (run_dir / "config.yaml").read_bytes() == before
     for stage in ("validate", "test", "predict"):
@@ -249,8 +249,8 @@ def test_predicting_needs_photographs(mistake: Callable[..., str], run_dir: Path
         assert "torn.jpg: " in mistake("predict", *options)
 
 
-def test_predicting_needs_no_data_set(run_dir: Path, toy_root: Path, tmp_path: Path) -> None:
-    photos = next(toy_root.glob("edition*")) / "cars_test"
+def test_predicting_needs_no_data_set(run_dir: Path, toy_set: Path, tmp_path: Path) -> None:
+    photos = toy_set / "cars_test"
     own = [
         "--config",
         str(CHECKOUT / "configs/own_photos.yaml"),

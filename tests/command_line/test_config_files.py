@@ -172,11 +172,11 @@ def test_paths_are_written_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.fixture
-def home(tmp_path: Path, toy_root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def home(tmp_path: Path, toy_root: Path, toy_set: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "home"
     folder.mkdir()
     (folder / "cars").symlink_to(toy_root)
-    photos = next(toy_root.glob("edition*")) / "cars_test"
+    photos = toy_set / "cars_test"
     (folder / "photos").symlink_to(photos)
     monkeypatch.setenv("HOME", str(folder))
     monkeypatch.setenv("CARS", str(folder / "cars"))

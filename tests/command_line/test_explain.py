@@ -16,7 +16,7 @@ Run = Callable[..., None]
 
 
 def test_answers_are_those_of_the_run_and_a_figure_shows_them(
-    run: Run, tmp_path: Path, toy_root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    run: Run, tmp_path: Path, toy_set: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn: list[Explanation] = []
 
@@ -27,7 +27,7 @@ def test_answers_are_those_of_the_run_and_a_figure_shows_them(
     monkeypatch.setattr("command_line.tools.explain.explanation_figure", record)
     run("fit", "--trainer.max_epochs=1", "--trainer.precision=bf16-mixed")  # whose answers aren't those in floats
     folder = tmp_path / "logs/demo/version_0"
-    photographs = sorted(next(toy_root.glob("edition*")).glob("cars_test/*.jpg"))[:3]
+    photographs = sorted(toy_set.glob("cars_test/*.jpg"))[:3]
     photographs.append(tmp_path / "flat.png")  # whose height might be channels
     Image.fromarray(np.asarray(Image.open(photographs[0]))[:3]).save(photographs[-1])
     (tmp_path / "no picture.jpg").write_text("text")

@@ -48,7 +48,7 @@ def curves_of(kind: str, run: Path) -> Curves:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", LOGGERS)
 def test_fit_stop_resume_test_and_predict_keep_everything(
-    arguments: list[str], toy_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+    arguments: list[str], toy_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("WANDB_SILENT", "true")
@@ -70,7 +70,7 @@ def test_fit_stop_resume_test_and_predict_keep_everything(
         assert len(curves_of(kind, whole)["val/f1"]) == 2
 
     before, curves = checksums(torn), curves_of(kind, torn)
-    photographs = next(toy_root.glob("edition*")) / "cars_test"
+    photographs = toy_set / "cars_test"
     assert outcome(["test", str(torn), "--trainer.callbacks=null"]) == 0
     assert outcome(["predict", str(torn), str(photographs), "--trainer.callbacks=null"]) == 0
     after = checksums(torn)

@@ -190,9 +190,9 @@ def test_of_five_classes_there_is_no_top_5() -> None:
 
 
 def test_few_classes_have_no_top_5_anywhere(
-    run: Run, scores_of: Scores, toy_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    run: Run, scores_of: Scores, toy_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    source = next(toy_root.glob("edition*")) / "cars_train"
+    source = toy_set / "cars_train"
     for number, picture in enumerate(sorted(source.iterdir())[:24]):
         for split in ("train", "test"):
             folder = tmp_path / "own" / split / f"class{number % 3}"

@@ -52,8 +52,8 @@ def port(page: Path) -> Iterator[int]:
 
 
 @pytest.mark.slow
-def test_the_page_answers_as_the_run(trained: Path, port: int, toy_root: Path, tmp_path: Path) -> None:
-    photographs = sorted(toy_root.rglob("*.jpg"))[:4]
+def test_the_page_answers_as_the_run(trained: Path, port: int, toy_set: Path, tmp_path: Path) -> None:
+    photographs = sorted(toy_set.rglob("*.jpg"))[:4]
     with Image.open(photographs[0]) as picture:
         exif = Image.Exif()
         exif[0x0112] = 6
@@ -87,10 +87,10 @@ def test_the_page_answers_as_the_run(trained: Path, port: int, toy_root: Path, t
 
 
 @pytest.mark.slow
-def test_the_page_opened_as_a_file_says_what_it_needs(page: Path, toy_root: Path) -> None:
+def test_the_page_opened_as_a_file_says_what_it_needs(page: Path, toy_set: Path) -> None:
     with chromium() as browser:
         browser.get(address(page / "index.html"))
-        browser.find_element(By.ID, "file").send_keys(str(next(toy_root.rglob("*.jpg"))))
+        browser.find_element(By.ID, "file").send_keys(str(next(toy_set.rglob("*.jpg"))))
         WebDriverWait(browser, 30).until(lambda _: browser.find_elements(By.CSS_SELECTOR, "[data-state=refused]"))
         assert "python -m http.server" in browser.find_element(By.CSS_SELECTOR, "[data-state=refused]").text
 

@@ -26,11 +26,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.heavy]
 
 
 @pytest.fixture
-def photos(toy_root: Path, tmp_path: Path) -> Path:
+def photos(toy_set: Path, tmp_path: Path) -> Path:
     """Class folders of drawn cars, with names that URLs don't take as they are."""
-    drawn = next(toy_root.glob("edition*"))
     folder = tmp_path / "photos"
-    for number, file in enumerate(sorted(drawn.rglob("*.jpg"))[:60]):
+    for number, file in enumerate(sorted(toy_set.rglob("*.jpg"))[:60]):
         name = ("Audi A4 #1", "Škoda 100%")[number % 2]
         (folder / name).mkdir(parents=True, exist_ok=True)
         shutil.copy(file, folder / name / f"{number} ä+.jpg")

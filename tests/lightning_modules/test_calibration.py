@@ -81,12 +81,12 @@ def test_of_many_logits_evenly_spaced_ones_are_kept() -> None:
 
 
 @pytest.mark.slow
-def test_a_fit_keeps_it_and_all_use_it(run: Run, tmp_path: Path, toy_root: Path) -> None:
+def test_a_fit_keeps_it_and_all_use_it(run: Run, tmp_path: Path, toy_set: Path) -> None:
     run("fit", "--model.learning_rate=0.003")
     folder = tmp_path / "logs/demo/version_0"
     model = ImageClassifier.load(folder)
     assert model.temperature != 1
-    photographs = sorted(next(toy_root.glob("edition*")).glob("cars_test/*.jpg"))[:5]
+    photographs = sorted(toy_set.glob("cars_test/*.jpg"))[:5]
     options = ["--ckpt_path=best", "--tta.enabled=false", "--report.enabled=true", "--report.pictures=0"]
     run("test", *options)
     run("test", *options, "--calibration.enabled=false")
@@ -115,10 +115,10 @@ def test_a_fit_can_leave_it_out(run: Run, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_answers_that_are_not_sure_are_unknown(
-    run: Run, tmp_path: Path, toy_root: Path, mistake: Callable[..., str], capsys: pytest.CaptureFixture[str]
+    run: Run, tmp_path: Path, toy_set: Path, mistake: Callable[..., str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     run("fit", "--model.learning_rate=0.003")
-    photographs = next(toy_root.glob("edition*")) / "cars_test"
+    photographs = toy_set / "cars_test"
     model = ImageClassifier.load(tmp_path / "logs/demo/version_0")
     options = ["--ckpt_path=best", f"--data.predict_dir={photographs}"]
     half = threshold_of(model.fitted.percentiles["probability"], 0.5)

@@ -77,13 +77,13 @@ def trained(run: Run, kept: Path, tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 def test_another_process_gets_the_same_answers_from_the_file_alone(
-    trained: Path, tmp_path: Path, toy_root: Path, capsys: pytest.CaptureFixture[str]
+    trained: Path, tmp_path: Path, toy_set: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "car.onnx"
     main(["export", str(trained), f"--output={file}"])
     assert "16 pictures of its evaluation have the same answers" in capsys.readouterr().out
     assert [path.name for path in tmp_path.iterdir() if path.suffix in (".onnx", ".data")] == ["car.onnx"]
-    photographs = sorted(next(toy_root.glob("edition*")).glob("cars_test/*.jpg"))[:4]
+    photographs = sorted(toy_set.glob("cars_test/*.jpg"))[:4]
     program = (
         "import json, sys\n"
         "for name in ('torch', 'cv2', 'albumentations'): sys.modules[name] = None\n"

@@ -95,7 +95,7 @@ def test_a_power_of_zero_is_refused() -> None:
 
 
 @pytest.mark.slow
-def test_it_trains_and_is_used_like_any_other(run: Run, tmp_path: Path, toy_root: Path) -> None:
+def test_it_trains_and_is_used_like_any_other(run: Run, tmp_path: Path, toy_set: Path) -> None:
     network = ["--model.backbone=resnet18", "--data.image_size=32", "--model.weights=null"]
     run("fit", *network, "--model.gem_power=3", "--trainer.max_epochs=1")
     first = tmp_path / "logs/demo/version_0"
@@ -108,7 +108,7 @@ def test_it_trains_and_is_used_like_any_other(run: Run, tmp_path: Path, toy_root
         with pytest.raises(SystemExit) as stop:
             main(["test", str(first), f"--model.gem_power={other}"])
         assert f"was trained with model.gem_power 3.0, but it is set to {other}" in str(stop.value.code)
-    picture = next(toy_root.rglob("*.jpg"))
+    picture = next(toy_set.rglob("*.jpg"))
     main(["explain", str(first), str(picture), f"--output={tmp_path / 'seen'}"])
     main(["export", str(first), f"--output={tmp_path / 'cars.onnx'}"])  # which compares it with the run's answers
     assert (tmp_path / "cars.onnx").is_file()

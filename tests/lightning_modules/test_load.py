@@ -54,12 +54,12 @@ def predicted(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, torch.Tensor]]:
     "precision", ["32-true", *(pytest.param(name, marks=pytest.mark.slow) for name in ("bf16-mixed", "bf16-true"))]
 )
 def test_answers_are_those_of_predict_to_the_bit(
-    run: Callable[..., None], predicted: list[dict[str, torch.Tensor]], toy_root: Path, tmp_path: Path, precision: str
+    run: Callable[..., None], predicted: list[dict[str, torch.Tensor]], toy_set: Path, tmp_path: Path, precision: str
 ) -> None:
     folder = tmp_path / "logs/demo/version_0"
     options = ["--model.backbone=mobilenet_v3_small", "--data.batch_size=3", "--tta.scales=[1.0,0.7]", "--tta.shift=1"]
     run("fit", *QUICK, *options, f"--trainer.precision={precision}")
-    files = sorted(str(path) for path in toy_root.glob("edition*/cars_test/*.jpg"))[:7]
+    files = sorted(str(path) for path in toy_set.glob("cars_test/*.jpg"))[:7]
     quiet = ["--trainer.enable_progress_bar=false"]
     for named, tta in ((files, False), (files, True), (files[:1], False)):
         main(["predict", str(folder), *named, *quiet, f"--tta.predict={str(tta).lower()}"])
@@ -164,11 +164,11 @@ def test_no_scales_are_none() -> None:
 
 @pytest.mark.slow
 def test_another_size_of_evaluation_is_that_of_predict(
-    run: Callable[..., None], predicted: list[dict[str, torch.Tensor]], toy_root: Path, tmp_path: Path
+    run: Callable[..., None], predicted: list[dict[str, torch.Tensor]], toy_set: Path, tmp_path: Path
 ) -> None:
     folder, file = tmp_path / "logs/demo/version_0", tmp_path / "car.pt2"
     run("fit", *QUICK, "--model.backbone=resnet18")
-    photographs = sorted(str(path) for path in toy_root.glob("edition*/cars_test/*.jpg"))[:3]
+    photographs = sorted(str(path) for path in toy_set.glob("cars_test/*.jpg"))[:3]
     main(["predict", str(folder), *photographs, "--trainer.enable_progress_bar=false", "--data.eval_scale=1.5"])
     model = carspotter.load(folder, eval_scale=1.5)
     answers = model.classify(photographs)  # in the batches of predict

@@ -35,10 +35,10 @@ def checkpoint(tmp_path: Path) -> Path:
     return path
 
 
-def test_it_loads_and_classifies_as_before(checkpoint: Path, expected: dict[str, Any], toy_root: Path) -> None:
+def test_it_loads_and_classifies_as_before(checkpoint: Path, expected: dict[str, Any], toy_set: Path) -> None:
     model = ImageClassifier.load_from_checkpoint(checkpoint, weights_only=True, map_location="cpu")
     assert model.steps_trained == 8
-    photograph = min(toy_root.glob("*/cars_test/*.jpg"))
+    photograph = min(toy_set.glob("cars_test/*.jpg"))
     answer = model.classify(read_image(str(photograph)))
     assert answer == pytest.approx(expected["classify"], rel=1e-4, abs=1e-9)
     assert [*answer][:3] == [*expected["classify"]][:3]

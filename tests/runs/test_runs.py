@@ -154,7 +154,9 @@ def test_a_resumed_run_goes_on_with_what_it_was_last_told(fit: Fit) -> None:
     ]
 
 
-def test_a_checkpoint_alone_is_enough(fit: Fit, tmp_path: Path, toy_root: Path, mistake: Callable[..., str]) -> None:
+def test_a_checkpoint_alone_is_enough(
+    fit: Fit, tmp_path: Path, toy_root: Path, toy_set: Path, mistake: Callable[..., str]
+) -> None:
     folder = fit("trial_a")
     main(["test", str(folder)])
     file = tmp_path / "machine/mine.ckpt"
@@ -162,7 +164,7 @@ def test_a_checkpoint_alone_is_enough(fit: Fit, tmp_path: Path, toy_root: Path, 
     shutil.copy(folder / "checkpoints/best.ckpt", file)
     shutil.rmtree(folder / "checkpoints")
     logs = f"--logs={tmp_path / 'there'}"
-    photographs = sorted(next(toy_root.glob("edition*/cars_test")).iterdir())[:3]
+    photographs = sorted((toy_set / "cars_test").iterdir())[:3]
     main(["predict", str(file), *map(str, photographs), logs])
     rows = (tmp_path / "there/mine/predict/predictions.csv").read_text().splitlines()
     assert len(rows) == 4
