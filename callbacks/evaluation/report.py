@@ -1,47 +1,19 @@
 """Writes what was answered to each picture of an evaluation, as a table and as a page."""
 
-import platform
-import time
-from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any
 
-import lightning
-import torch
 from lightning import Callback, LightningModule, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.loggers import TensorBoardLogger
-from lightning.pytorch.utilities import rank_zero_warn
-from tqdm.auto import tqdm
 
 from callbacks.evaluation.answer_record import AnswerRecord
-from callbacks.evaluation.heat_maps import HeatMaps
-from callbacks.evaluation.unknown_pictures import ReadingDataModule, ask_unknown
+from callbacks.evaluation.report_page import ShowingDataModule, Split, write_page
+from callbacks.evaluation.unknown_pictures import ask_unknown
 from callbacks.run_folder import run_folder
 from lightning_modules import ImageClassifier
 from lightning_modules.prediction.certainty import LOGIT_SCORES
 from results.evaluation.answer_table import answers_csv
 from results.evaluation.answers import Evaluation
-from results.figures.mistakes_figure import mistakes_figure
-from results.report.cases import Picture, choose
 from results.tables import write_csv
-from runs.commands import address, typed_command
-from runs.copies import url_of
-from runs.finding import run_of
-from runs.whole_file import write_atomically
-
-Split = Literal["val", "test"]
-_SHOWN = 12  # mistakes in TensorBoard
-
-
-@runtime_checkable
-class ShowingDataModule(ReadingDataModule, Protocol):
-    """A data module that knows its pictures."""
-
-    def evaluated_files(self, split: Split) -> list[str]:
-        """List the pictures of a split."""
-
-    def evaluated_picture(self, split: Split, index: int) -> Picture:
-        """Read one, as it is and as the network is given it; None if it can't be read."""
 
 
 class Report(Callback):
@@ -189,67 +161,8 @@ class Report(Callback):
             print(shown, flush=True)  # noqa: T201
 
     def _write_page(self, trainer: Trainer, module: LightningModule) -> None:
-        folder = run_folder(trainer)
+        folder = run_folder(trainer)  # collective: on all devices
         evaluation, self._evaluation = self._evaluation, None
-        if evaluation is None:
-            return
-        assert isinstance(module, ImageClassifier)
-        from results.report.page import report_page  # not before it is needed: training doesn't wait for it
-
-        checkpoint = trainer.ckpt_path
-        run, config = run_of(Path(checkpoint) if checkpoint else folder), folder / "config.yaml"
-        data: ShowingDataModule = trainer.datamodule  # type: ignore[attr-defined]
-        with tqdm(desc="report", unit=" pictures", delay=2, disable=None, leave=False) as progress:
-
-            def picture(row: int) -> Picture:
-                progress.update()
-                return data.evaluated_picture(evaluation.stage, int(evaluation.positions[row]))  # type: ignore[arg-type]
-
-            page = report_page(
-                evaluation,
-                picture,
-                self._heat_maps(module),
-                {
-                    "run": run.name if run else folder.name,
-                    "folder": address(folder),
-                    "checkpoint": address(Path(checkpoint)) if checkpoint else "",
-                    "command": typed_command(),
-                    "network": str(module.hparams["backbone"]),
-                    "written": time.strftime("%Y-%m-%d %H:%M"),
-                    "versions": f"Python {platform.python_version()}, PyTorch {torch.__version__}, Lightning "
-                    f"{lightning.__version__}",
-                    "machine": f"{platform.system()} {platform.machine()}, {trainer.world_size} x {module.device.type}",
-                },
-                config.read_text(encoding="utf-8") if config.exists() else "",
-                self.pictures,
-            )
-        write_atomically(folder / "report.html", page)
-        written = folder / "report.html"
-        here = f" (here: {written})" if url_of(written) else ""  # which a browser can open
-        print(f"report: {address(written)}{here}", flush=True)  # noqa: T201 - where to look
-        self._show_mistakes(trainer, module, data, evaluation)
-
-    def _heat_maps(self, module: ImageClassifier) -> HeatMaps | None:
-        if not self.heat_maps or module.device_mesh is not None:  # a sharded network answers on all devices together
-            return None
-        heat_maps = HeatMaps(module)
-        try:
-            heat_maps.find_layer(int(module.hparams["image_size"]))
-        except Exception as error:  # whatever an unusual network leads to: the page has all else
-            rank_zero_warn(f"The report has no heat maps: {' '.join(str(error).split())}")
-            return None
-        return heat_maps
-
-    def _show_mistakes(
-        self, trainer: Trainer, module: ImageClassifier, data: ShowingDataModule, evaluation: Evaluation
-    ) -> None:
-        boards = [logger.experiment for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
-        mistakes = []
-        for row in choose(evaluation, _SHOWN).mistakes.tolist() if boards else ():
-            found = data.evaluated_picture(evaluation.stage, int(evaluation.positions[row]))  # type: ignore[arg-type]
-            answer, truth = (evaluation.class_names[index] for index in evaluation.answer_and_truth(row))
-            if found is not None:
-                mistakes.append((found[0], answer, truth, float(evaluation.best.confidence[row])))
-        for board in boards if mistakes else ():
-            figure = mistakes_figure(mistakes)
-            board.add_figure(f"{evaluation.stage}/mistakes", figure, module.steps_trained, close=False)
+        if evaluation is not None:
+            assert isinstance(module, ImageClassifier)
+            write_page(folder, evaluation, trainer, module, self.pictures, self.heat_maps)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from datamodules.remote.storage import OF_THE_DISK
+from datamodules.remote.storage_errors import OF_THE_DISK
 from runs.run import CHECKPOINTS
 
 

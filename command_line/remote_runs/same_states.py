@@ -11,7 +11,7 @@ from filelock import FileLock
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from datamodules.cache.user_cache import user_cache
-from datamodules.remote.storage import OF_THE_DISK
+from datamodules.remote.storage_errors import OF_THE_DISK
 from runs.whole_file import write_atomically
 
 State: TypeAlias = tuple[int, int]  # bytes, and nanoseconds of the last change

@@ -1,26 +1,23 @@
 """Reads and writes files of object storage by fsspec, and continues after short failures."""
 
-import errno
 import os
 import re
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import quote, quote_plus
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_warn
 
+from datamodules.remote.storage_errors import in_brief, lasting_reason
+
 _Result = TypeVar("_Result")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]+://")
 _PATIENCE = 90.0  # seconds that a server may be away
-_FINAL = (FileNotFoundError, PermissionError, ImportError, ValueError, TypeError)
-OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _ONE_ATTEMPT = {
     "config_kwargs": {"retries": {"total_max_attempts": 1}}
 }  # else botocore would have a patience of its own
-_CREDENTIALS = re.compile(r"credential|signature|access ?key|profile|token|forbidden", re.IGNORECASE)
 
 
 def is_remote(name: str) -> bool:
@@ -199,20 +196,15 @@ class Storage:
                 return call(system, f"{folder}/{name}")
             except Exception as error:  # each storage has exceptions of its own
                 self._connection = None
-                if isinstance(error, _FINAL) or _of_credentials(url, error):
-                    raise MisconfigurationException(_reason(url, error)) from error
-                if isinstance(error, OSError) and error.errno in OF_THE_DISK:
-                    raise MisconfigurationException(
-                        f"Can't keep {url} on this machine: {error.strerror}. Free space, lower data.cache_gb or "
-                        "choose another cache (data.cache_dir; of runs, XDG_CACHE_HOME)."
-                    ) from error
+                if reason := lasting_reason(url, error):
+                    raise MisconfigurationException(reason) from error
                 if time.monotonic() - began > (longest := _PATIENCE if patience is None else patience):
                     raise MisconfigurationException(
-                        f"{url} can't be reached; tried for {longest:.0f} seconds: {_shortly(error)}. Go on when the "
+                        f"{url} can't be reached; tried for {longest:.0f} seconds: {in_brief(error)}. Go on when the "
                         "storage answers again."
                     ) from error
                 if pause > 4:
-                    rank_zero_warn(f"Waiting for {url}: {_shortly(error)}.")
+                    rank_zero_warn(f"Waiting for {url}: {in_brief(error)}.")
                 time.sleep(pause)
                 pause = min(2 * pause, 8.0)
 
@@ -221,27 +213,3 @@ def _version(about: dict[str, Any]) -> str:
     keys = ("ETag", "etag", "md5Hash", "LastModified", "last_modified", "mtime")  # as the storages call it
     changing = next((about[key] for key in keys if about.get(key) is not None), "")
     return f"{about.get('size')} {changing}"
-
-
-def _of_credentials(url: str, error: Exception) -> bool:
-    """Check what an error is about, whatever the names are that its message repeats."""
-    message = str(error)
-    for name in sorted({*url.split("/")} - {""}, key=len, reverse=True):
-        for spelling in (name, quote(name), quote_plus(name)):
-            message = re.sub(rf"(?<!\w){re.escape(spelling)}(?!\w)", "", message)
-    message = re.sub(r"\w+://\S+", "", message)
-    return _CREDENTIALS.search(f"{type(error).__name__} {message}") is not None
-
-
-def _reason(url: str, error: Exception) -> str:
-    scheme = url.partition("://")[0]
-    if isinstance(error, ImportError | ValueError) and ("s3fs" in str(error) or "Protocol not known" in str(error)):
-        return f"{url} needs a package for {scheme}://, for S3: pip install 'carspotter[s3]' ({_shortly(error)})."
-    if isinstance(error, FileNotFoundError):
-        return f"There is no {url}, or no such bucket."
-    advice = "set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_ENDPOINT_URL, or ~/.aws" if scheme == "s3" else ""
-    return f"No access to {url} ({_shortly(error)}): check its name and your credentials{f'; {advice}' * bool(advice)}."
-
-
-def _shortly(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:160].rstrip('.')}"
