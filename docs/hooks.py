@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from command_line.help.short_help import SCHEMA, type_text
+from command_line.help.option_help import SCHEMA, type_text
 
 _ROOT = Path(__file__).parent.parent
 _INCLUDED = {"index.md": "README.md", "benchmarks.md": "benchmarks/RESULTS.md", "contributing.md": "CONTRIBUTING.md"}

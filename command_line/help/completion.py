@@ -4,7 +4,8 @@ import argparse
 import re
 
 from command_line.arguments.other_names import COMMANDS
-from command_line.help.short_help import all_options, options_of, purpose_of
+from command_line.help.option_help import all_options, options_of
+from command_line.help.short_help import purpose_of
 
 SHELLS = ("bash", "zsh", "tcsh")
 PROGRAM = "carspotter"

@@ -10,7 +10,7 @@ from command_line.arguments.options import command_of
 from command_line.arguments.other_names import COMMANDS, command_meant, option_meant
 from command_line.encoding import print_any_text
 from command_line.help.completion import SHELLS, completion
-from command_line.help.short_help import ALL, SWITCHES, TEXTS, all_options, option_help, options_of
+from command_line.help.option_help import ALL, SWITCHES, TEXTS, all_options, option_help, options_of
 from command_line.parsing.simple_values import wrong_values
 from runs.commands import program
 from runs.suggestions import did_you_mean

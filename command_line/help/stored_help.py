@@ -16,9 +16,10 @@ from unittest.mock import patch
 
 from command_line.arguments.other_names import COMMANDS
 from command_line.arguments.request import WORDS
+from command_line.help.option_help import SCHEMA, TEXTS, all_options, data_help
 from command_line.help.quick_answers import OVERVIEW, PROGRAM, SHORT
 from command_line.help.schema import fit_schema
-from command_line.help.short_help import SCHEMA, TEXTS, all_options, data_help, overview, short_help
+from command_line.help.short_help import overview, short_help
 from command_line.parsing import strict_parser
 from command_line.parsing.simple_values import kind_of
 from command_line.run_command import run_command

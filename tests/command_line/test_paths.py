@@ -12,7 +12,7 @@ from command_line.arguments import paths, relative_paths
 from command_line.arguments.paths import expand_paths
 from command_line.arguments.relative_paths import data_paths
 from command_line.arguments.stored_config import is_elsewhere
-from command_line.help.short_help import all_options
+from command_line.help.option_help import all_options
 from runs.run import Run
 
 # names, no paths

@@ -10,7 +10,7 @@ import pytest
 
 from command_line.arguments.other_names import COMMANDS
 from command_line.help import quick_answers
-from command_line.help.short_help import TEXTS, all_options
+from command_line.help.option_help import TEXTS, all_options
 from command_line.run_command import run_command
 from tests.support.checkout import CHECKOUT
 from train import main

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from command_line.arguments.other_names import COMMANDS
-from command_line.help.short_help import TEXTS
+from command_line.help.option_help import TEXTS
 from tests.support.checkout import CHECKOUT
 
 PAGES = [CHECKOUT / "README.md", CHECKOUT / "CONTRIBUTING.md", *sorted((CHECKOUT / "docs").glob("*.md"))]
