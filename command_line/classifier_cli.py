@@ -15,10 +15,11 @@ from lightning.pytorch.utilities import rank_zero_info
 
 from callbacks import RunConfig, RunHistory
 from command_line import loggers
+from command_line.arguments.options import STARTING_TRAININGS
 from command_line.arguments.paths import expand_paths
 from command_line.arguments.request import DATA_COMMANDS, RUN_COMMANDS, TOOLS, WORDS, Request
 from command_line.before_run import check_before, forget_monitors, is_search
-from command_line.commands import STARTING_TRAININGS, Commands
+from command_line.commands import Commands
 from command_line.defaults import CALLBACKS, RUN_DEFAULTS, add_evaluation_options
 from command_line.hardware.choice import choose, describe
 from command_line.hardware.torchrun_processes import started_processes
@@ -28,12 +29,11 @@ from command_line.remote_runs.places import as_typed, keep_here
 from command_line.remote_runs.same_checkpoint import same_checkpoint
 from command_line.start import Start
 from command_line.starting_point import find_start
+from command_line.trainings.refused_options import refuse_names
 from command_line.trainings.typed import Typed, settings_of
 from datamodules import ImageDataModule
 from lightning_modules import ImageClassifier
 from lightning_modules.sharding import accept_sharded
-from runs.checkpoints import compare_classes
-from runs.class_names import ClassNames
 from runs.commands import program
 
 
@@ -63,10 +63,12 @@ class ClassifierCLI(LightningCLI):
             args: Nothing; the request has the arguments.
         """
         self.config = parser.parse_args(self.request.arguments)
-        if self.config.subcommand in STARTING_TRAININGS:
-            self.settings = settings_of(self.config[self.config.subcommand])
-        expand_paths(self.config[self.config.subcommand])
-        keep_here(self.config[self.config.subcommand], str(self.config.subcommand))
+        command, config = str(self.config.subcommand), self.config[self.config.subcommand]
+        refuse_names(command, self.request.arguments[1:], str(config.get("output")))
+        if command in STARTING_TRAININGS:
+            self.settings = settings_of(config)
+        expand_paths(config)
+        keep_here(config, command)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the callbacks under names of their own, so that no config can lose them, and link data to model.
@@ -77,8 +79,10 @@ class ClassifierCLI(LightningCLI):
         for name, callback in CALLBACKS.items():
             parser.add_lightning_class_args(callback, name)
         parser.set_defaults({"data": {"class_path": "datamodules.ToyCarsDataModule"}})
-        parser.link_arguments("data", "model.class_names", compute_fn=self.class_names, apply_on="instantiate")
-        parser.link_arguments("data", "model.image_size", compute_fn=self.image_size, apply_on="instantiate")
+        names = lambda data: self.start.class_names(data, self.subcommand == "fit")  # noqa: E731
+        size = lambda data: self.start.image_size(data, self.subcommand == "fit")  # noqa: E731
+        parser.link_arguments("data", "model.class_names", compute_fn=names, apply_on="instantiate")
+        parser.link_arguments("data", "model.image_size", compute_fn=size, apply_on="instantiate")
         parser.link_arguments("data.preprocessing", "model.preprocessing", apply_on="instantiate")
         parser.add_argument("--logs", type=str | None, default=None, help="Folder of all runs (default: logs).")
         parser.add_argument("--experiment", type=str | None, default=None, help="Folder of the runs in it.")
@@ -142,8 +146,7 @@ class ClassifierCLI(LightningCLI):
         if search and kwargs.get("num_nodes", config.trainer.num_nodes) == 1:  # a search that fails leaves files there
             kwargs["default_root_dir"] = self.afterwards.enter_context(TemporaryDirectory())
         chosen = choose(config.trainer, self.model, training)
-        kwargs |= {"benchmark": chosen.benchmark, "float32_matmul_precision": chosen.float32_matmul_precision}
-        trainer = super().instantiate_trainer(**kwargs, precision=chosen.precision, logger=False)
+        trainer = super().instantiate_trainer(**kwargs, **chosen.arguments(), logger=False)
         assert isinstance(trainer, Commands)
         accept_sharded(trainer.strategy, self.start.checkpoint, str(self.subcommand))
         check_before(str(self.subcommand), config, trainer, self.model, self.datamodule)
@@ -215,36 +218,6 @@ class ClassifierCLI(LightningCLI):
         if subcommand in RUN_COMMANDS and subcommand != "fit":
             add_evaluation_options(parser, subcommand)
         return parser
-
-    def class_names(self, data: ImageDataModule) -> list[str]:
-        """Take the class names from the data, or for all but ``fit`` from the checkpoint, and label the data by them.
-
-        Args:
-            data: The data module.
-
-        Returns:
-            The names in the order of their indices.
-        """
-        checkpoint, stored = self.start.checkpoint, self.start.hyper_parameters
-        if self.subcommand != "fit":
-            self.start.compare_preprocessing(data.preprocessing, data.image_size)
-            data.relabel(ClassNames(stored["class_names"]).find, self.start.trained_elsewhere)
-            return list(stored["class_names"])
-        if checkpoint:
-            compare_classes(checkpoint, stored["class_names"], data.class_names)
-        return data.class_names
-
-    def image_size(self, data: ImageDataModule) -> int:
-        """Take the size of training images from the data, or for all but ``fit`` from the checkpoint.
-
-        Args:
-            data: The data module.
-
-        Returns:
-            The side in pixels that the network is built for.
-        """
-        stored = {} if self.subcommand == "fit" else self.start.hyper_parameters
-        return int(stored.get("image_size", data.image_size))
 
     def _set_seed(self) -> None:
         if self.subcommand in TOOLS:

@@ -19,8 +19,6 @@ from lightning_modules.prediction.certainty import AnswerRule, Certainty
 from results.figures.figure_file import is_figure, write_figure
 from results.figures.preview_figure import preview_figure
 
-STARTING_TRAININGS = ("doubts", "repeat", "sweep")
-
 
 class Commands(StrictTrainer):
     """Lightning's trainer, and the commands that look at the data alone."""

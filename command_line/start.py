@@ -8,7 +8,9 @@ from typing import Any, TypeAlias
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_warn
 
-from runs.checkpoints import read_checkpoint
+from datamodules import ImageDataModule
+from runs.checkpoints import compare_classes, read_checkpoint
+from runs.class_names import ClassNames
 from runs.commands import address
 from runs.run import Run
 
@@ -65,13 +67,39 @@ class Start:
             )
         self.step = int(read_checkpoint(last).get("global_step", 0))
 
-    def compare_preprocessing(self, preprocessing: dict[str, Any], image_size: int) -> None:
-        """Warn where images are prepared in another way than they were for the checkpoint.
+    def class_names(self, data: ImageDataModule, training: bool) -> list[str]:
+        """Take the class names from the data, or for all but ``fit`` from the checkpoint, and label the data by them.
 
         Args:
-            preprocessing: The evaluation pipeline as plain values.
-            image_size: Side of training images in pixels.
+            data: The data module.
+            training: Whether the command is ``fit``.
+
+        Returns:
+            The names in the order of their indices.
         """
+        if not training:
+            self._compare_preprocessing(data.preprocessing, data.image_size)
+            names: list[str] = self.hyper_parameters["class_names"]
+            data.relabel(ClassNames(names).find, self.trained_elsewhere)
+            return [*names]
+        if self.checkpoint:
+            compare_classes(self.checkpoint, self.hyper_parameters["class_names"], data.class_names)
+        return data.class_names
+
+    def image_size(self, data: ImageDataModule, training: bool) -> int:
+        """Take the size of training images from the data, or for all but ``fit`` from the checkpoint.
+
+        Args:
+            data: The data module.
+            training: Whether the command is ``fit``.
+
+        Returns:
+            The side in pixels that the network is built for.
+        """
+        return int(data.image_size if training else self.hyper_parameters.get("image_size", data.image_size))
+
+    def _compare_preprocessing(self, preprocessing: dict[str, Any], image_size: int) -> None:
+        """Warn where images are prepared in another way than they were for the checkpoint."""
         if self.checkpoint and preprocessing != self.hyper_parameters.get("preprocessing"):
             rank_zero_warn(
                 f"Images are prepared in another way than {self.checkpoint} was validated with (data.image_size "

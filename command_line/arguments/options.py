@@ -7,9 +7,9 @@ from command_line.arguments.config_names import SUFFIXES
 
 _WITHOUT_VALUE = {"-h", "--help", "--print_config", "--trusted_only"}
 CONFIG = ("--config", "-c")
-REFUSED = {  # by commands that name and place their runs themselves; a search writes its experiment into best.yaml
-    "repeat": ("name", "experiment", "logs"),
-    "doubts": ("name", "experiment", "logs"),
+STARTING_TRAININGS = ("doubts", "repeat", "sweep")
+REFUSED = {  # by commands that begin no run, or name theirs themselves; a search writes its experiment into best.yaml
+    **dict.fromkeys(("check", "preview", "convert", "repeat", "doubts"), ("name", "experiment", "logs")),
     "sweep": ("name", "logs"),
 }
 

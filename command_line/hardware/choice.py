@@ -32,6 +32,10 @@ class Chosen(NamedTuple):
     float32_matmul_precision: str | None
     reasons: list[str]
 
+    def arguments(self) -> dict[str, Any]:
+        """All but the reasons, by name."""
+        return {name: value for name, value in self._asdict().items() if name != "reasons"}
+
 
 def device_type(accelerator: Any) -> str:
     """Name the kind of device that Lightning will take.

@@ -1,16 +1,32 @@
-"""Options that would be without effect in a command which starts trainings, or keep them from being finished."""
+"""Options that would be without effect in a command, or keep the trainings that it starts from being finished."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from command_line.arguments.options import REFUSED, value_of
+from command_line.arguments.options import REFUSED, STARTING_TRAININGS, value_of
 from command_line.trainings.typed import Typed
 
 _ENDING_EARLY = ("trainer.fast_dev_run", "lr_finder.enabled", "batch_size_finder.enabled")
 _SCORED = ("scores.enabled",)
 _COMPARING = ("repeat", "sweep")
+
+
+def refuse_names(command: str, options: Sequence[str], output: str) -> None:
+    """Refuse names of runs where the command begins none, or names them itself.
+
+    Args:
+        command: The command.
+        options: What was typed behind it.
+        output: What it writes.
+
+    Raises:
+        MisconfigurationException: If there is such an option; names in config files are those of ``fit``.
+    """
+    for name in REFUSED.get(command, ()):
+        if value_of(options, f"--{name}") is not None:
+            _refuse_name(command, name, output)
 
 
 def refuse_options(command: str, typed: Typed) -> None:
@@ -21,12 +37,8 @@ def refuse_options(command: str, typed: Typed) -> None:
         typed: What was typed.
 
     Raises:
-        MisconfigurationException: If an option would be ignored, or the trainings would never be finished or have no
-            scores.
+        MisconfigurationException: If the trainings would never be finished, or would have no scores.
     """
-    for name in REFUSED[command]:
-        if value_of(typed.options, f"--{name}") is not None:
-            _refuse_name(command, typed, name)
     _refuse_values(command, {name: typed.config.get(name) for name in (*_ENDING_EARLY, *_SCORED)})
 
 
@@ -42,7 +54,7 @@ def refuse_space(space: Mapping[str, Any], typed: Typed) -> None:
     """
     for name, tried in space.items():
         if name in (*REFUSED["sweep"], "experiment"):
-            _refuse_name("sweep", typed, name)
+            _refuse_name("sweep", name, typed.config["output"])
         values = [*getattr(tried, "choices", [getattr(tried, "low", None), getattr(tried, "high", None)])]
         for value in values:
             _refuse_values("sweep", {name: value})
@@ -53,11 +65,13 @@ def refuse_space(space: Mapping[str, Any], typed: Typed) -> None:
             )
 
 
-def _refuse_name(command: str, typed: Typed, name: str) -> None:
-    raise MisconfigurationException(
-        f"{command} names its runs itself, in the folder that --output names ({typed.config['output']}): leave "
-        f"--{name} out."
+def _refuse_name(command: str, name: str, output: str) -> None:
+    where = (
+        f"names its runs itself, in the folder that --output names ({output})"
+        if command in STARTING_TRAININGS
+        else f"begins no run, and writes what --output names ({output})"
     )
+    raise MisconfigurationException(f"{command} {where}: leave --{name} out.")
 
 
 def _refuse_values(command: str, values: Mapping[str, Any]) -> None:

@@ -140,6 +140,17 @@ def test_a_search_takes_an_experiment_for_its_best_config_and_others_take_none(
     main(["sweep", *options, "--trials=1"])
 
 
+@pytest.mark.parametrize("command", ["check", "preview", "convert"])
+@pytest.mark.parametrize("name", ["name", "experiment", "logs"])
+def test_commands_that_begin_no_run_take_no_names_of_runs(
+    config: Path, tmp_path: Path, command: str, name: str
+) -> None:
+    output = tmp_path / "written"
+    told = refused(command, f"--config={config}", f"--output={output}", f"--{name}=mine")
+    assert f"{command} begins no run, and writes what --output names ({output}): leave --{name} out." in told
+    assert not output.exists()
+
+
 @pytest.mark.parametrize("command", [["repeat", "--seeds=[1]"], ["sweep"]])
 def test_scores_that_will_not_be_written_cannot_be_compared(config: Path, tmp_path: Path, command: list[str]) -> None:
     told = refused(*command, f"--config={config}", f"--output={tmp_path / 'trainings'}", "--scores.enabled=false")
