@@ -46,7 +46,8 @@ class ImageFolderDataModule(ImageDataModule):
         test_fraction: Share of the images that is kept for testing where nothing is divided yet.
         split_seed: Seed of these divisions, apart from the run's own, so that runs with other seeds stay comparable.
         crop_to_box: Cut every image of every split out along its annotated box. Scores with and without are two
-            different protocols; training on crops and testing on whole images would cost about 9.5 points.
+            different protocols; training on crops and testing on whole images cost ten points elsewhere (78.5 against
+            88.2 % of Stanford Cars, notebooks of morganmcg1).
         box_margin: Share of the box's width and height kept around it on every side.
         exclude: Text file with the images or folders to leave out, one path a line, relative to the layout's folder;
             ``train.py check`` and ``train.py doubts`` propose one.
