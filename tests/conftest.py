@@ -13,12 +13,13 @@ from typing import Any
 
 from tests.support.checkout import CHECKOUT
 
-if "PYTEST_XDIST_WORKER" in os.environ:  # processes share the cores already; to be set before torch is imported
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+# sums are rounded by the number of threads, and processes share the cores already; to be set before torch is imported
+os.environ["OMP_NUM_THREADS"] = "1"
 
 import matplotlib as mpl
 import pytest
 from hypothesis import HealthCheck, settings
+from torch import distributed
 
 from datamodules import ToyCarsDataModule
 from datamodules.layouts import recognise_layout
@@ -52,6 +53,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 @pytest.fixture(autouse=True, scope="session")
 def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
+    os.environ["MPLCONFIGDIR"] = mpl.get_cachedir()  # else each process that draws would look for all fonts
     os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
 
 
@@ -69,14 +71,17 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Keep a run's seed from one test to the next, and Lightning from taking pytest's arguments for its own."""
+    """Keep from the next test what a run sets, as its seed or its devices, and pytest's arguments from Lightning."""
     monkeypatch.setattr(sys, "argv", ["train.py"])
-    seed = os.environ.pop("PL_GLOBAL_SEED", None)
+    before = {**os.environ}
+    os.environ.pop("PL_GLOBAL_SEED", None)
     with warnings.catch_warnings():
         yield
-    os.environ.pop("PL_GLOBAL_SEED", None)
-    if seed is not None:
-        os.environ["PL_GLOBAL_SEED"] = seed
+    for name in os.environ.keys() - before.keys():
+        del os.environ[name]
+    os.environ.update(before)
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
 
 
 @pytest.fixture(autouse=True)

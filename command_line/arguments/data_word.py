@@ -22,7 +22,7 @@ from datamodules.streaming import CLASSES
 _OWN = "configs/own_photos.yaml"
 _CARS = "configs/stanford_cars.yaml"
 _CHUNKS = "configs/streaming.yaml"
-_ENTRIES = 10_000  # to look at before a folder counts as one without data
+_FOLDERS = 10_000  # to look at before one counts as without data
 
 
 def holds_data(path: str) -> bool:
@@ -38,8 +38,12 @@ def holds_data(path: str) -> bool:
     if is_remote(path) or (place.is_file() and place.suffix.lower() in TABLE_SUFFIXES):
         return True
     wanted = (*IMAGE_SUFFIXES, ".heic", ".heif", *TABLE_SUFFIXES)
-    names = itertools.islice(_names(place), _ENTRIES)
-    return place.is_dir() and not holds_runs(path) and any(name.lower().endswith(wanted) for name in names)
+    folders = itertools.islice(_names(place), _FOLDERS)
+    return (
+        place.is_dir()
+        and not holds_runs(path)
+        and any(name.lower().endswith(wanted) for names in folders for name in names)
+    )
 
 
 def data_options(command: str, path: str, options: Sequence[str]) -> list[str]:
@@ -114,9 +118,8 @@ def _describes_data(config: str) -> bool:
     return isinstance(data, dict) and ("class_path" in data or "root" in data)
 
 
-def _names(folder: Path) -> Iterator[str]:
-    """Name the files of a folder and of those below it, and each folder by an empty name: links may lead in circles."""
+def _names(folder: Path) -> Iterator[list[str]]:
+    """Name the files of a folder and of each of those below it, in which links may lead in circles."""
     for _, folders, files in os.walk(folder, followlinks=True):
         folders[:] = sorted(name for name in folders if not reason_by_name(name))
-        yield ""
-        yield from (name for name in files if not reason_by_name(name))
+        yield [name for name in files if not reason_by_name(name)]

@@ -72,7 +72,7 @@ def _families() -> dict[str, str]:
     entries = [
         entry for entry in fontManager.ttflist if entry.style == "normal" and own not in Path(entry.fname).parents
     ]
-    entries.sort(key=lambda entry: -abs(entry.weight - 400) if isinstance(entry.weight, int) else -1000)
+    entries.sort(key=lambda entry: (-abs(entry.weight - 400) if isinstance(entry.weight, int) else -1000, entry.fname))
     return dict(sorted({entry.name: entry.fname for entry in entries}.items()))
 
 

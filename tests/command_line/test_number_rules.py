@@ -25,7 +25,8 @@ TRAINER = {"max_epochs": 2, "min_epochs": None}
 def test_schedules_that_learn_little_are_named(changed: dict[str, Any], expected: str | None) -> None:
     model, trainer = ({key: changed.get(key, value) for key, value in known.items()} for known in (MODEL, TRAINER))
     with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+        warnings.simplefilter("ignore", ResourceWarning)  # of what another test has left open
+        warnings.simplefilter("always", UserWarning)
         warn_of_schedule(model, trainer)
     assert [str(warning.message) for warning in caught if expected and expected in str(warning.message)] == [
         str(warning.message) for warning in caught

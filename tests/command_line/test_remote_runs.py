@@ -192,16 +192,21 @@ def test_a_storage_that_is_away_loses_nothing(
     options = [*options, "--logs=s3://cars/logs", "--name=one", "--confusion_matrix.enabled=false"]
     here = tmp_path / "cache/carspotter/runs/s3/cars/logs/demo/one"
 
+    ended = threading.Event()
+
     def leave() -> None:
-        while not (here / "config.yaml").exists():
-            time.sleep(0.01)
+        while not (here / "config.yaml").exists() and not ended.wait(0.01):
+            pass
         server.stop()
 
     away = threading.Thread(target=leave)
     away.start()
-    with pytest.warns(UserWarning, match="Training goes on"), pytest.raises(SystemExit) as stop:
-        main(["fit", *options])
-    away.join()
+    try:
+        with pytest.warns(UserWarning, match="Training goes on"), pytest.raises(SystemExit) as stop:
+            main(["fit", *options])
+    finally:
+        ended.set()
+        away.join()
     assert re.search(rf"can't be reached.*{re.escape(str(here))} has all that isn't uploaded yet", str(stop.value.code))
     server.start()
     main(["test", f"{RUN}/one"])

@@ -14,6 +14,7 @@ from datamodules.loading.sampler_key import PADDING, SamplerKey
 from datamodules.loading.samplers import ShardSampler, ShuffledSampler
 from datamodules.pipelines import augment, compose
 from datamodules.samples import NO_LABEL
+from tests.support.processes import server_that_has_imported
 
 ToyData = Callable[..., ToyCarsDataModule]
 
@@ -35,6 +36,8 @@ def epochs(data: ToyCarsDataModule, count: int = 2) -> list[list[tuple[Tensor, T
 def test_batches_do_not_depend_on_workers(
     toy_data: ToyData, context: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if context == "forkserver":
+        server_that_has_imported()
     if context:
         original = DataLoader.__init__
 

@@ -61,7 +61,7 @@ def test_predict_counts_the_boxes_that_it_leaves_out(photos: Path) -> None:
     assert [(Path(one.file).name, one.box) for one in found] == [("0.png", CAR), ("1.png", (0, 0, 9, 9))]
 
 
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error::UserWarning")
 def test_predict_says_nothing_where_boxes_do_not_matter(photos: Path) -> None:
     assert len(list_photographs(str(photos), cropping=False)) == 12
 

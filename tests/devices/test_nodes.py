@@ -26,11 +26,15 @@ pytestmark = [pytest.mark.slow, pytest.mark.heavy]
 
 Agent: TypeAlias = subprocess.Popen[bytes]
 BIN = Path(sys.executable).parent
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PATH": f"{BIN}:{os.environ['PATH']}"}
 MORE = [
     "--trainer.max_epochs=6", "--checkpoint.every_n_steps=2", "--data.batch_size=8", "--model.optimizer=sgd",
     "--ckpt_path=last",
 ]  # fmt: skip
+
+
+def environment() -> dict[str, str]:
+    """Of a machine's processes, with the caches of the test."""
+    return {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"}
 
 
 def wait_for(file: Path, process: subprocess.Popen[bytes]) -> None:
@@ -63,7 +67,7 @@ def start_node(machines: list[Machine], number: int, port: int, torchrun: list[s
     # the last variable: else a process may read the addresses of the attempt before, which lie in the same store
     settings = {"GLOO_SOCKET_IFNAME": machine.interface, "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
     return subprocess.Popen(
-        [*machine.prefix, *command], cwd=CHECKOUT, env={**ENVIRONMENT, **settings}, start_new_session=True,
+        [*machine.prefix, *command], cwd=CHECKOUT, env={**environment(), **settings}, start_new_session=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
 
@@ -191,7 +195,7 @@ def test_what_the_config_says_and_torchrun_does_have_to_agree(arguments: list[st
     command = [str(BIN / "torchrun"), "--standalone", "--nproc_per_node=1", "--", "train.py", "fit", *arguments]
     done = subprocess.run(
         [*command, "--trainer.devices=2", "--trainer.accelerator=cpu"],
-        cwd=CHECKOUT, env=ENVIRONMENT, capture_output=True, text=True, timeout=100,
+        cwd=CHECKOUT, env=environment(), capture_output=True, text=True, timeout=100,
     )  # fmt: skip
     assert done.returncode == 1
     assert "trainer.devices is 2, but torchrun has started 1 process on each machine: set it to auto" in done.stderr
@@ -206,13 +210,13 @@ def test_a_slurm_job_saves_queues_itself_again_and_goes_on(arguments: list[str],
     (commands / "scontrol").write_text(f"#!/bin/sh\necho $@ >> {tmp_path / 'scontrol'}\n")
     for command in commands.iterdir():
         command.chmod(0o755)
-    environment = {
-        **ENVIRONMENT, "PATH": f"{commands}:{ENVIRONMENT['PATH']}", "SLURM_JOB_ID": "12345", "SLURM_NNODES": "1",
+    of_job = {
+        **environment(), "PATH": f"{commands}:{environment()['PATH']}", "SLURM_JOB_ID": "12345", "SLURM_NNODES": "1",
         "SLURM_NTASKS_PER_NODE": "2", "MASTER_PORT": str(free_port()),
     }  # fmt: skip
     job = ["bash", "configs/strategy/slurm.sh", *arguments, "--trainer.accelerator=cpu", *MORE[:4]]
     run = tmp_path / "logs/demo/job-12345"
-    first = subprocess.Popen(job, cwd=CHECKOUT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    first = subprocess.Popen(job, cwd=CHECKOUT, env=of_job, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wait_for(run / "checkpoints/best.ckpt", first)
     (srun,) = psutil.Process(first.pid).children()
     srun.send_signal(signal.SIGTERM)
@@ -220,6 +224,6 @@ def test_a_slurm_job_saves_queues_itself_again_and_goes_on(arguments: list[str],
     assert (tmp_path / "scontrol").read_text() == "requeue 12345\n"
     steps = torch.load(run / "checkpoints/last.ckpt", weights_only=True)["global_step"]
     assert 0 < steps < 6 * 8
-    assert subprocess.run(job, cwd=CHECKOUT, env=environment, capture_output=True, timeout=200).returncode == 0
+    assert subprocess.run(job, cwd=CHECKOUT, env=of_job, capture_output=True, timeout=200).returncode == 0
     assert torch.load(run / "checkpoints/last.ckpt", weights_only=True)["global_step"] == 6 * 8
     assert [path.name for path in run.parent.iterdir()] == ["job-12345"]

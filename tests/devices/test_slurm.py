@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tests.command_line.test_sweep import command, space
-from tests.devices.test_nodes import ENVIRONMENT
+from tests.devices.test_nodes import environment
 from tests.runs.test_resume import assert_same
 from tests.support.checkout import CHECKOUT
 from tests.support.processes import run_devices
@@ -32,7 +32,7 @@ def cluster() -> Iterator[Cluster]:
     except (AssertionError, OSError) as error:
         pytest.skip(f"SLURM doesn't start here: {error}")
     # the names of the nodes lead nowhere here
-    running.environment |= ENVIRONMENT | {"MASTER_ADDR": "127.0.0.1", "GLOO_SOCKET_IFNAME": "lo"}
+    running.environment |= environment() | {"MASTER_ADDR": "127.0.0.1", "GLOO_SOCKET_IFNAME": "lo"}
     running.environment["SLURM_CONF"] = str(running.folder / "slurm.conf")
     yield running
     running.stop()

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import tempfile
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -227,5 +228,6 @@ class MappedFiles(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         maps = Path("/proc/self/maps").read_text().splitlines()
-        found = [line.partition("/carspotter-")[2] for line in maps if "/carspotter-" in line]
+        begin = f"{tempfile.gettempdir()}/carspotter-"
+        found = [line.partition(begin)[2] for line in maps if begin in line]
         (Path(self.folder) / f"maps{trainer.global_rank}").write_text("\n".join(found))

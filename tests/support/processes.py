@@ -8,7 +8,8 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import chdir, suppress
+from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
 from multiprocessing.reduction import DupFd
 from pathlib import Path
@@ -20,6 +21,7 @@ import torch.utils.tensorboard
 
 import command_line.run_command  # noqa: F401 - which each process would import for itself, as all below
 from command_line.trainings import member_runs
+from tests.support.checkout import CHECKOUT
 from train import main
 
 with suppress(ImportError):  # Lightning asks whether a path is object storage
@@ -43,11 +45,18 @@ def start(
 
 def forked(target: Callable[..., None], *arguments: Any) -> BaseProcess:
     """Call a function in a process that inherits nothing, but has imported everything."""
-    processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(["tests.support.processes"])
-    process = processes.Process(target=target, args=arguments, daemon=False)
+    process = server_that_has_imported().Process(target=target, args=arguments, daemon=False)
     process.start()
     return process
+
+
+def server_that_has_imported() -> multiprocessing.context.ForkServerContext:
+    """Start the process that others are forked from, unless it runs: it imports what lies in its folder."""
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload(["tests.support.processes"])
+    with chdir(CHECKOUT):
+        forkserver.ensure_running()
+    return processes
 
 
 def outcome(arguments: list[str], **options: Any) -> int | None:

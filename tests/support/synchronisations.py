@@ -53,8 +53,10 @@ def _place() -> str | None:
         path = frame.f_code.co_filename
         if (path.rpartition("/")[2], frame.f_code.co_name) in _ALLOWED:
             return None
-        if path.startswith(str(CHECKOUT)) and not {"tests", ".venv"} & set(path.split("/")) and outermost == "?":
-            outermost = f"{path.removeprefix(str(CHECKOUT))}:{frame.f_lineno}"
+        place = path.removeprefix(f"{CHECKOUT}/")
+        own = place != path and "site-packages" not in place and not place.startswith("tests/")
+        if own and outermost == "?":
+            outermost = f"{place}:{frame.f_lineno}"
         frame = frame.f_back  # type: ignore[assignment]
     return outermost
 
