@@ -1,7 +1,6 @@
 """What a run says, and when it has to say it."""
 
 import io
-import json
 import logging
 import shlex
 import signal
@@ -12,23 +11,19 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import torch
 from lightning.pytorch.callbacks import ModelSummary as LightningModelSummary
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from callbacks import Checkpoint, GradualUnfreezing, ModelSummary
+from callbacks import GradualUnfreezing, ModelSummary
 from command_line.console import quieten
 from command_line.strict_trainer import StrictTrainer
 from datamodules import ToyCarsDataModule
 from lightning_modules import ImageClassifier
-from lightning_modules.scoring.classification_metrics import ClassificationMetrics
 from runs.commands import next_command
 
 pytestmark = pytest.mark.slow
 
 Run = Callable[..., None]
 Scores = Callable[..., dict[str, Any]]
-PLUNGE = ["--model.learning_rate=1"]  # no later epoch is better
 
 
 @pytest.fixture
@@ -43,106 +38,6 @@ def said() -> Iterator[io.StringIO]:
     yield stream
     for logger in loggers:
         logger.removeHandler(handler)
-
-
-def content(path: Path) -> dict[str, Any]:
-    read: dict[str, Any] = torch.load(path, weights_only=True)
-    return read
-
-
-def test_the_best_epochs_scores_are_reported(
-    run: Run, scores_of: Scores, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    logs = "--trainer.logger.init_args.save_dir=logs"
-    run("fit", logs, "--trainer.max_epochs=2", "--model.learning_rate=0.003")
-    folder = tmp_path / "logs/demo/version_0"
-    capsys.readouterr()
-    with warnings.catch_warnings():
-        warnings.filterwarnings("error", message="(Checkpoint directory|.* holds checkpoints of another run)")
-        run("fit", logs, "--trainer.max_epochs=4", "--ckpt_path=last", *PLUNGE)  # best comes from before
-    printed = capsys.readouterr().out
-    fit = scores_of("fit_scores.json")
-    best, last = (content(folder / f"checkpoints/{name}.ckpt") for name in ("best", "last"))
-    run("validate", "--ckpt_path=best", "--tta.enabled=false")
-    measured = {name: value for name, value in scores_of("val_scores.json").items() if name.startswith("val/")}
-    assert len(measured) == 7
-    assert {name: fit[name] for name in measured} == pytest.approx(measured, abs=1e-5)
-    assert {name: best["scores"][name] for name in measured} == pytest.approx(measured, abs=1e-5)
-    assert 0 <= fit["train/accuracy"] == best["scores"]["train/accuracy"] <= 1
-    assert last["scores"]["val/f1"] < fit["val/f1"] == pytest.approx(fit["best val/f1"])
-    assert (fit["epochs"], fit["best epoch"]) == (4, best["epoch"] + 1)
-    assert f"best epoch {fit['best epoch']} of 4, val/f1 {fit['val/f1']:.4f}\n" in printed
-    assert f"\naccuracy  {fit['val/accuracy']:8.4f}\n" in printed
-    assert "\nnext: python train.py test logs/demo/version_0\n" in printed
-
-
-def test_scores_in_a_checkpoint_are_those_of_its_weights(run: Run, tmp_path: Path) -> None:
-    keeping = [
-        "--trainer.callbacks+=tests.support.probes.CheckpointScores",
-        f"--trainer.callbacks.file={tmp_path / 'scores'}",
-    ]
-    run("fit", "--checkpoint.every_n_steps=1", "--data.batch_size=8", *keeping)
-    saved = [json.loads(line) for line in (tmp_path / "scores").read_text().splitlines()]
-    assert saved[0] == ["before", []]
-    assert {kind for kind, _ in saved} == {"before", "between", "ended"}
-    for kind, names in saved[1:]:
-        if kind == "ended":
-            assert set(names) > {"train/accuracy", "train/loss", "val/f1", "val/loss"}
-        else:
-            assert names == ["train/loss"]
-
-
-def test_what_is_unknown_is_not_made_up(run: Run, scores_of: Scores, tmp_path: Path, capsys: Any) -> None:
-    run("fit")
-    folder = tmp_path / "logs/demo/version_0"
-    last = content(folder / "checkpoints/last.ckpt")
-    state = next(state for name, state in last["callbacks"].items() if name.startswith("Checkpoint"))
-    best = float(state["best_model_score"])
-    for name in ("best_scores", "best_epoch"):  # as an older version wrote it
-        del state[name]
-    del last["scores"]
-    torch.save(last, folder / "checkpoints/last.ckpt")
-    capsys.readouterr()
-    run("fit", "--trainer.max_epochs=3", "--ckpt_path=last", *PLUNGE)
-    printed = capsys.readouterr().out
-    assert scores_of("fit_scores.json") == {
-        "epochs": 3, "checkpoint": str(folder / "checkpoints/best.ckpt"), "best val/f1": best, "val/f1": best,
-    }  # fmt: skip
-    assert f"best of 3 epochs, val/f1 {best:.4f}\n" in printed
-    assert "accuracy" not in printed
-
-
-def test_the_best_of_a_sharded_run_is_remembered(tmp_path: Path) -> None:
-    (tmp_path / "best.ckpt").mkdir()  # a folder, with a part for each device
-    before, after = Checkpoint(), Checkpoint()
-    before.dirpath = after.dirpath = str(tmp_path)
-    before.best_model_path, before.best_model_score = str(tmp_path / "best.ckpt"), torch.tensor(0.5)
-    before.best_scores, before.best_epoch = {"val/f1": 0.5, "val/accuracy": 0.6}, 3
-    after.load_state_dict(before.state_dict())
-    assert (after.best_scores, after.best_epoch) == (before.best_scores, 3)
-    assert after.best_model_score == 0.5
-    elsewhere = Checkpoint()
-    elsewhere.dirpath = str(tmp_path / "new")
-    elsewhere.load_state_dict(before.state_dict())  # begins a run of its own
-    assert (elsewhere.best_scores, elsewhere.best_model_score) == ({}, None)
-
-
-def test_without_validation_there_is_no_best(run: Run, scores_of: Scores, tmp_path: Path, capsys: Any) -> None:
-    with pytest.warns(UserWarning, match="since nothing is validated: the run will have last.ckpt and no best.ckpt"):
-        run("fit", "--trainer.limit_val_batches=0", "--early_stopping.patience=null")
-    fit = scores_of("fit_scores.json")
-    assert not [name for name in fit if "val" in name or "best" in name]
-    assert fit["checkpoint"].endswith("last.ckpt")
-    printed = capsys.readouterr().out
-    assert "after 2 epochs, none with a val/f1 to be the best by\n" in printed
-    run("test", f"--ckpt_path={tmp_path / 'logs/demo/version_0'}")  # which is what comes next
-
-
-def test_weights_alone_are_reported_too(run: Run, scores_of: Scores) -> None:
-    run("fit", "--checkpoint.save_weights_only=true")
-    fit = scores_of("fit_scores.json")
-    assert fit["val/f1"] == pytest.approx(fit["best val/f1"])
 
 
 def test_a_dry_run_reports_nothing(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
@@ -178,35 +73,6 @@ def test_commands_can_be_pasted(name: str, tmp_path: Path, monkeypatch: pytest.M
     assert shlex.split(next_command("test", folder)) == ["python", "train.py", "test", f"logs/{name}"]
     assert shlex.split(next_command("fit", Path("/") / name))[-1] == f"/{name}"
     assert shlex.split(next_command("fit", tmp_path))[-1] == "."
-
-
-def test_of_five_classes_there_is_no_top_5() -> None:
-    for classes, known in ((5, False), (6, True)):
-        scores = ClassificationMetrics(classes)
-        scores.update(torch.eye(classes), torch.arange(classes))
-        assert ("top5_accuracy" in scores.compute()) == known
-        scores.reset()
-        assert int(scores.confusion.compute().sum()) == 0
-
-
-def test_few_classes_have_no_top_5_anywhere(
-    run: Run, scores_of: Scores, toy_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    source = toy_set / "cars_train"
-    for number, picture in enumerate(sorted(source.iterdir())[:24]):
-        for split in ("train", "test"):
-            folder = tmp_path / "own" / split / f"class{number % 3}"
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / picture.name).write_bytes(picture.read_bytes())
-    data = [
-        "--data=datamodules.ImageFolderDataModule", f"--data.root={tmp_path / 'own'}", "--data.num_workers=0",
-        "--data.image_size=64", "--data.batch_size=6", "--data.val_fraction=0.25", "--trainer.max_epochs=1",
-    ]  # fmt: skip
-    run("fit", *data)
-    run("test", *data, "--ckpt_path=best")
-    assert not [name for file in ("fit", "test") for name in scores_of(f"{file}_scores.json") if "top5" in name]
-    assert "top-5" not in capsys.readouterr().out
-    assert not [tag for tag in curves(tmp_path / "logs/demo/version_0") if "top5" in tag]
 
 
 class Terminal(io.StringIO):
@@ -299,48 +165,6 @@ def test_a_warning_comes_just_when_something_stays_frozen(
 def test_patience_tells_at_the_end_what_it_never_unfroze(run: Run) -> None:
     with pytest.warns(UserWarning, match="Never unfrozen: stage1, stage2, stage3, since val/f1 did not stall"):
         run("fit", "--trainer.max_epochs=3", "--unfreezing.patience=1", "--unfreezing.min_delta=2")
-
-
-def curves(folder: Path) -> dict[str, list[int]]:
-    events = EventAccumulator(str(folder), size_guidance={"scalars": 0}).Reload()
-    return {tag: [event.step for event in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
-
-
-def test_short_runs_have_curves(run: Run, tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
-    run("fit", "--trainer.log_every_n_steps=null", "--trainer.max_epochs=1", "--data.batch_size=7")
-    drawn = curves(tmp_path / "logs/demo/version_0")
-    assert drawn["train/loss"] == drawn["lr/head"] == [*range(9)]
-    assert not [item for item in recwarn if "logging interval" in str(item.message)]
-    with pytest.warns(UserWarning, match="logging interval"):  # an explicit number is taken as it is
-        run("fit", "--trainer.log_every_n_steps=10", "--trainer.max_epochs=1", "--data.batch_size=7")
-    assert "train/loss" not in curves(tmp_path / "logs/demo/version_1")
-    run("fit", "--trainer.log_every_n_steps=0", "--trainer.max_epochs=1")
-    assert "lr/head" not in curves(tmp_path / "logs/demo/version_2")
-
-
-@pytest.mark.parametrize(
-    ("batches", "accumulated", "max_steps", "interval"),
-    [
-        (9, 1, -1, 1), (45, 1, -1, 2), (100, 1, -1, 5), (1000, 1, -1, 50), (100_000, 1, -1, 50), (1000, 10, -1, 5),
-        (100_000, 1, 40, 2), (float("inf"), 1, -1, 50), (float("inf"), 1, 100, 5), (1, 1, -1, 1),
-    ],
-)  # fmt: skip
-def test_points_of_curves_follow_from_the_length_of_the_run(
-    batches: float, accumulated: int, max_steps: int, interval: int
-) -> None:
-    trainer = StrictTrainer(
-        accumulate_grad_batches=accumulated, max_steps=max_steps, max_epochs=5, logger=False, accelerator="cpu"
-    )
-    trainer.fit_loop.max_batches = batches
-    assert trainer.log_every_n_steps == interval
-    explicit = StrictTrainer(log_every_n_steps=7, logger=False, accelerator="cpu")
-    explicit.fit_loop.max_batches = batches
-    assert explicit.log_every_n_steps == 7
-    assert StrictTrainer(barebones=True, accelerator="cpu").log_every_n_steps == 0
-
-
-def test_a_negative_interval_is_refused(mistake: Callable[..., str]) -> None:
-    assert "trainer.log_every_n_steps is -1" in mistake("fit", "--trainer.log_every_n_steps=-1")
 
 
 def test_a_monitor_that_is_no_score_gets_one_line(mistake: Callable[..., str]) -> None:

@@ -16,8 +16,8 @@ import pytest
 from command_line.sweeping import database
 from command_line.sweeping.search import Search
 from command_line.sweeping.space import read_space
-from tests.command_line.test_sweep import CONFIG, command, scripted, space
 from tests.support.processes import ServedCommand, forked, free_port
+from tests.support.searches import CONFIG, command, scripted, space
 from train import main
 
 __all__ = ["space"]

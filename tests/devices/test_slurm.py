@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.command_line.test_sweep import command, space
 from tests.devices.test_nodes import environment
 from tests.runs.test_resume import assert_same
 from tests.support.checkout import CHECKOUT
 from tests.support.processes import run_devices
+from tests.support.searches import command, space
 from tests.support.slurm_cluster import Cluster, why_not
 
 __all__ = ["space"]

@@ -1,51 +1,20 @@
-"""A run is one thing: named, found, tested, continued, and never overwritten by another."""
+"""A run is one thing: found by what is in it, tested and continued as itself, with no other touched."""
 
-import json
-import shutil
-import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
-import torchvision
-import yaml
 from torch.utils.tensorboard import SummaryWriter
 
 from runs.curves import read_curve
 from runs.finding import find_runs, run_of, runs_of
-from runs.history import History, is_running
 from runs.run import Run
-from tests.runs.test_resume import last_checkpoint
-from tests.support.interruptions import interrupted
-from tests.support.processes import TIMEOUT, outcome, start
 from tests.support.run_files import checksums, csv_curves, tensorboard_curves
+from tests.support.short_runs import QUICK, Fit, epoch_of, scores
 from train import main
 
-Fit = Callable[..., Path]
-QUICK = ["--previews.enabled=false", "--tta.enabled=false"]
 HARD_NAMES = ["with blank, ümläut-試", "-a.b=c 100% {epoch}", "nested/version_7", "a: [b"]
-
-
-@pytest.fixture
-def fit(run: Callable[..., None], tmp_path: Path) -> Fit:
-    """Train a run with a name, for one epoch: ``fit("trial_a")`` returns its folder."""
-
-    def call(name: str, *extra: str) -> Path:
-        run("fit", *QUICK, "--trainer.max_epochs=1", f"--name={name}", *extra)
-        return tmp_path / "logs/demo" / name
-
-    return call
-
-
-def scores(folder: Path) -> dict[str, float | str]:
-    found: dict[str, float | str] = json.loads((folder / "test_scores.json").read_text())
-    return found
-
-
-def epoch_of(folder: Path, name: str = "last") -> int:
-    return int(torch.load(folder / f"checkpoints/{name}.ckpt", weights_only=True)["epoch"])
 
 
 # What a new user met, a sentence each.
@@ -117,97 +86,6 @@ def test_an_evaluation_keeps_the_curves_of_a_csv_logger(fit: Fit) -> None:
     assert csv_curves(folder / "test").keys() >= {"test/accuracy"}
 
 
-# One argument.
-
-
-def test_a_run_brings_its_config_and_options_win_each_only_itself(fit: Fit) -> None:
-    folder = fit("trial_a", "--model.label_smoothing=0.2", "--data.batch_size=8")
-    main(["test", str(folder), "--data.batch_size=4", "--tta.enabled=true"])
-    trained, tested = (yaml.safe_load((path / "config.yaml").read_text()) for path in (folder, folder / "test"))
-    assert tested["data"]["init_args"].pop("batch_size") == 4
-    assert trained["data"]["init_args"].pop("batch_size") == 8
-    assert (tested["tta"].pop("enabled"), trained["tta"].pop("enabled")) == (True, False)
-    tested["model"].pop("weights"), trained["model"].pop("weights")
-    assert {key: tested[key] for key in trained if key in tested} == {key: trained[key] for key in trained}
-    assert trained["model"]["label_smoothing"] == 0.2
-
-
-def test_paths_below_the_working_directory_stay_relative(
-    fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = fit("trial_a")
-    monkeypatch.chdir(tmp_path)
-    main(["test", "logs/demo/trial_a"])
-    assert scores(folder / "test")["checkpoint"] == "logs/demo/trial_a/checkpoints/best.ckpt"
-
-
-def test_a_resumed_run_goes_on_with_what_it_was_last_told(fit: Fit) -> None:
-    folder = fit("trial_a")
-    original = (folder / "config.yaml").read_bytes()
-    main(["fit", str(folder), "--trainer.max_epochs=3", "--trainer.limit_train_batches=1"])
-    assert (folder / "config.yaml").read_bytes() == original
-    assert yaml.safe_load((folder / "resume-config.yaml").read_text())["trainer"]["max_epochs"] == 3
-    main(["fit", str(folder)])  # nothing is left to do
-    assert epoch_of(folder) == 2
-    assert [event.kind for event in History(folder / "history.jsonl").events()] == [
-        *("began", "finished", "resumed", "finished", "resumed", "finished")
-    ]
-
-
-def test_a_checkpoint_alone_is_enough(
-    fit: Fit, tmp_path: Path, toy_root: Path, toy_set: Path, mistake: Callable[..., str]
-) -> None:
-    folder = fit("trial_a")
-    main(["test", str(folder)])
-    file = tmp_path / "machine/mine.ckpt"
-    file.parent.mkdir()
-    shutil.copy(folder / "checkpoints/best.ckpt", file)
-    shutil.rmtree(folder / "checkpoints")
-    logs = f"--logs={tmp_path / 'there'}"
-    photographs = sorted((toy_set / "cars_test").iterdir())[:3]
-    main(["predict", str(file), *map(str, photographs), logs])
-    rows = (tmp_path / "there/mine/predict/predictions.csv").read_text().splitlines()
-    assert len(rows) == 4
-    main(["test", str(file), f"--data.root={toy_root}", logs])
-    tested = scores(tmp_path / "there/mine/test")
-    assert {**tested, "checkpoint": ""} == {**scores(folder / "test"), "checkpoint": ""}
-
-
-def test_a_checkpoint_of_a_stranger_names_no_classes_of_strangers(
-    fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = fit("trial_a")
-    content = torch.load(folder / "checkpoints/best.ckpt", weights_only=True)
-    content["config"] = content["config"].replace("datamodules.ToyCarsDataModule", "strange.Data")
-    torch.save(content, tmp_path / "strange.ckpt")
-    (tmp_path / "strange.py").write_text(f"open({str(tmp_path / 'imported')!r}, 'w')\n")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    with pytest.raises(SystemExit, match=r"names strange\.Data"):
-        main(["test", str(tmp_path / "strange.ckpt"), f"--logs={tmp_path}"])
-    assert not (tmp_path / "imported").exists()
-
-
-@pytest.mark.parametrize(
-    ("words", "expected"),
-    [
-        (["nowhere"], "There is no run nowhere"),
-        (["configs/demo.yaml"], "write --config configs/demo.yaml"),
-        (["docs/figures/toy_cars.jpg"], "is neither a run nor a checkpoint: test takes one of them first"),
-        (["{logs}/demo/trial_b"], "Did you mean '{logs}/demo/trial_a'?"),
-        (["{logs}/demo"], "it holds the runs {logs}/demo/trial_a"),
-        (["{logs}/demo/trial_a", "{logs}/demo/trial_a"], "test takes one run, but there are 2"),
-        (["{logs}/demo/trial_a/config.yaml", "--ckpt_path=other.ckpt"], "no such file"),
-        (["{logs}/demo/trial_a", "--name=trial_b"], "{logs}/demo/trial_a, and --name is trial_b: leave one of them"),
-    ],
-)
-def test_what_is_no_run_is_named(fit: Fit, tmp_path: Path, words: list[str], expected: str) -> None:
-    fit("trial_a")
-    logs = str(tmp_path / "logs")
-    with pytest.raises(SystemExit) as stop:
-        main(["test", *(word.format(logs=logs) for word in words)])
-    assert expected.format(logs=logs) in str(stop.value.code)
-
-
 def test_curves_of_a_run_that_was_killed_and_continued_are_read_without_a_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -219,112 +97,6 @@ def test_curves_of_a_run_that_was_killed_and_continued_are_read_without_a_warnin
     assert [*read_curve(tmp_path, "val/f1")] == [1, 2, 3, 4, 5]
     assert not caplog.records
     assert capfd.readouterr().err == ""
-
-
-def test_a_continued_run_keeps_the_weights_that_it_began_from_in_its_config(fit: Fit, tmp_path: Path) -> None:
-    weights = tmp_path / "weights.pth"
-    torch.save(torchvision.models.squeezenet1_1().state_dict(), weights)
-    folder = fit("trial", f"--model.weights={weights}")
-    weights.unlink()  # which is needed for a new run alone
-    main(["fit", str(folder), "--trainer.max_epochs=2", *QUICK])
-    main(["test", str(folder), *QUICK])
-    for name in ("config.yaml", "resume-config.yaml", "test/config.yaml"):
-        assert yaml.safe_load((folder / name).read_text())["model"]["weights"] == str(weights)
-    with pytest.raises(SystemExit, match=r"model\.weights is .*no such file"):
-        main(["fit", "--config", str(folder / "resume-config.yaml"), f"--logs={tmp_path / 'new'}"])
-
-
-# Names, and what exists.
-
-
-@pytest.mark.slow
-def test_what_exists_is_never_begun_anew(fit: Fit, mistake: Callable[..., str], tmp_path: Path) -> None:
-    folder = fit("trial_a")
-    before = checksums(folder)
-    for option in ("--name=trial_a", "--trainer.logger.init_args.version=trial_a"):
-        answer = mistake("fit", option)
-        assert f"train.py fit {folder} goes on with it" in answer
-    assert checksums(folder) == before
-    for name in ("", ".", "../demo", "/etc", "~/mine", "s3://bucket", "$HOME"):
-        assert "--name is" in mistake("fit", f"--name={name}")
-    assert checksums(tmp_path / "logs/demo") == {f"trial_a/{name}": digest for name, digest in before.items()}
-
-
-def test_a_mistake_leaves_no_folder_behind(mistake: Callable[..., str], tmp_path: Path) -> None:
-    mistake("fit", "--name=trial_a", "--model.backbone=resnet19")
-    assert not (tmp_path / "logs/demo/trial_a").exists()
-
-
-@pytest.mark.drawn
-@pytest.mark.slow
-def test_an_older_evaluation_is_never_overwritten(fit: Fit, tmp_path: Path) -> None:
-    folder = fit("trial_a")
-    kept: dict[str, str] = {}
-    for command in ("test", "test", "validate", "test"):
-        main([command, str(folder)])
-        now = checksums(folder)
-        assert {name: now[name] for name in kept} == kept
-        kept = now
-    assert {"test", "test-2", "test-3", "validate"} <= {path.name for path in folder.iterdir()}
-    main(["test", str(folder), f"--output={tmp_path / 'mine'}"])
-    assert {"config.yaml", "test_scores.json", "test_report.csv"} <= {
-        path.name for path in (tmp_path / "mine").iterdir()
-    }
-    with pytest.raises(SystemExit, match="--output is .*mine, which exists already"):
-        main(["test", str(folder), f"--output={tmp_path / 'mine'}"])
-    assert checksums(folder) == kept
-
-
-def test_an_evaluation_that_fails_leaves_no_folder_behind(fit: Fit, tmp_path: Path) -> None:
-    folder = fit("trial_a")
-    before = checksums(folder)
-    with pytest.raises(SystemExit, match="predict needs photographs"):
-        main(["predict", str(folder)])
-    with pytest.raises(SystemExit, match="data.root is .*nowhere"):
-        main(["test", str(folder), "--data=datamodules.ImageFolderDataModule", f"--data.root={tmp_path / 'nowhere'}"])
-    assert checksums(folder) == before
-    assert not [*folder.glob("test*"), *folder.glob("predict*")]
-
-
-@pytest.mark.slow
-def test_a_run_that_is_being_trained_is_left_alone(arguments: list[str], tmp_path: Path) -> None:
-    folder = tmp_path / "logs/demo/trial_a"
-    process = start(["fit", *arguments, *QUICK, "--trainer.max_epochs=1000", "--name=trial_a"])
-    while not (folder / "checkpoints/last.ckpt").exists():
-        assert process.is_alive()
-        time.sleep(0.05)
-    assert is_running(folder)
-    with pytest.raises(SystemExit, match=f"Another process is training {folder}"):
-        main(["fit", str(folder)])
-    process.terminate()
-    process.join(TIMEOUT)
-    assert process.exitcode == 128 + signal.SIGTERM
-    assert not is_running(folder)
-    assert not list(folder.glob(".*"))
-    stopped = History(folder / "history.jsonl").last()
-    assert stopped is not None
-    assert stopped.kind == "stopped"
-    assert stopped.facts["step"] == last_checkpoint(folder)["global_step"]
-
-
-@pytest.mark.slow
-def test_two_processes_that_begin_at_once_take_two_folders(arguments: list[str], tmp_path: Path) -> None:
-    processes = [start(["fit", *arguments, *QUICK, "--trainer.max_epochs=1"]) for _ in range(2)]
-    for process in processes:
-        process.join(TIMEOUT)
-    assert [process.exitcode for process in processes] == [0, 0]
-    assert sorted(path.name for path in (tmp_path / "logs/demo").iterdir()) == ["version_0", "version_1"]
-    for folder in (tmp_path / "logs/demo").iterdir():
-        assert len(tensorboard_curves(folder)["train/loss"]) == 4
-
-
-@pytest.mark.slow
-def test_a_named_run_that_was_killed_before_it_saved_begins_in_its_folder(arguments: list[str], tmp_path: Path) -> None:
-    fit = ["fit", *arguments, *QUICK, "--name=trial_a", "--ckpt_path=last"]
-    assert outcome([*fit, *interrupted("writing", 0)]) == -signal.SIGKILL
-    assert outcome(fit) == 0
-    assert [path.name for path in (tmp_path / "logs/demo").iterdir()] == ["trial_a"]
-    assert len(tensorboard_curves(tmp_path / "logs/demo/trial_a")["train/loss"]) == 8
 
 
 # Finding.

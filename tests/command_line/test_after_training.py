@@ -1,3 +1,5 @@
+"""What a run leaves, what other commands make of it, and what they refuse."""
+
 import csv
 import json
 import shutil
@@ -16,8 +18,6 @@ from lightning_modules import ImageClassifier
 from tests.support.checkout import CHECKOUT
 from tests.support.malicious import Malicious
 from train import main
-
-Run = Callable[..., None]
 
 
 @pytest.fixture(scope="module")
@@ -105,17 +105,6 @@ def test_validate_test_and_predict_run_from_the_config_of_a_run(run_dir: Path, t
         assert [*written.values()] == pytest.approx([*expected.values()][:5], abs=1e-5)
 
 
-@pytest.mark.parametrize(("limit", "batches"), [("1", 1), ("1.0", 2), ("0.5", 1)])
-def test_one_is_a_batch_and_1_0_is_all_of_them(
-    run: Callable[..., None], monkeypatch: pytest.MonkeyPatch, limit: str, batches: int
-) -> None:
-    begun: list[int] = []
-    monkeypatch.setattr(ImageClassifier, "on_fit_end", lambda self: begun.append(self.global_step), raising=False)
-    options = ["--data.batch_size=32", "--trainer.max_epochs=1", "--trainer.limit_val_batches=1"]
-    run("fit", *options, "--previews.enabled=false", f"--trainer.limit_train_batches={limit}")
-    assert begun == [batches]
-
-
 @pytest.mark.slow
 def test_other_preprocessing_than_the_checkpoints_is_not_silent(run_dir: Path) -> None:
     config = ["test", "--config", str(run_dir / "config.yaml"), "--ckpt_path", str(run_dir)]
@@ -158,20 +147,6 @@ def test_checkpoints_hold_plain_values_only(run_dir: Path) -> None:
     assert stored["weights"] is None
 
 
-@pytest.mark.parametrize("stage", ["validate", "test", "predict"])
-def test_nothing_is_evaluated_without_weights(mistake: Callable[..., str], stage: str) -> None:
-    assert "needs trained weights" in mistake(stage)
-    assert "no run in" in mistake(stage, "--ckpt_path=best")
-    assert "no run in" in mistake(stage, "--ckpt_path=last")
-
-
-def test_going_on_with_nothing_begins(run: Callable[..., None], mistake: Callable[..., str], tmp_path: Path) -> None:
-    assert "no run in" in mistake("test", "--ckpt_path=last")
-    with pytest.warns(UserWarning, match="no checkpoint in .* to go on from: the run begins"):
-        run("fit", "--ckpt_path=last")
-    assert (tmp_path / "logs/demo/version_0/checkpoints/last.ckpt").is_file()
-
-
 def test_checkpoints_that_do_not_fit_are_refused(mistake: Callable[..., str], run_dir: Path, tmp_path: Path) -> None:
     best = run_dir / "checkpoints/best.ckpt"
     assert "trained with model.backbone squeezenet1_1" in mistake(
@@ -198,45 +173,6 @@ def test_checkpoints_that_do_not_fit_are_refused(mistake: Callable[..., str], ru
     )
 
 
-@pytest.mark.parametrize(
-    ("options", "expected"),
-    [
-        (["--trainer.max_epoch=7"], "Did you mean 'trainer.max_epochs'?"),
-        (["--data.batchsize=7"], "Did you mean 'batch_size'?"),
-        (["--early_stoping.patience=3"], "Did you mean 'early_stopping.patience'?"),
-        (["--data.batch_size=many"], "batch_size"),
-        (["--model.optimizer=adam"], "model.optimizer"),
-        (["--data=datamodules.ToyCarDataModule"], "Did you mean 'ToyCarsDataModule'?"),
-        (["--config=configs/nothing.yaml"], "configs/nothing.yaml"),
-        (["--data.batch_size=5000"], "only 64 training images"),
-        (["--data.batch_size=0"], "data.batch_size is 0"),
-        (["--data.val_fraction=1.5"], "data.val_fraction"),
-        (["--model.backbone=resnet5O"], "Did you mean 'resnet50'?"),
-        (["--model.weights=gone.pth"], "gone.pth"),
-        (["--data=datamodules.StanfordCarsDataModule", "--data.root=nowhere"], "data.root is nowhere"),
-        (["--data=datamodules.ImageFolderDataModule", "--data.root=configs"], "no data set was recognised"),
-    ],
-)
-def test_mistakes_get_one_clear_line(mistake: Callable[..., str], options: list[str], expected: str) -> None:
-    assert expected in mistake("fit", *options)
-
-
-@pytest.mark.parametrize(
-    ("content", "expected"),
-    [
-        ("model:\n  backbon: resnet18\n", "Did you mean 'model.backbone'?"),
-        ("data:\n  init_args:\n    imagesize: 3\n", "Did you mean 'image_size'?"),
-        ("trainr:\n  max_epochs: 3\n", "Did you mean 'trainer.max_epochs'?"),
-        ("trainer: [3\n", "broken.yaml"),
-    ],
-)
-def test_mistakes_in_yaml_get_one_clear_line(
-    mistake: Callable[..., str], tmp_path: Path, content: str, expected: str
-) -> None:
-    (tmp_path / "broken.yaml").write_text(content)
-    assert expected in mistake("fit", "--config", str(tmp_path / "broken.yaml"))
-
-
 def test_predicting_needs_photographs(mistake: Callable[..., str], run_dir: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     checkpoint = f"--ckpt_path={run_dir}"
@@ -259,14 +195,3 @@ def test_predicting_needs_no_data_set(run_dir: Path, toy_set: Path, tmp_path: Pa
     ]
     main(["predict", *own, f"--ckpt_path={run_dir}", f"--data.predict_dir={photos}", "--data.num_workers=0"])
     assert len((run_dir / "predict/predictions.csv").read_text().splitlines()) == 41
-
-
-@pytest.mark.slow
-def test_the_program_exits_with_one_line_and_a_code() -> None:
-    for options, code in ((["fit", "--trainer.max_epoch", "7"], 2), (["test"], 1)):
-        finished = subprocess.run(
-            [sys.executable, "train.py", *options], cwd=CHECKOUT, capture_output=True, text=True, check=False
-        )
-        assert finished.returncode == code
-        assert finished.stderr.strip().splitlines()[-1].startswith("train.py: error: ")
-        assert "Traceback" not in finished.stderr
