@@ -137,7 +137,8 @@ def make_cases(
     cases: dict[str, list[Case]] = {"confused": [], "suspects": []}
     for mistake, example, times in chosen.confused:
         answer, truth = int(answers.classes[mistake, 0]), int(labels[mistake])
-        case = Case([(f"{times} times", names[truth], None, ""), ("taken for", names[answer], None, "wrong")], [])
+        often = "once" if times == 1 else f"{times} times"
+        case = Case([(often, names[truth], None, ""), ("taken for", names[answer], None, "wrong")], [])
         for row in (mistake, example) if example >= 0 else (mistake,):
             caption = f"{names[labels[row]]}: answer {100 * answers.confidence[row]:.1f} %"
             if row == mistake:

@@ -127,6 +127,9 @@ def test_the_pictures_are_those_that_matter() -> None:
     assert chosen.mistakes.tolist() == [5, 1, 0]
     assert chosen.doubtful.tolist() == [2, 3, 4]
     assert chosen.confused == [(1, 4, 2), (5, 2, 1)]  # the surest mistake beside the surest right answer
+    page = Page(report_page(shown, picture, None, {}))
+    assert f"2 times {NAMES[0]}" in " ".join(page.text.split())
+    assert f"once {NAMES[2]}" in " ".join(page.text.split())
     assert class_rows(shown)[0]["name"] == NAMES[2]
     row = next(row for row in class_rows(shown) if row["name"] == NAMES[0])
     assert (row["pictures"], row["confused"], row["times"]) == (3, NAMES[1], 2)
