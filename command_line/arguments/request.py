@@ -15,7 +15,7 @@ from command_line.arguments.options import CONFIG, command_of, files_first, gath
 from command_line.arguments.paths import expand
 from command_line.arguments.relative_paths import data_paths
 from command_line.arguments.stored_config import config_from_checkpoint
-from command_line.arguments.unknown_run import unknown_run
+from command_line.arguments.unknown_run import meant_in_storage, unknown_run
 from command_line.remote_runs.places import copy_of, fetched, in_storage
 from datamodules.remote.storage import Storage, is_remote
 from runs.finding import named_path, run_of
@@ -117,6 +117,7 @@ def read_request(arguments: Sequence[str], afterwards: ExitStack) -> Request:
     if run is None and command == "fit" and in_storage(place) and not Storage(place).exists(""):
         raise MisconfigurationException(
             f"There is neither a run nor a data set in {place}: check the name, or look with your storage's own tools."
+            f"{meant_in_storage(place)}"
         )
     if run is None and command == "fit" and holds_data(place):
         options = data_options(command, place, options)

@@ -3,8 +3,12 @@
 from difflib import get_close_matches
 from pathlib import Path
 
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+
 from command_line.arguments.config_names import config_meant
 from command_line.arguments.data_word import holds_data
+from command_line.remote_runs.places import in_storage
+from datamodules.remote.storage import Storage
 from runs.finding import find_runs
 
 
@@ -30,15 +34,36 @@ def unknown_run(word: str, path: Path, command: str) -> str:
         if command == "fit":
             return f"{word} is neither a run nor a data set: it holds no history, no checkpoints and no photographs."
         return f"{word} is no run: it holds neither a history nor checkpoints."
-    meant = [f" Did you mean {str(near)!r}?" for near in _nearest(path, command)]
-    config = None if meant else config_meant(word)
-    if config is not None and config.stem == path.name:
-        meant = [f" Did you mean --config {config}?"]
+    if in_storage(word):
+        meant = meant_in_storage(word)
+    else:
+        meant = "".join(f" Did you mean {str(near)!r}?" for near in _nearest(path, command))
+        config = None if meant else config_meant(word)
+        if config is not None and config.stem == path.name:
+            meant = f" Did you mean --config {config}?"
     if command == "fit":
         what = f"There is no run or data set {word}: give the folder of one, a table, a checkpoint or a URL."
     else:
         what = f"There is no run {word}: give its folder, a checkpoint or its URL."
-    return what + "".join(meant)
+    return what + meant
+
+
+def meant_in_storage(url: str) -> str:
+    """Suggest the folder of object storage that lies beside one that there isn't, and has the nearest name.
+
+    Args:
+        url: What was typed.
+
+    Returns:
+        A sentence with a leading space; nothing where no name is near.
+    """
+    beside, _, name = url.rstrip("/").rpartition("/")
+    try:
+        names = Storage(beside).names("directory")
+    except MisconfigurationException:  # there is no such bucket
+        return ""
+    near = get_close_matches(name, sorted(names), n=1)
+    return f" Did you mean '{beside}/{near[0]}'?" if near else ""
 
 
 def _nearest(path: Path, command: str) -> list[Path]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
+from fsspec.implementations.memory import MemoryFileSystem  # type: ignore[import-untyped]
 
 from command_line.arguments.config_names import config_meant
 from command_line.arguments.options import split_words
@@ -161,3 +162,14 @@ def test_the_nearest_config_lies_in_the_folder_that_was_named(tmp_path: Path) ->
     wrong: Any
     for wrong in ("", "\0", "/", "..", "x" * 5000):
         assert config_meant(wrong) is None
+
+
+def test_runs_in_object_storage_are_suggested() -> None:
+    storage = MemoryFileSystem()
+    for run in ("version_0", "strong"):
+        storage.pipe(f"/suggested/logs/demo/{run}/history.jsonl", b"{}")
+    for command in ("test", "fit"):
+        with pytest.raises(SystemExit, match="Did you mean 'memory://suggested/logs/demo/version_0'"):
+            main([command, "memory://suggested/logs/demo/versoin_0"])
+    with pytest.raises(SystemExit, match=r"memory://elsewhere/logs/demo/versoin_0: [^?]*\.$"):
+        main(["test", "memory://elsewhere/logs/demo/versoin_0"])
