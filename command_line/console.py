@@ -32,7 +32,7 @@ _NO_NEWS = (
 _FEW_WORKERS = re.compile(r"The '(\w+)' does not have many workers(?s:.*)num_workers=(\d+)`(?s:.*)")
 _CHECKOUT = Path(__file__).parent.parent  # or where it is installed, beside other packages
 _FORBIDDEN = (errno.EACCES, errno.EPERM)
-_DISK_ERRORS = (*_FORBIDDEN, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOTDIR)
+_DISK_ERRORS = (*_FORBIDDEN, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOTDIR, errno.ENAMETOOLONG)
 
 
 @contextmanager

@@ -205,6 +205,11 @@ class ImageDataModule(LoadingDataModule, ABC):
         del split
         return ImageDataset(samples, **options)
 
+    def stored_files(self, split: Split) -> Callable[[int], bytes] | None:
+        """Find how to read the files of ``samples`` by their positions; None: they lie under their names."""
+        del split
+        return None
+
     def skipped(self, split: Split) -> Tensor | None:
         """Flag the images of a split that couldn't be read so far on this device, bool (n,); None: none are skipped."""
         skipped = self.datasets[split].skipped

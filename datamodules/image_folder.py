@@ -150,7 +150,8 @@ class ImageFolderDataModule(ImageDataModule):
         for note in layout.notes:
             rank_zero_info(note)
         passed = self.account()
-        listed = sum(len(samples) for samples in self._parts.values())
+        # a file may be listed once for each of its boxes
+        listed = sum(len(samples if samples.boxes is None else {*samples.files}) for samples in self._parts.values())
         require_present(passed, layout.folder, listed)
         tell(passed, self.folder, listed - passed.count(MISSING))
         if self.index_of is None:

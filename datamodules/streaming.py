@@ -1,7 +1,9 @@
 """Data sets as large files of many images, streamed by litdata: for sets beyond one disk, or slow file systems."""
 
 import hashlib
-from functools import cached_property
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -94,7 +96,7 @@ class StreamedDataset(ImageDataset):
             The picture, uint8 of shape (height, width, 3), RGB.
         """
         position = index if self.keep is None else int(self.keep[index])
-        data = bytes(self.stream[position]["image"])
+        data = _stored_file(self.stream, position)
         return decode_image(data, str(self.samples.files[index]), self.box(index), needed)
 
 
@@ -165,13 +167,9 @@ class StreamingDataModule(ImageDataModule):
 
     @cached_property
     def not_validated(self) -> str | None:
-        """Why there are no validation images; None if there are, or should be."""
-        exists = (
-            Storage(self.chunks).exists if is_remote(self.chunks) else lambda name: Path(self.chunks, name).exists()
-        )
-        if exists("val/index.json") or "val" in recognise_layout(self._root / TABLE).parts:
-            return None
-        return f"{self._given} has been converted without any"
+        """Why there are no validation images; None if there are."""
+        listed = "val" in recognise_layout(self._root / TABLE).parts
+        return None if listed else f"{self._given} has been converted without any"
 
     @property
     def has_test(self) -> bool:
@@ -198,6 +196,8 @@ class StreamingDataModule(ImageDataModule):
         index_of = {name: index for index, name in enumerate(self.class_names)}
         layout = recognise_layout(self._root / TABLE)
         samples = layout.with_classes(self.class_names, index_of).read(split)
+        names = [name.removeprefix(f"{self._root}/") for name in samples.files.tolist()]  # as the files were called
+        samples = replace(samples, files=np.array(names, dtype=np.str_))
         if self.crop_to_box and samples.boxes is None:
             raise MisconfigurationException(f"data.crop_to_box needs boxes, but {TABLE} in {self._given} has none.")
         return samples
@@ -213,7 +213,16 @@ class StreamingDataModule(ImageDataModule):
         Returns:
             The data set.
         """
+        return StreamedDataset(self._chunks_of(split), samples, **options)
+
+    def stored_files(self, split: Split) -> Callable[[int], bytes]:
+        """Find how to read the files of ``samples`` by their positions."""
+        return partial(_stored_file, self._chunks_of(split))
+
+    def _chunks_of(self, split: Split) -> LocalChunks | RemoteChunks:
         url = f"{self.chunks}/{split}"
-        if is_remote(url):
-            return StreamedDataset(RemoteChunks(url, self._kept_in, self._cache_limit), samples, **options)
-        return StreamedDataset(LocalChunks(url), samples, **options)
+        return RemoteChunks(url, self._kept_in, self._cache_limit) if is_remote(url) else LocalChunks(url)
+
+
+def _stored_file(chunks: LocalChunks | RemoteChunks, position: int) -> bytes:
+    return bytes(chunks[position]["image"])

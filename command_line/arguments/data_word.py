@@ -3,6 +3,7 @@
 import itertools
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import yaml
@@ -11,6 +12,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from command_line.arguments.config_names import SUFFIXES, config_meant, installed_config
 from command_line.arguments.options import CONFIG, value_of, values_of
 from command_line.arguments.paths import expand
+from datamodules.files.file_search import holds_images
 from datamodules.files.folder_entries import IMAGE_SUFFIXES, holds_runs
 from datamodules.files.ignored_names import reason_by_name
 from datamodules.layouts.devkit import recognise_combined, recognise_devkit
@@ -38,12 +40,15 @@ def holds_data(path: str) -> bool:
     if is_remote(path) or (place.is_file() and place.suffix.lower() in TABLE_SUFFIXES):
         return True
     wanted = (*IMAGE_SUFFIXES, ".heic", ".heif", *TABLE_SUFFIXES)
-    folders = itertools.islice(_names(place), _FOLDERS)
-    return (
-        place.is_dir()
-        and not holds_runs(path)
-        and any(name.lower().endswith(wanted) for names in folders for name in names)
-    )
+    if not place.is_dir() or holds_runs(path):
+        return False
+    for folder, names in itertools.islice(_names(place), _FOLDERS):
+        if any(name.lower().endswith(wanted) for name in names):
+            return True
+        with suppress(MisconfigurationException):  # it can't be listed
+            if names and holds_images(folder):  # of other suffixes, or none
+                return True
+    return False
 
 
 def data_options(command: str, path: str, options: Sequence[str]) -> list[str]:
@@ -83,6 +88,7 @@ def options_for_words(command: str, words: Sequence[str], options: Sequence[str]
     Raises:
         MisconfigurationException: If the words aren't one data set, or it is named twice.
     """
+    refuse_empty(command, words)
     if not words:
         return [*options]
     if len(words) > 1:
@@ -96,6 +102,22 @@ def options_for_words(command: str, words: Sequence[str], options: Sequence[str]
         hint = f" Did you mean --config {meant}?" if meant else ""
         raise MisconfigurationException(f"{path} {found}: {command} takes the folder of a data set, or a table.{hint}")
     return data_options(command, path, options)
+
+
+def refuse_empty(command: str, words: Sequence[str]) -> None:
+    """Refuse a word of no letters, which would name the folder that the command is typed in.
+
+    Args:
+        command: The command.
+        words: What was typed behind it.
+
+    Raises:
+        MisconfigurationException: If there is one.
+    """
+    if "" in words:
+        raise MisconfigurationException(
+            f"{command} was given an empty name, as of a variable that isn't set: name what it means, or leave it out."
+        )
 
 
 def _suitable(path: str) -> list[str]:
@@ -118,8 +140,8 @@ def _describes_data(config: str) -> bool:
     return isinstance(data, dict) and ("class_path" in data or "root" in data)
 
 
-def _names(folder: Path) -> Iterator[list[str]]:
+def _names(folder: Path) -> Iterator[tuple[str, list[str]]]:
     """Name the files of a folder and of each of those below it, in which links may lead in circles."""
-    for _, folders, files in os.walk(folder, followlinks=True):
+    for inner, folders, files in os.walk(folder, followlinks=True):
         folders[:] = sorted(name for name in folders if not reason_by_name(name))
-        yield [name for name in files if not reason_by_name(name)]
+        yield inner, [name for name in files if not reason_by_name(name)]

@@ -10,7 +10,7 @@ from zipfile import is_zipfile
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from command_line.arguments.config_names import SUFFIXES, config_meant, installed_config, is_config_file
-from command_line.arguments.data_word import data_options, holds_data, options_for_words
+from command_line.arguments.data_word import data_options, holds_data, options_for_words, refuse_empty
 from command_line.arguments.options import CONFIG, command_of, files_first, gathered, split_words, value_of, without
 from command_line.arguments.paths import expand
 from command_line.arguments.relative_paths import data_paths
@@ -103,6 +103,7 @@ def read_request(arguments: Sequence[str], afterwards: ExitStack) -> Request:
     words, options = split_words(rest)
     if command in DATA_COMMANDS:
         return Request([command, *options_for_words(command, words, options)])
+    refuse_empty(command, words)
     words = [expand(word, "a file" if place else "the run") for place, word in enumerate(words)]
     name = value_of(options, "--name")
     if name is not None:  # else the parser misses its value

@@ -4,7 +4,6 @@ import csv
 import io
 import os
 from collections import Counter
-from collections.abc import Collection
 from itertools import chain, count
 from pathlib import Path
 from typing import Literal
@@ -57,7 +56,7 @@ def doubts(data: ImageDataModule, typed: Typed, folds: int, output: Path, pictur
         )
     found = suspects(evaluation.best, evaluation.labels)
     write_csv(output / "out_of_fold.csv", answers_csv(evaluation))
-    before = _before(data, {evaluation.files[row] for row in found.rows.tolist()})
+    before = _before(data)
     excluded, relabelled = _write_lists(data, evaluation, found, before, output)
     page = output / "doubts.html"
     write_atomically(page, doubts_page(evaluation, found, read_or_none, data.layout.base, before, pictures))
@@ -91,16 +90,11 @@ def _files_of(data: ImageFolderDataModule) -> set[str]:
     return {*counts}
 
 
-def _before(data: ImageFolderDataModule, doubtful: Collection[str]) -> tuple[list[str], dict[str, str]]:
-    """List what the user's own lists leave out and correct already, as far as it isn't doubtful again."""
+def _before(data: ImageFolderDataModule) -> tuple[list[str], dict[str, str]]:
+    """List what the user's own lists leave out and correct already."""
     base, names = data.layout.base, data.class_names
     excluded = [os.path.relpath(file, base) for file in sorted(data.amendments.excluded)]
-    labels = {
-        os.path.relpath(file, base): names[index]
-        for file, index in data.amendments.labels.items()
-        if file not in doubtful
-    }
-    return excluded, labels
+    return excluded, {os.path.relpath(file, base): names[index] for file, index in data.amendments.labels.items()}
 
 
 def _write_lists(
@@ -110,14 +104,15 @@ def _write_lists(
     before: tuple[list[str], dict[str, str]],
     folder: Path,
 ) -> tuple[Path, Path]:
-    """Write both lists, each with what the user's own list has already."""
+    """Write both lists, each with what the user's own list has already, as far as it isn't doubtful again."""
     base, names, best = data.layout.base, evaluation.class_names, evaluation.best
     paths = [os.path.relpath(evaluation.files[row], base) for row in found.rows.tolist()]
     text = io.StringIO()
     writer = csv.writer(text)
     also = confidently_wrong(best, evaluation.labels, len(names))
     writer.writerow(["path", "label", "label_before", "probability", "probability_before", "confident_learning"])
-    writer.writerows([path, label, *[""] * 4] for path, label in before[1].items())
+    doubtful = {*paths}
+    writer.writerows([path, label, *[""] * 4] for path, label in before[1].items() if path not in doubtful)
     for row, rival, path in zip(found.rows.tolist(), found.rivals.tolist(), paths, strict=True):
         odds = [f"{best.confidence[row]:.4f}", f"{best.of_truth[row]:.4f}"]
         writer.writerow([path, names[rival], names[evaluation.labels[row]], *odds, int(also[row])])

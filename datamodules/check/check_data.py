@@ -1,6 +1,8 @@
 """Reads the whole data set once, and reports all problems."""
 
 import os
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from datamodules.check.report import summary_lines, write_report
 from datamodules.image_data_module import ImageDataModule
 from datamodules.image_folder import ImageFolderDataModule
 from datamodules.layouts.official_annotations import differs_from_official
+from datamodules.loading_data_module import Split
 
 _ORDER: tuple[Severity, ...] = ("error", "warning", "note")
 
@@ -35,7 +38,9 @@ def check_data(data: ImageDataModule, output: str) -> bool:
     findings = [Finding("error" if split == "train" else "warning", f"no {split} split", [(reason, [])])
                 for split, reason in listed.missing.items()]  # fmt: skip
     findings += _layout_findings(data, listed)
-    findings += find_problems(listed, inspect_images(np.array(listed.files), os.cpu_count() or 1))
+    stored = {split: read for split in dict.fromkeys(listed.splits) if (read := data.stored_files(split))}
+    content = partial(_content, listed, stored) if stored else None
+    findings += find_problems(listed, inspect_images(np.array(listed.files), os.cpu_count() or 1, content))
     findings.sort(key=lambda finding: _ORDER.index(finding.severity))
     counts = {severity: sum(finding.severity == severity for finding in findings) for severity in _ORDER}
     summary = (
@@ -47,10 +52,16 @@ def check_data(data: ImageDataModule, output: str) -> bool:
     places = write_report(findings, Path(output), base, summary, already)
     lines = [*summary_lines(findings), summary, f"page with pictures: {places['report.html']}"]
     if "exclude.txt" in places:
-        lines.append(f"to leave out what is wrong: --data.exclude {places['exclude.txt']}")
+        again = "convert again with " * bool(stored)
+        lines.append(f"to leave out what is wrong: {again}--data.exclude {places['exclude.txt']}")
     text = "\n".join(lines).encode(errors="backslashreplace").decode()  # names of files needn't be UTF-8
     print(f"\n{text}", flush=True)  # noqa: T201 - the result that the user waits for
     return not counts["error"]
+
+
+def _content(listed: LabelledFiles, stored: Mapping[Split, Callable[[int], bytes]], index: int) -> bytes | None:
+    read = stored.get(listed.splits[index])
+    return None if read is None else read(int(listed.positions[index]))
 
 
 def _kinds(number: int, of: str) -> str:

@@ -2,6 +2,7 @@
 
 import io
 import os
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -61,17 +62,18 @@ class Inspection(NamedTuple):
     balance: ColourBalance | None = None
 
 
-def inspect_image(path: str) -> Inspection:
+def inspect_image(path: str, content: bytes | None = None) -> Inspection:
     """Decode a file and look at its header.
 
     Args:
         path: The file.
+        content: What it holds; None reads it.
 
     Returns:
         What was found.
     """
     try:
-        data = read_bytes(path)
+        data = read_bytes(path) if content is None else content
         stored = decode_stored(data, path)
     except UnreadableImageError as error:
         return Inspection(error.reason)
@@ -88,17 +90,20 @@ def inspect_image(path: str) -> Inspection:
     )
 
 
-def inspect_images(files: npt.NDArray[np.str_], processes: int) -> list[Inspection]:
+def inspect_images(
+    files: npt.NDArray[np.str_], processes: int, content: Callable[[int], bytes | None] | None = None
+) -> list[Inspection]:
     """Inspect files in parallel, with a progress bar.
 
     Args:
         files: Paths.
         processes: Number of processes.
+        content: Tells what a file holds by its position, or None where it has to be read.
 
     Returns:
         What was found in each.
     """
-    loader = DataLoader(_Inspections(files), batch_size=16, num_workers=processes, collate_fn=list)
+    loader = DataLoader(_Inspections(files, content), batch_size=16, num_workers=processes, collate_fn=list)
     found: list[Inspection] = []
     with progress(total=len(files), desc="checking", unit=" images") as bar:
         for batch in loader:
@@ -108,14 +113,14 @@ def inspect_images(files: npt.NDArray[np.str_], processes: int) -> list[Inspecti
 
 
 class _Inspections(Dataset[Inspection]):
-    def __init__(self, files: npt.NDArray[np.str_]) -> None:
-        self.files = files
+    def __init__(self, files: npt.NDArray[np.str_], content: Callable[[int], bytes | None] | None) -> None:
+        self.files, self.content = files, content
 
     def __len__(self) -> int:
         return len(self.files)
 
     def __getitem__(self, index: int) -> Inspection:
-        return inspect_image(str(self.files[index]))
+        return inspect_image(str(self.files[index]), None if self.content is None else self.content(index))
 
 
 def _traits(data: bytes, path: str) -> list[str]:

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -10,9 +9,10 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from datamodules.image_data_module import ImageDataModule
 from datamodules.image_folder import ImageFolderDataModule
+from datamodules.loading_data_module import Split
 from datamodules.samples import Samples
 
-_SPLITS: tuple[Literal["train", "val", "test"], ...] = ("train", "val", "test")
+_SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class LabelledFiles:
     Attributes:
         files: Paths.
         splits: Split of each.
+        positions: Its place among the samples of that split, int64 of shape (n,).
         labels: Class index of each, int64 of shape (n,).
         boxes: Boxes, int64 of shape (n, 4), or None.
         class_names: Names of the classes.
@@ -31,7 +32,8 @@ class LabelledFiles:
     """
 
     files: list[str]
-    splits: list[str]
+    splits: list[Split]
+    positions: npt.NDArray[np.int64]
     labels: npt.NDArray[np.int64]
     boxes: npt.NDArray[np.int64] | None
     class_names: list[str]
@@ -89,7 +91,8 @@ def list_files(data: ImageDataModule) -> LabelledFiles:
     Raises:
         MisconfigurationException: If no split can be listed.
     """
-    found: dict[str, Samples] = {}
+    found: dict[Split, Samples] = {}
+    positions: list[npt.NDArray[np.int64]] = []
     missing: dict[str, str] = {}
     for split in _SPLITS:
         try:
@@ -100,6 +103,7 @@ def list_files(data: ImageDataModule) -> LabelledFiles:
         labelled = samples.take(samples.labelled())
         if len(labelled) or not len(samples):
             found[split] = labelled
+            positions.append(samples.labelled())
         else:
             missing[split] = f"No image of the {split} split has a label."
     if not found:
@@ -109,6 +113,7 @@ def list_files(data: ImageDataModule) -> LabelledFiles:
     return LabelledFiles(
         [str(file) for part in parts for file in part.files],
         [split for split, part in found.items() for _ in range(len(part))],
+        np.concatenate(positions),
         np.concatenate([part.labels for part in parts if part.labels is not None]),
         np.concatenate(boxes) if len(boxes) == len(parts) else None,
         data.class_names,

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import time
 from bisect import bisect_right
@@ -26,6 +27,7 @@ _OPEN = 32  # chunks that a process reads from at a time
 _SHARE = 0.5  # of what is free on the disk
 _FOLLOWING = 2  # chunks that are fetched ahead when they are read in order
 _BOTH_WINDOWS = 20  # chunks that are in use or read ahead at a time, with some to spare
+_FOLDER = re.compile("[0-9a-f]{20}")
 _AFRESH = 3600.0  # seconds after which a draft that nobody has finished is removed
 
 
@@ -56,7 +58,7 @@ class RemoteChunks:
             raise MisconfigurationException(f"{url}/{_INDEX} is damaged: convert the data again.") from error
         self.base = folder or user_cache("chunks")
         # what is converted again has another index, and so another folder
-        self.folder = self.base / hashlib.sha256(url.encode() + content).hexdigest()[:20]
+        self.folder = self.base / hashlib.sha256(url.encode() + content).hexdigest()[:20]  # as _FOLDER says
         self.base.mkdir(parents=True, exist_ok=True)
         self.limit = int(_SHARE * shutil.disk_usage(self.base).free) if limit is None else limit
         if largest > self.limit:
@@ -168,14 +170,14 @@ class RemoteChunks:
                 (draft / _INDEX).write_text(json.dumps({**self.index, "chunks": [chunk]}), encoding="utf-8")
 
     def _make_place(self, needed: int) -> None:
-        """Remove the chunks that were not used for longest, of whatever data set."""
+        """Remove the chunks that were not used for longest, of whatever data set, and nothing else that lies there."""
         kept = []
-        for chunk in self.base.glob("*/*"):
+        for chunk in (place for place in self.base.glob("*/*") if _FOLDER.fullmatch(place.parent.name)):
             with suppress(OSError):  # another process removes it
                 if chunk.name.startswith(".draft-"):
                     if time.time() - chunk.stat().st_mtime > _AFRESH:
                         shutil.rmtree(chunk, ignore_errors=True)
-                elif chunk.name.isdigit():
+                elif chunk.name.isdigit() and (chunk / _INDEX).is_file():
                     kept.append((chunk.stat().st_mtime, sum(file.stat().st_size for file in chunk.iterdir()), chunk))
         used = sum(size for _, size, _ in kept)
         for _, size, chunk in sorted(kept):

@@ -19,11 +19,11 @@ from datamodules.progress import progress
 from datamodules.reading.image_reader import UnreadableImageError, decode_image, read_bytes
 from datamodules.remote.draft import drafted
 
-_EDITION = 1  # count up when fingerprints change
+_EDITION = 2  # count up when fingerprints change
 _SILENT = 500  # so many take no time worth a bar
 _KEPT = 4  # fingerprints of files that aren't there any more, as a multiple of those that are
 
-_Known: TypeAlias = dict[bytes, Fingerprint | None]
+_Known: TypeAlias = dict[bytes, Fingerprint]
 
 
 def equal_pictures(files: Sequence[str], folder: Path) -> list[tuple[int, int]]:
@@ -50,9 +50,9 @@ def equal_pictures(files: Sequence[str], folder: Path) -> list[tuple[int, int]]:
             bar = progress(found, len(new) < _SILENT, desc="looking for equal pictures", total=len(new), unit=" images")
             seen = dict(zip(new, bar, strict=True))
         kept = known if len(known) < _KEPT * len(keys) else {}
-        known |= seen
-        _save(cache, {**kept, **{key: known[key] for key in keys}})
-    return linked([known[key] for key in keys])
+        known |= {key: found for key, found in seen.items() if found is not None}  # what can't be read may be, later
+        _save(cache, {**kept, **{key: known[key] for key in keys if key in known}})
+    return linked([known.get(key) for key in keys])
 
 
 def _look_at(file: str) -> Fingerprint | None:
@@ -72,20 +72,19 @@ def _load(cache: Path) -> _Known:
     try:
         with np.load(cache) as content:
             keys, digests = content["keys"].tobytes(), content["digests"].tobytes()
-            bits, thumbnails, readable = content["bits"].tolist(), content["thumbnails"], content["readable"]
+            bits, thumbnails = content["bits"].tolist(), content["thumbnails"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):  # not there yet, or torn
         return {}
     return {
         keys[16 * row : 16 * row + 16]: Fingerprint(digests[16 * row : 16 * row + 16], bits[row], thumbnails[row])
-        if readable[row]
-        else None
         for row in range(len(bits))
     }
 
 
 def _save(cache: Path, known: _Known) -> None:
-    empty = Fingerprint(bytes(16), 0, np.zeros((8, 8, 3), dtype=np.uint8))
-    prints = [found or empty for found in known.values()]
+    if not known:
+        return
+    prints = known.values()
     content = io.BytesIO()
     np.savez(
         content,
@@ -93,7 +92,6 @@ def _save(cache: Path, known: _Known) -> None:
         digests=np.frombuffer(b"".join(found.digest for found in prints), dtype=np.uint8),
         bits=np.array([found.bits for found in prints], dtype=np.uint64),
         thumbnails=np.stack([found.thumbnail for found in prints]),
-        readable=np.array([found is not None for found in known.values()]),
     )
     # machines that share a home have the same process numbers; one that can't be written to costs the time once more
     with suppress(OSError), drafted(cache) as draft:

@@ -1,6 +1,7 @@
 """Data sets from archives: fetched with resumption, unpacked without leaving the folder."""
 
 import hashlib
+import http.client
 import lzma
 import shutil
 import tarfile
@@ -83,7 +84,7 @@ def _fetch(url: str, folder: Path) -> Path:
                 raise MisconfigurationException(f"Can't fetch {url}: {error}.") from error
             else:
                 time.sleep(_PAUSE * 2 ** (attempt - 1))
-        except (urllib.error.URLError, ConnectionError, TimeoutError) as error:
+        except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError) as error:
             reason = error.reason if isinstance(error, urllib.error.URLError) else error
             if attempt == _ATTEMPTS:
                 raise MisconfigurationException(f"Can't fetch {url}: {reason}.") from error

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import re
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from datamodules.layouts.table_faults import TableFaults
 from datamodules.layouts.table_file import Table
 from datamodules.samples import NO_LABEL
 
+_OF_WHOLE = re.compile(r"^([+-]?\d+)\.0+$")
 _FARTHEST = 1e9  # pixels; beyond 2^63 a number would turn into another one
 
 
@@ -171,7 +173,8 @@ class Columns:
         """
         if "group" not in self.names:
             return None
-        cells = [None if cell is None else cell.strip() for cell in self.texts("group")]
+        # another table, or a row without a group, makes floats of the same numbers
+        cells = [None if cell is None else _OF_WHOLE.sub(r"\1", cell.strip()) for cell in self.texts("group")]
         return np.array([_group_number(cell) if cell else NO_LABEL for cell in cells], dtype=np.int64)
 
     def boxes(self) -> npt.NDArray[np.int64] | None:

@@ -43,7 +43,7 @@ def read_csv(path: Path, roles: Callable[[str], object]) -> CsvText:
     """
     text, encoding = decode_text(path.read_bytes(), lambda raw: _names_files(raw, path.parent))
     first, _, rest = text.partition("\n")
-    separator, skipped = first.strip().removeprefix("sep="), 1  # a line that Excel understands
+    separator, skipped = first.rstrip("\r").removeprefix("sep="), 1  # a line that Excel understands
     if not first.startswith("sep=") or len(separator) != 1:
         separator = max(_SEPARATORS, key=lambda sign: sum(bool(roles(name)) for name in _first_row(text, sign)))
         rest, skipped = text, 0
@@ -65,9 +65,13 @@ def _first_row(text: str, separator: str) -> list[str]:
 
 
 def _names_files(raw: str, base: Path) -> bool:
-    """Check whether a cell that isn't UTF-8 names a file as it is in bytes."""
-    line = next((line for line in raw.split("\n") if _has_raw_bytes(line)), "")
-    cells = [cell.strip(' "') for sign in _SEPARATORS for cell in line.rstrip("\r").split(sign)]
+    """Check whether cells that aren't UTF-8 name files as they are in bytes: the other cells are UTF-8 then."""
+    others = len(raw) - len(raw.encode("ascii", "ignore"))
+    strange = len(raw) - len(raw.encode("utf-8", "ignore").decode())
+    if others > 2 * strange:  # most of them are UTF-8, which text in another encoding hardly ever looks like
+        return True
+    lines = (line.rstrip("\r") for line in raw.split("\n") if _has_raw_bytes(line))
+    cells = (cell.strip(' "') for line in lines for sign in _SEPARATORS for cell in line.split(sign))
     return any(os.path.lexists(base / cell) for cell in cells if _has_raw_bytes(cell) and "\0" not in cell)
 
 

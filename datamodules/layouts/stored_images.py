@@ -17,6 +17,7 @@ from datamodules.progress import progress
 from datamodules.reading.file_kinds import HEAD, recognise
 
 _ROWS = 64  # in memory at once
+_LONGEST = 240  # bytes of a name; file systems take 255, and the row stands before it
 
 
 @dataclass(frozen=True)
@@ -132,4 +133,5 @@ def stored_images(table: Path, column: str, original: list[Any]) -> StoredImages
 
 def _name(row: int, original: Any) -> str:
     name = PurePosixPath(str(original or "").replace("\\", "/").replace("\0", "")).name
-    return f"{row:06d}-{name[-100:]}" if name else f"{row:06d}.jpg"
+    kept = name[-100:].encode(errors="replace")[-_LONGEST:].decode(errors="ignore")
+    return f"{row:06d}-{kept}" if name else f"{row:06d}.jpg"

@@ -123,6 +123,12 @@ class Storage:
         def find(system: Any, folder: str) -> dict[str, tuple[str, int]]:
             found = system.find(folder, detail=True)
             names = {path.removeprefix(folder).lstrip("/"): about for path, about in found.items()}
+            odd = sorted(name for name in names if {"", ".."} & {*name.rstrip("/").split("/")} and name.strip("/"))
+            if odd:
+                rank_zero_warn(
+                    f"{self.url} has {len(odd)} files whose names no folder can hold, such as {odd[0]}: they are "
+                    "passed over; rename them."
+                )
             return {
                 name: (_version(about), int(about.get("size") or 0))
                 for name, about in names.items()

@@ -144,6 +144,29 @@ def test_folders_of_runs_are_no_data(tmp_path: Path) -> None:
     assert not holds_data(str(tmp_path / "logs"))
 
 
+def test_pictures_count_by_their_content(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number, file in enumerate(sorted(photos.rglob("*.png"))):
+        file.rename(file.with_suffix((".jfif", ".png_large", "")[number % 3]))
+    assert holds_data(str(photos))
+    main(["check", str(photos), f"--output={tmp_path / 'check'}"])
+    assert "20 images of 2 classes" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["fit", "check", "test", "predict"])
+def test_a_name_without_letters_is_no_folder(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match=f"{command} was given an empty name, as of a variable that isn't set"):
+        main([command, ""])
+
+
+@pytest.mark.parametrize("command", ["fit", "check", "test", "explain"])
+def test_names_that_no_disk_takes_are_answered_in_one_sentence(command: str) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main([command, "a" * 300])
+    assert isinstance(stop.value.code, str)
+    assert "a" * 300 in stop.value.code
+
+
 def test_a_picture_counts_however_many_other_files_are_listed_before_it(tmp_path: Path) -> None:
     for number in range(10_001):
         (tmp_path / f"{number}.txt").touch()

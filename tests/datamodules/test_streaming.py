@@ -1,6 +1,7 @@
 """Converted data sets train and score as the files do that they were made from."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,10 +13,12 @@ import pytest
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from datamodules import StreamingDataModule, ToyCarsDataModule
+from datamodules import ImageFolderDataModule, StreamingDataModule, ToyCarsDataModule
+from datamodules.check import check_data
 from datamodules.chunks.conversion import convert
 from datamodules.loading.samplers import ShuffledSampler, shuffled_in_blocks
 from tests.support.checkout import CHECKOUT
+from tests.support.photos import class_folders
 from tests.support.processes import run_devices
 from train import main
 
@@ -142,6 +145,45 @@ def test_chunks_may_lie_elsewhere(stream: Path, tmp_path: Path) -> None:
     data = StreamingDataModule(root=str(stream), chunks=str(tmp_path / "bucket"), image_size=64, num_workers=0)
     data.setup("test")
     assert sum(len(labels) for _, labels in data.test_dataloader()) == 40
+
+
+def test_nothing_but_chunks_is_removed_from_the_cache_folder(stream: Path, tmp_path: Path) -> None:
+    others = [tmp_path / "scratch/holidays/2021/1.jpg", tmp_path / "scratch/holidays/.draft-letter"]
+    for file in others:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"mine")
+    os.utime(others[1], (0, 0))
+    data = StreamingDataModule(
+        root=f"file://{stream}", cache_dir=str(tmp_path / "scratch"), cache_gb=60e3 / 1e9, image_size=64, num_workers=0
+    )
+    data.setup("fit")
+    assert len(list((tmp_path / "scratch").rglob("*.bin"))) == 0
+    assert sum(len(labels) for _, labels in data.train_dataloader()) == 64
+    assert 0 < len(list((tmp_path / "scratch").rglob("*.bin"))) < len(list(stream.glob("train/*.bin")))
+    assert all(file.read_bytes() == b"mine" for file in others)
+
+
+def test_a_check_reads_the_chunks_and_files_keep_their_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    class_folders(Path("photos"), ["a", "b"])
+    folder = ImageFolderDataModule(root="photos")
+    folder.prepare_data()
+    convert(folder, Path("stream"))
+    shutil.rmtree("photos")
+    data = StreamingDataModule(root="stream")
+    assert check_data(data, "check")
+    assert "20 images of 2 classes: 0 kinds of error" in capsys.readouterr().out
+    for split in ("train", "test"):
+        assert {*data.samples(split).files} == {*folder.samples(split).files}
+
+
+def test_a_part_that_the_table_does_not_list_is_none(toy_data: ToyData, tmp_path: Path) -> None:
+    convert(toy_data(val_fraction=0), tmp_path / "stream")
+    (tmp_path / "stream/val").mkdir()
+    (tmp_path / "stream/val/index.json").write_text("{}")  # of a conversion that was interrupted
+    assert StreamingDataModule(root=str(tmp_path / "stream")).not_validated
 
 
 def test_mistakes_are_named(stream: Path, mistake: Callable[..., str], tmp_path: Path, toy_data: ToyData) -> None:

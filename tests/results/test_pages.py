@@ -75,7 +75,7 @@ def test_decisions_on_doubtful_labels_are_saved_as_lists_that_are_read(tmp_path:
     given = Evaluation("val", names, files, given.positions, given.labels, given.plain)
     found = Suspects(np.array([1, 2, 3]), np.array([1, 2, 1]))
     page = tmp_path / "doubts.html"
-    before = (["c/0.jpg"], {"c/1.jpg": "a"})
+    before = (["c/0.jpg"], {"c/1.jpg": "a", "a/1.jpg": "c", "a/2.jpg": "c"})  # two of which are doubtful again
     page.write_text(doubts_page(given, found, lambda _: np.zeros((30, 40, 3), np.uint8), root, before, 10))
     with chromium() as browser:
         browser.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
@@ -108,5 +108,5 @@ def test_decisions_on_doubtful_labels_are_saved_as_lists_that_are_read(tmp_path:
             time.sleep(0.1)
         assert complaints(browser) == []
     labels = read_corrections(str(saved[0]), files, root, names)
-    assert labels == {str(root / "a/1.jpg"): 1, str(root / "c/1.jpg"): 0}
+    assert labels == {str(root / "a/1.jpg"): 1, str(root / "c/1.jpg"): 0, str(root / "a/2.jpg"): 2}
     assert excluded_files(files, root, str(saved[1])) == {str(root / "a/#3, odd.jpg"), str(root / "c/0.jpg")}
