@@ -1,5 +1,6 @@
 """Archives from a local server: resumed where they broke off, and refused where they are damaged or hostile."""
 
+import http.client
 import io
 import tarfile
 import zipfile
@@ -122,3 +123,12 @@ def test_archives_cannot_write_outside(tmp_path: Path, name: str, kind: str) -> 
         download_stanford_cars(tmp_path / "data/cars", str(path))
     assert not Path("/evil.txt").exists()
     assert len(list(tmp_path.rglob("evil.txt"))) == inside
+
+
+def test_a_broken_answer_of_unknown_length_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> bool:
+        raise http.client.IncompleteRead(b"1")
+
+    monkeypatch.setattr("datamodules.download.archives._fetch_rest", broken)
+    with pytest.raises(MisconfigurationException, match=r"Can't fetch http://127.0.0.1/cars.tgz: IncompleteRead"):
+        download_stanford_cars(tmp_path / "cars", "http://127.0.0.1/cars.tgz")

@@ -32,3 +32,11 @@ def test_a_garbled_cache_is_written_anew(tmp_path: Path, start: int) -> None:
     data[start : start + 60] = bytes(60)
     cache.write_bytes(data)
     assert equal_pictures(files, tmp_path) == expected
+
+
+def test_what_could_not_be_read_is_looked_at_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = [str(picture(tmp_path / name, size=(80, 60))) for name in ("a.png", "b.png")]
+    with monkeypatch.context() as once:
+        once.setattr(module, "_look_at", lambda _: None)  # a disk that fails, a decoder that isn't installed
+        assert equal_pictures(files, tmp_path) == []
+    assert equal_pictures(files, tmp_path) == [(0, 1)]

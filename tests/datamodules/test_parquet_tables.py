@@ -99,3 +99,17 @@ def test_text_that_parquet_has_as_bytes_is_text(tmp_path: Path) -> None:
     assert module.class_names == sorted({*labels.values()})
     assert {Path(file).name for file in module.read("all").files} == {Path(file).name for file in labels}
     assert not [path for path in tmp_path.iterdir() if "images-" in path.name]
+
+
+def test_long_names_of_photographs_in_parquet_are_cut_to_what_a_disk_takes(tmp_path: Path) -> None:
+    labels = photographs(tmp_path / "source")
+    images = [
+        {"bytes": (tmp_path / "source" / file).read_bytes(), "path": f"{'写真' * 45}{number}.jpg"}
+        for number, file in enumerate(labels)
+    ]
+    parquet.write_table(pa.table({"image": images, "label": [*labels.values()]}), tmp_path / "train.parquet")
+    data = ImageFolderDataModule(root=str(tmp_path / "train.parquet"), val_fraction=0.3, test_fraction=0.2)
+    data.prepare_data()
+    files = [Path(file) for split in ("train", "val", "test") for file in data.samples(split).files]
+    assert len({*files}) == 20
+    assert all(file.is_file() and file.name.endswith(".jpg") for file in files)

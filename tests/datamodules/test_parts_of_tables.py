@@ -107,3 +107,14 @@ def test_fit_takes_test_rows_without_labels_and_test_says_so(
 )
 def test_names_of_parts(name: str, part: str | None) -> None:
     assert part_of(name) == part
+
+
+def test_a_group_has_one_number_however_tables_write_it(tmp_path: Path) -> None:
+    labels = photographs(tmp_path)
+    for part, spelling in (("train", "{}.0"), ("val", "{}")):
+        rows = [f"{file},{label},{spelling.format(number % 5)}" for number, (file, label) in enumerate(labels.items())]
+        (tmp_path / f"{part}.csv").write_text("\n".join(["path,label,group", *rows]))
+    train, val = (recognise_layout(tmp_path).read(part) for part in ("train", "val"))
+    assert train.groups is not None
+    assert val.groups is not None
+    assert train.groups.tolist() == val.groups.tolist()

@@ -101,3 +101,14 @@ def test_no_division_parts_a_photograph(photos: Path, together: bool | None) -> 
         files = [{*data.samples(split).files.tolist()} for split in ("train", "val", "test")]
         assert all(files)
         assert sum(map(len, files)) == len(set().union(*files)) == 12
+
+
+def test_photographs_are_counted_once(photos: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for number in (3, 4):
+        (photos.parent / f"{number}.png").unlink()
+    with pytest.warns(UserWarning, match="10 photographs are listed; passed over: 2 "):
+        ImageFolderDataModule(str(photos)).prepare_data()
+    for file in photos.parent.glob("*.png"):
+        file.unlink()
+    with pytest.raises(MisconfigurationException, match="None of the 12 files"):
+        ImageFolderDataModule(str(photos)).prepare_data()

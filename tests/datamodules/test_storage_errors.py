@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from fsspec.implementations.memory import MemoryFile, MemoryFileSystem  # type: ignore[import-untyped]
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from datamodules.remote.storage import Storage
@@ -44,3 +45,11 @@ def test_wrong_credentials_are_said_at_once(monkeypatch: pytest.MonkeyPatch) -> 
         found = answer(Storage("memory://bucket"), error, monkeypatch)
         assert found.startswith("1 No access to memory://bucket/signature.csv")
         assert "check its name and your credentials" in found
+
+
+def test_names_that_no_folder_can_hold_are_told() -> None:
+    storage = MemoryFileSystem()
+    for name in ("a/1.png", "a//2.png", "a//3.png"):
+        storage.store[f"/odd/{name}"] = MemoryFile(storage, f"/odd/{name}", b"1")
+    with pytest.warns(UserWarning, match="memory://odd has 2 files whose names no folder can hold, such as a//2.png"):
+        assert [*Storage("memory://odd").sizes()] == ["a/1.png"]

@@ -1,6 +1,7 @@
 """Tables as people's programs write them: every kind is read as the plain one is, or refused by name."""
 
 import json
+import os
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -163,3 +164,20 @@ def test_what_is_written_is_read_again(tmp_path_factory: pytest.TempPathFactory,
     assert read.files.tolist() == samples.files.tolist()
     assert read.labels is not None
     assert [layout.class_names[label] for label in read.labels] == [names[label] for label in labels]
+
+
+def test_excel_says_that_tabs_separate(tmp_path: Path) -> None:
+    labels = photographs(tmp_path)
+    (tmp_path / "labels.tsv").write_bytes(b"sep=\t\r\n" + as_text(labels, "\t", end="\r\n").encode())
+    assert found(recognise_layout(tmp_path / "labels.tsv")) == labels
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_one_name_that_is_not_utf_8_spoils_no_other(tmp_path: Path, there: bool) -> None:
+    names = [b"caf\xe9.png", *(f"Škoda{number}.png".encode() for number in range(6))]
+    for name in names[not there :]:
+        picture(Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)))
+    rows = [name + (b",a" if number % 2 else b",b") for number, name in enumerate(names)]
+    (tmp_path / "split.csv").write_bytes(b"\n".join([b"path,label", *rows]))
+    listed = recognise_layout(tmp_path / "split.csv").read("all").files.tolist()
+    assert {Path(file).name for file in listed} >= {f"Škoda{number}.png" for number in range(6)}
