@@ -23,6 +23,7 @@ from callbacks.saving.loop_state import (
     between_batches,
     go_on,
     moment_of,
+    resume_by_epochs,
 )
 from callbacks.saving.scored_checkpoint import ScoredCheckpoint
 from callbacks.saving.stop_signals import StopSignals
@@ -184,6 +185,8 @@ class Checkpoint(ScoredCheckpoint):
         """Note how far the run is; arguments as in ``on_save_checkpoint``."""
         super().on_load_checkpoint(trainer, pl_module, checkpoint)
         self._moment = moment_of(checkpoint)
+        if trainer.state.fn == "fit":
+            resume_by_epochs(trainer)
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Leave signals to others again; arguments as in ``on_train_start``, and the stage."""

@@ -69,6 +69,16 @@ def moment_of(checkpoint: dict[str, Any]) -> str | None:
     return moment
 
 
+def resume_by_epochs(trainer: Trainer) -> None:
+    """Let Lightning tell whether an epoch had ended: with ``max_steps`` it would take each for one that hadn't.
+
+    Args:
+        trainer: The trainer, which is about to restore a checkpoint; changed in place, until ``go_on``.
+    """
+    loop: Any = trainer.fit_loop
+    loop._iteration_based_training = lambda: False
+
+
 def go_on(trainer: Trainer, moment: str | None) -> None:
     """Let a resumed run begin where the checkpoint was saved, and not validate too often, too rarely or twice.
 
@@ -76,6 +86,7 @@ def go_on(trainer: Trainer, moment: str | None) -> None:
         trainer: The trainer, which is about to train; changed in place.
         moment: What ``moment_of`` has read.
     """
+    vars(trainer.fit_loop).pop("_iteration_based_training", None)  # that of its class comes back
     loop: Any = trainer.fit_loop.epoch_loop
     answers = list(_ANSWERS.get(moment or "", []))
 

@@ -12,6 +12,7 @@ pytestmark = pytest.mark.slow
 
 RECIPES = {
     "unfreezing by epochs": ["--unfreezing.epochs=[1,2]"],
+    "a number of steps": ["--trainer.max_epochs=-1", "--trainer.max_steps=16", "--unfreezing.epochs=[1,2]"],
     "everything that has a state": [  # a group is unfrozen after the second validation and each one after
         "--unfreezing.patience=1", "--unfreezing.min_delta=2", "--ema.decay=0.9", "--model.mixup_alpha=0.4",
         "--model.cutmix_alpha=1", "--progressive_resizing.start=0.5", "--data.balanced_sampling=true",
