@@ -52,18 +52,21 @@ class Distillation(Callback):
             raise MisconfigurationException(f"distillation.teacher: {error}") from error
         self._loaded = Teacher(model, module.class_names, module.normalize)
 
-    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Let the classifier learn from the teacher.
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Let the classifier learn from the teacher, before the finders search, which Lightning calls first.
 
         Args:
             trainer: The trainer.
             pl_module: The classifier.
+            stage: ``fit``; in others nothing is learned.
         """
         assert isinstance(pl_module, ImageClassifier)
+        if stage != "fit":
+            return
         if self._loaded is None:
             self.load(pl_module)
         if self._loaded is not None:
-            pl_module.loss.learn_from(self._loaded.to(pl_module.device), self.weight)
+            pl_module.loss.learn_from(self._loaded.to(trainer.strategy.root_device), self.weight)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Leave the teacher, whose memory what follows may need.

@@ -5,7 +5,7 @@ from typing import Any
 from lightning import LightningModule, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import EarlyStopping as LightningEarlyStopping
-from lightning.pytorch.utilities import rank_zero_info
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from torch import Tensor
 
 from callbacks.gradual_unfreezing import GradualUnfreezing
@@ -54,6 +54,22 @@ class EarlyStopping(LightningEarlyStopping):
             self._check_on_train_epoch_end = True
         super().setup(trainer, pl_module, stage)
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Train no further where a resumed run had stopped, unless it has more patience now.
+
+        Args:
+            trainer: The trainer.
+            pl_module: The classifier.
+        """
+        super().on_train_start(trainer, pl_module)
+        if self.stopped_epoch and self.wait_count >= self.patience and not self._should_skip_check(trainer):
+            trainer.should_stop = True
+
+    def _evaluate_stopping_criteria(self, current: Tensor) -> tuple[bool, str | None]:
+        if self.check_finite and not current.isfinite():
+            rank_zero_warn(f"{self.monitor} is {float(current)}: training stops (early_stopping.patience).")
+        return super()._evaluate_stopping_criteria(current)
+
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Say why the run is shorter than it was to be.
 
@@ -84,7 +100,9 @@ class EarlyStopping(LightningEarlyStopping):
         return True
 
     def _should_skip_check(self, trainer: Trainer) -> bool:
-        return not self.enabled or super()._should_skip_check(trainer) or _is_waiting(trainer)
+        # the last step of a run may end an epoch before its validation
+        cut_off = self.monitor not in trainer.callback_metrics and 0 < trainer.max_steps <= trainer.global_step
+        return not self.enabled or cut_off or super()._should_skip_check(trainer) or _is_waiting(trainer)
 
 
 def _is_waiting(trainer: Trainer) -> bool:

@@ -101,6 +101,8 @@ class ExponentialMovingAverage(WeightAveraging):
                 f"stands still: choose {mixed}, or set ema.decay to null."
             )
         super().setup(trainer, pl_module, stage)
+        if stage == "fit" and trainer.precision == "64-true" and self._average_model is not None:
+            self._average_model.double()  # as Lightning makes the weights after this
         self._updates = 0
         if stage == "fit":  # of an earlier training with the same callback; a resumed run brings its own
             self._latest_update_step = 0

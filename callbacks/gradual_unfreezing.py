@@ -121,7 +121,11 @@ class GradualUnfreezing(Callback):
         Raises:
             MisconfigurationException: If the strategy can't train a network that is unfrozen gradually.
         """
-        if stage != "fit" or not self.active:
+        if stage != "fit":
+            return
+        assert isinstance(pl_module, ImageClassifier)
+        pl_module.layers.unfrozen_at = {}  # of an earlier training; a checkpoint brings its own
+        if not self.active:
             return
         self.stalls, self.unfrozen, self.waited, self.best = 0, 0, 0, float("-inf")
         if not isinstance(trainer.strategy, DDPStrategy | FullySharded | SingleDeviceStrategy):
@@ -129,8 +133,6 @@ class GradualUnfreezing(Callback):
                 "unfreezing works on one device, with ddp and with configs/strategy/fsdp.yaml, not with "
                 f"{type(trainer.strategy).__name__}."
             )
-        assert isinstance(pl_module, ImageClassifier)
-        pl_module.layers.unfrozen_at = {}
         pl_module.layers.warmup_epochs = self.warmup_epochs
         pl_module.freeze_groups(self.frozen_groups([*pl_module.group_names], 0))
 

@@ -62,10 +62,11 @@ class ProgressiveResizing(Callback):
         Raises:
             MisconfigurationException: If the network takes images of one size only.
         """
-        self.on_train_epoch_start(trainer, pl_module)
-        if self.start is None:
-            return
         assert isinstance(pl_module, ImageClassifier)
+        if self.start is None:
+            pl_module.train_size = None  # which an earlier training may have left
+            return
+        self.on_train_epoch_start(trainer, pl_module)
         side = pl_module.train_size or int(pl_module.hparams["image_size"])
         pl_module.eval()
         try:

@@ -110,6 +110,7 @@ class ImageClassifier(PhotographClassifier):
     def setup(self, stage: str | None = None) -> None:
         """Test the network with the sizes of training and evaluation before a run begins; without a stage, on both."""
         check_image_sizes(self, self.hparams, training=stage in ("fit", None))
+        self.accuracy.begin(stage)
         if self.hparams.get("compile"):
             self.logits.compile()
 
@@ -253,8 +254,7 @@ class ImageClassifier(PhotographClassifier):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Continue with these, and note how long the weights were trained, so that scores stand beside the curves."""
         check_trained_size(self, self.hparams, checkpoint)
-        if "training_accuracy" in checkpoint and self.global_rank == 0:
-            self.accuracy.restore(checkpoint["training_accuracy"])
+        self.accuracy.restore(checkpoint.get("training_accuracy", (0, 0)), self.global_rank)
         self.layers.restore(checkpoint)
         self.fitted = Fitted.from_checkpoint(checkpoint.get("calibration", {}))
         self.steps_trained = int(checkpoint.get("global_step", 0))

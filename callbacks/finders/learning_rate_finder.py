@@ -61,6 +61,11 @@ class LearningRateFinder(LightningLearningRateFinder):
         if not self.enabled or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         assert isinstance(pl_module, ImageClassifier)
+        if not pl_module.hparams["learning_rate"]:
+            raise MisconfigurationException(
+                "model.learning_rate is 0, from which lr_finder can't tell the ratios between the rates of the layers: "
+                "give any larger one."
+            )
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
             if isinstance(callback, GradualUnfreezing):
                 if callback.patience is not None and self.epoch:
@@ -69,9 +74,11 @@ class LearningRateFinder(LightningLearningRateFinder):
                         "then: list the epochs by unfreezing.epochs, or leave lr_finder.epoch at 0."
                     )
                 callback.freeze_for(trainer, pl_module, self.epoch)
+        epochs, trainer.fit_loop.max_epochs = trainer.fit_loop.max_epochs, -1  # the search goes by steps alone
         try:
             self.lr_find(trainer, pl_module)
         finally:
+            trainer.fit_loop.max_epochs = epochs
             self._report(trainer)
 
     def _report(self, trainer: Trainer) -> None:

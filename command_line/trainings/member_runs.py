@@ -150,13 +150,19 @@ def command_process(arguments: Sequence[str]) -> "Iterator[subprocess.Popen[byte
 
     Yields:
         The process.
+
+    Raises:
+        SystemExit: If this process was asked to end meanwhile, even where the other has ended as if it hadn't.
     """
     started = Path(sys.argv[0])  # the installed command, whose name then stands in what the child suggests
     script = started if started.name == program() and started.suffix == "" else _ROOT / program()
     script = script if script.is_file() else _ROOT / "carspotter.py"
     child = subprocess.Popen([sys.executable, str(script), *arguments])  # noqa: S603 - this very program
 
-    def pass_on(_: int, __: FrameType | None) -> None:
+    asked: list[int] = []
+
+    def pass_on(number: int, _: FrameType | None) -> None:
+        asked.append(number)
         with suppress(ProcessLookupError):  # not SIGINT, which a terminal sends to both: two end a training at once
             child.send_signal(signal.SIGTERM)
 
@@ -169,6 +175,8 @@ def command_process(arguments: Sequence[str]) -> "Iterator[subprocess.Popen[byte
             child.wait()
         for number, handler in before.items():
             signal.signal(number, handler)
+    if asked:
+        exit_interrupted(child.returncode if child.returncode in _INTERRUPTED else 128 + asked[0])
 
 
 def be_the_only_process() -> None:

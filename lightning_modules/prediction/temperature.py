@@ -88,13 +88,15 @@ class ValidationLogits(Metric):
         """Fit the temperature to the samples of all devices.
 
         Returns:
-            The temperature, and how sure the answers are.
+            The temperature, and how sure the answers are; what stands for an unknown one, if there are no labels or a
+            logit isn't finite.
         """
         labels = dim_zero_cat(self.labels).cpu() if len(self.labels) else torch.empty(0, dtype=torch.int64)
         known = labels != NO_LABEL
-        if not bool(known.any()):
+        logits = dim_zero_cat(self.logits).cpu()[known].double() if bool(known.any()) else torch.empty(0)
+        if not len(logits) or not bool(logits.isfinite().all()):  # the loss of the validation tells of the latter
             return Fitted()
-        logits, labels = dim_zero_cat(self.logits).cpu()[known].double(), labels[known]
+        labels = labels[known]
         temperature, order = fit_temperature(logits, labels), best_norm_order(logits, labels)
         probabilities = (logits / temperature).softmax(dim=1)
         shares = torch.linspace(0, 1, 101, dtype=torch.float64)

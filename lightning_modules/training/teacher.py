@@ -10,6 +10,7 @@ from torchvision.transforms.v2.functional import resize
 
 from lightning_modules.networks import PixelNormalization
 from lightning_modules.photograph_classifier import PhotographClassifier
+from runs.class_names import ClassNames
 
 
 class Teacher:
@@ -28,7 +29,8 @@ class Teacher:
     """
 
     def __init__(self, model: PhotographClassifier, class_names: Sequence[str], seen: PixelNormalization) -> None:
-        places = {name: place for place, name in enumerate(model.class_names)}
+        find = ClassNames(model.class_names).find  # however they are spelt
+        places = {name: place for name in class_names if (place := find(name)) is not None}
         unknown = [name for name in class_names if name not in places]
         if unknown:
             raise MisconfigurationException(

@@ -62,10 +62,20 @@ class TrainingAccuracy:
         parts, images = own.tolist()
         return [parts / _PARTS, float(images)]
 
-    def restore(self, state: Sequence[float]) -> None:
+    def begin(self, stage: str | None) -> None:
+        """Forget an epoch that an earlier training has left unfinished, before a checkpoint is restored.
+
+        Args:
+            stage: ``fit``; in others nothing is counted.
+        """
+        if stage == "fit":
+            self._hits, self._images, self._restored = None, 0, (0, 0)
+
+    def restore(self, state: Sequence[float], rank: int = 0) -> None:
         """Continue counting; on one device alone, since the sums are those of all.
 
         Args:
             state: What ``state`` returned.
+            rank: The device's number.
         """
-        self._restored = (round(state[0] * _PARTS), round(state[1]))
+        self._restored = (round(state[0] * _PARTS), round(state[1])) if rank == 0 else (0, 0)

@@ -44,6 +44,7 @@ def test_the_teacher_sees_the_images_and_finds_the_classes() -> None:
     model = teacher_of(["a", "b", "c"])
     student = PixelNormalization((0.5, 0.4, 0.3), (0.2, 0.3, 0.4))  # other than the teacher's
     images = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
+    assert Teacher(teacher_of(["Ram C/V", "b"]), ["Ram C-V"], student).places.tolist() == [0]  # however they are spelt
     answers = Teacher(model, ["c", "a"], student)(student(images))
     expected = model(images)[:, [2, 0]].softmax(dim=1)
     torch.testing.assert_close(answers, expected, rtol=1e-4, atol=1e-6)

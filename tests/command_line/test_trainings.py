@@ -1,8 +1,15 @@
 """Commands that start trainings know their folder again, refuse what they can't heed, and go on after a kill."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from optuna.distributions import CategoricalDistribution
@@ -234,3 +241,27 @@ def test_an_evaluation_that_leaves_no_answers_is_told(trained: Run, monkeypatch:
     monkeypatch.setattr(evaluations, "start_command", lambda _: None)
     with pytest.raises(Exception, match=r"validate has written no predictions\.csv in .*fold-1"):
         answers_of(trained)
+
+
+def test_a_stop_is_heeded_though_the_training_ends_as_if_it_was_not_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ready = tmp_path / "ready"
+    program = (
+        "import pathlib, signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)); "
+        f"pathlib.Path({str(ready)!r}).touch(); time.sleep(60)"
+    )
+    child = SimpleNamespace(Popen=lambda _: subprocess.Popen([sys.executable, "-c", program]))
+    monkeypatch.setattr(member_runs, "subprocess", child)
+
+    def stop() -> None:
+        while not ready.exists():
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    asking = threading.Thread(target=stop)
+    asking.start()
+    with pytest.raises(SystemExit) as ended:
+        member_runs.start_command(["fit"])
+    asking.join()
+    assert ended.value.code == 128 + signal.SIGTERM
