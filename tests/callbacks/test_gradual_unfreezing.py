@@ -159,6 +159,9 @@ def _trainer(module: ImageClassifier, callbacks: list[Any], epoch: int) -> Any:
         state=SimpleNamespace(fn="fit"),
         sanity_checking=False,
         strategy=SimpleNamespace(broadcast=lambda value: value),
+        callback_metrics={"val/f1": 0.5},
+        max_steps=-1,
+        global_step=0,
     )
 
 
