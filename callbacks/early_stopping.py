@@ -65,11 +65,6 @@ class EarlyStopping(LightningEarlyStopping):
         if self.stopped_epoch and self.wait_count >= self.patience and not self._should_skip_check(trainer):
             trainer.should_stop = True
 
-    def _evaluate_stopping_criteria(self, current: Tensor) -> tuple[bool, str | None]:
-        if self.check_finite and not current.isfinite():
-            rank_zero_warn(f"{self.monitor} is {float(current)}: training stops (early_stopping.patience).")
-        return super()._evaluate_stopping_criteria(current)
-
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Say why the run is shorter than it was to be.
 
@@ -77,7 +72,10 @@ class EarlyStopping(LightningEarlyStopping):
             trainer: The trainer.
             pl_module: The classifier.
         """
-        if self.enabled and trainer.should_stop and self.wait_count >= self.patience:
+        score = trainer.callback_metrics.get(self.monitor)
+        if self.enabled and trainer.should_stop and score is not None and not score.isfinite():
+            rank_zero_warn(f"Stopped after {trainer.current_epoch} epochs: {self.monitor} is {float(score)}.")
+        elif self.enabled and trainer.should_stop and self.wait_count >= self.patience:
             rank_zero_info(
                 f"Stopped early after {trainer.current_epoch} epochs: {self.monitor} hasn't improved for "
                 f"{self.wait_count} validations (early_stopping.patience)."

@@ -104,13 +104,11 @@ class ImageDataModule(LoadingDataModule, ABC):
         self.eval_size = round(image_size * eval_scale)
         self.batch_size, self.seed = batch_size, seed
         self.num_workers, self.timeout = num_workers, timeout
-        self.balanced_sampling = balanced_sampling
-        self.predict_dir = predict_dir
+        self.balanced_sampling, self.predict_dir = balanced_sampling, predict_dir
         self.on_error, self.max_skipped = on_error, max_skipped
         self.cache, self.cache_dir, self.cache_gb = cache, cache_dir, cache_gb
-        self.unknown_classes = unknown_classes
+        self.unknown_classes, self.trained_elsewhere = unknown_classes, False
         self.index_of: Callable[[str], int | None] | None = None
-        self.trained_elsewhere = False
         train_size, eval_size = default_eval_steps(image_size), default_eval_steps(self.eval_size)
         steps = [*train_transforms, *train_size] if train_transforms is not None else default_train_steps(image_size)
         train_steps = [sized(step, image_size) for step in steps]

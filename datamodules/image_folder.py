@@ -46,8 +46,7 @@ class ImageFolderDataModule(ImageDataModule):
         test_fraction: Share of the images that is kept for testing where nothing is divided yet.
         split_seed: Seed of these divisions, apart from the run's own, so that runs with other seeds stay comparable.
         crop_to_box: Cut every image of every split out along its annotated box. Scores with and without are two
-            different protocols; training on crops and testing on whole images cost ten points elsewhere (78.5 against
-            88.2 % of Stanford Cars, notebooks of morganmcg1).
+            different protocols; training on crops and testing on whole images cost ten points (morganmcg1, notebooks).
         box_margin: Share of the box's width and height kept around it on every side.
         exclude: Text file with the images or folders to leave out, one path a line, relative to the layout's folder;
             ``train.py check`` and ``train.py doubts`` propose one.
@@ -150,8 +149,7 @@ class ImageFolderDataModule(ImageDataModule):
         for note in layout.notes:
             rank_zero_info(note)
         passed = self.account()
-        # a file may be listed once for each of its boxes
-        listed = sum(len(samples if samples.boxes is None else {*samples.files}) for samples in self._parts.values())
+        listed = sum(samples.count_files() for samples in self._parts.values())
         require_present(passed, layout.folder, listed)
         tell(passed, self.folder, listed - passed.count(MISSING))
         if self.index_of is None:

@@ -30,6 +30,14 @@ class Samples:
     def __len__(self) -> int:
         return len(self.files)
 
+    def count_files(self) -> int:
+        """Count the files, each of which is listed once for each of its boxes.
+
+        Returns:
+            Their number.
+        """
+        return len(self.files if self.boxes is None else {*self.files})
+
     def take(self, indices: npt.NDArray[np.int64]) -> "Samples":
         """Return the samples at these positions.
 

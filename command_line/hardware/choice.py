@@ -34,7 +34,8 @@ class Chosen(NamedTuple):
 
     def arguments(self) -> dict[str, Any]:
         """All but the reasons, by name."""
-        return {name: value for name, value in self._asdict().items() if name != "reasons"}
+        names = ("precision", "benchmark", "float32_matmul_precision")
+        return {name: getattr(self, name) for name in names}
 
 
 def device_type(accelerator: Any) -> str:

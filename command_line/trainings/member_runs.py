@@ -176,7 +176,8 @@ def command_process(arguments: Sequence[str]) -> "Iterator[subprocess.Popen[byte
         for number, handler in before.items():
             signal.signal(number, handler)
     if asked:
-        exit_interrupted(child.returncode if child.returncode in _INTERRUPTED else 128 + asked[0])
+        code = child.poll()
+        exit_interrupted(code if code in _INTERRUPTED else 128 + asked[0])
 
 
 def be_the_only_process() -> None:
