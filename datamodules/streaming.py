@@ -18,7 +18,7 @@ from datamodules.chunks.remote_chunks import RemoteChunks
 from datamodules.files.text_files import decode_lines
 from datamodules.image_data_module import ImageDataModule
 from datamodules.image_dataset import ImageDataset
-from datamodules.layouts import recognise_layout
+from datamodules.layouts import Layout, recognise_layout
 from datamodules.layouts.class_name import class_name
 from datamodules.loading.sampler_key import SamplerKey
 from datamodules.loading_data_module import Split
@@ -162,19 +162,22 @@ class StreamingDataModule(ImageDataModule):
         return folder
 
     @property
+    def _table(self) -> Layout:
+        return recognise_layout(self._root / TABLE)
+
+    @property
     def _kept_in(self) -> Path:
         return Path(self.cache_dir) if self.cache_dir else user_cache("chunks")
 
     @cached_property
     def not_validated(self) -> str | None:
         """Why there are no validation images; None if there are."""
-        listed = "val" in recognise_layout(self._root / TABLE).parts
-        return None if listed else f"{self._given} has been converted without any"
+        return None if "val" in self._table.parts else f"{self._given} has been converted without any"
 
     @property
     def has_test(self) -> bool:
         """Whether a test part has been converted."""
-        return "test" in recognise_layout(self._root / TABLE).parts
+        return "test" in self._table.parts
 
     @property
     def crop_margin(self) -> float | None:
@@ -194,8 +197,7 @@ class StreamingDataModule(ImageDataModule):
             MisconfigurationException: If the table is missing or damaged, or boxes are needed that aren't there.
         """
         index_of = {name: index for index, name in enumerate(self.class_names)}
-        layout = recognise_layout(self._root / TABLE)
-        samples = layout.with_classes(self.class_names, index_of).read(split)
+        samples = self._table.with_classes(self.class_names, index_of).read(split)
         names = [name.removeprefix(f"{self._root}/") for name in samples.files.tolist()]  # as the files were called
         samples = replace(samples, files=np.array(names, dtype=np.str_))
         if self.crop_to_box and samples.boxes is None:

@@ -13,7 +13,7 @@ from command_line.arguments.config_names import SUFFIXES, config_meant, installe
 from command_line.arguments.options import CONFIG, value_of, values_of
 from command_line.arguments.paths import expand
 from datamodules.files.file_search import holds_images
-from datamodules.files.folder_entries import IMAGE_SUFFIXES, holds_runs
+from datamodules.files.folder_entries import holds_runs
 from datamodules.files.ignored_names import reason_by_name
 from datamodules.layouts.devkit import recognise_combined, recognise_devkit
 from datamodules.layouts.recognise import places
@@ -39,14 +39,14 @@ def holds_data(path: str) -> bool:
     place = Path(path)
     if is_remote(path) or (place.is_file() and place.suffix.lower() in TABLE_SUFFIXES):
         return True
-    wanted = (*IMAGE_SUFFIXES, ".heic", ".heif", *TABLE_SUFFIXES)
+    wanted = (".heic", ".heif", *TABLE_SUFFIXES)  # even where no decoder of these is installed
     if not place.is_dir() or holds_runs(path):
         return False
     for folder, names in itertools.islice(_names(place), _FOLDERS):
         if any(name.lower().endswith(wanted) for name in names):
             return True
         with suppress(MisconfigurationException):  # it can't be listed
-            if names and holds_images(folder):  # of other suffixes, or none
+            if names and holds_images(folder):
                 return True
     return False
 

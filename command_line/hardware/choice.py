@@ -34,8 +34,11 @@ class Chosen(NamedTuple):
 
     def arguments(self) -> dict[str, Any]:
         """All but the reasons, by name."""
-        names = ("precision", "benchmark", "float32_matmul_precision")
-        return {name: getattr(self, name) for name in names}
+        return {
+            "precision": self.precision,
+            "benchmark": self.benchmark,
+            "float32_matmul_precision": self.float32_matmul_precision,
+        }
 
 
 def device_type(accelerator: Any) -> str:

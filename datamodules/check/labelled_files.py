@@ -100,10 +100,10 @@ def list_files(data: ImageDataModule) -> LabelledFiles:
         except MisconfigurationException as error:
             missing[split] = str(error)
             continue
-        labelled = samples.take(samples.labelled())
+        labelled = samples.labelled()
         if len(labelled) or not len(samples):
-            found[split] = labelled
-            positions.append(samples.labelled())
+            found[split] = samples.take(labelled)
+            positions.append(labelled)
         else:
             missing[split] = f"No image of the {split} split has a label."
     if not found:
